@@ -1,0 +1,1 @@
+"""The Ray shell: banks as virtual actors over the pure core."""

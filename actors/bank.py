@@ -1,0 +1,258 @@
+"""Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.turnstile import Turnstile
+from memory.commands import Command, DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.drafting import DocumentDraft, draft_documents
+from memory.encoding import decode_document, decode_recall_profile
+from memory.errors import Conflict, InvalidRequest, NotFound
+from memory.ids import Scope
+from memory.ingest import (
+    RECALL_PROFILE_KEY,
+    BankView,
+    Embedded,
+    Merge,
+    delete_receipt_of_operation,
+    merge_document,
+    plan_delete_bank,
+    plan_delete_document,
+    plan_retain,
+    plan_update_bank,
+    receipt_of_operation,
+    unit_dense_text,
+    unit_vectors,
+)
+from memory.plans import Plan
+from memory.ports import Clock, Tokenizer
+from memory.protocol import Execute, Recover, TakeEpoch
+from memory.records import Document, Head, RecallProfile, Record, RecordKind
+from memory.store_calls import Batch, GetDense, GetRecords, Store
+
+Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
+
+@dataclass(frozen=True, slots=True)
+class BankPorts:
+    """What every bank of a host works with."""
+
+    store: Store
+    embed: Embed
+    tokenizer: Tokenizer
+    clock: Clock
+    nonce: Callable[[], str]
+
+
+@dataclass(slots=True)
+class _Activation:
+    """What the owner knows: it is the only writer, so this is what the store holds."""
+
+    head: Head
+    recall_profile: RecallProfile
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A retain as far as it goes outside its turn; `commit` is the head's when documents and operation were read."""
+
+    drafts: tuple[DocumentDraft, ...]
+    merges: tuple[Merge, ...]
+    embedded: Mapping[str, Embedded]
+    operation: Record | None
+    commit: int
+
+
+class Bank:
+    """One bank in its owner. Plain asyncio; the host addresses it, the store holds all it must not forget."""
+
+    def __init__(self, scope: Scope, ports: BankPorts, mailbox_commands: int) -> None:
+        self._scope = scope
+        self._ports = ports
+        self._line = Turnstile(mailbox_commands)
+        self._activation: _Activation | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no command is waiting or running."""
+        return self._line.inside == 0
+
+    async def perform(self, command: Command) -> RetainReceipt | DeleteReceipt | Head:
+        """Do one command, once, in the order of arrival.
+
+        Raises:
+            Overloaded: too many commands of this bank are waiting.
+            Conflict: the operation id belongs to another command.
+            InvalidRequest: the command contradicts itself or what is stored.
+            Unavailable: the store is restarting; the command may be sent again under its operation id.
+        """
+        ticket = self._line.ticket()
+        try:
+            prepared = await self._prepare(command) if isinstance(command, Retain) else None
+        except BaseException:
+            ticket.give_back()
+            raise
+        async with ticket.turn():
+            try:
+                active = await self._activated()
+                return await self._in_turn(active, command, prepared)
+            except InvalidRequest:
+                raise
+            except BaseException:
+                # Whether the plan was committed is unknown here; the next activation reads what the store says.
+                self._activation = None
+                raise
+
+    # -- activation
+
+    async def _activated(self) -> _Activation:
+        """Take the epoch, settle what a former owner committed, load the cache."""
+        if self._activation is not None:
+            return self._activation
+        store, scope = self._ports.store, self._scope
+        head = await store.perform(scope, TakeEpoch(self._ports.nonce()))
+        nonce = self._ports.nonce()
+        recovered = await store.perform(scope, Recover(head, nonce))
+        if recovered.needs:
+            vectors = await self._ports.embed([unit_dense_text(unit) for unit in recovered.needs])
+            made = {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
+            recovered = await store.perform(scope, Recover(recovered.head, nonce, made))
+        profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
+        record = profile.get(RECALL_PROFILE_KEY)
+        speakers = decode_recall_profile(record.body) if record else RecallProfile()
+        self._activation = _Activation(recovered.head, speakers)
+        return self._activation
+
+    # -- outside the turn
+
+    async def _prepare(self, command: Retain) -> _Prepared:
+        """Draft, read what is stored, embed what is new; nothing here depends on the order of commands."""
+        drafts = draft_documents(self._scope, command, self._ports.clock.now())
+        commit = self._activation.head.commit if self._activation else -1
+        ids = tuple(draft.id for draft in drafts)
+        documents, operations = await self._read(ids, command.operation_id)
+        operation = operations.get(command.operation_id)
+        if operation is not None:
+            return _Prepared(drafts, (), {}, operation, commit)
+        merges = self._merge(drafts, documents)
+        return _Prepared(drafts, merges, await self._embed_new(merges, {}), None, commit)
+
+    def _merge(
+        self, drafts: Sequence[DocumentDraft], documents: Mapping[str, Document | None]
+    ) -> tuple[Merge, ...]:
+        return tuple(merge_document(self._scope, documents[draft.id], draft) for draft in drafts)
+
+    async def _read(
+        self, ids: tuple[str, ...], operation_id: str
+    ) -> tuple[dict[str, Document | None], dict[str, Record]]:
+        calls = (GetRecords(RecordKind.DOCUMENT, ids), GetRecords(RecordKind.OPERATION, (operation_id,)))
+        reads: Batch[dict[str, Record]] = Batch(calls)
+        found, operations = await self._ports.store.perform(self._scope, reads)
+        return {id_: decode_document(id_, found[id_].body) if id_ in found else None for id_ in ids}, operations
+
+    async def _embed_new(self, merges: Sequence[Merge], have: Mapping[str, Embedded]) -> dict[str, Embedded]:
+        """Vectors of the merges' new chunks by content hash: what is at hand, else the stored one, else a new one."""
+        wanted = {
+            chunk.content_hash: chunk
+            for merge in merges
+            for _, chunk in merge.new
+            if chunk.content_hash not in have
+        }
+        if not wanted:
+            return dict(have)
+        stored = await self._stored_vectors(merges, wanted)
+        missing = [content for content in wanted if content not in stored]
+        vectors = await self._ports.embed([wanted[content].dense_text for content in missing])
+        dense = stored | dict(zip(missing, vectors, strict=True))
+        tokens = self._ports.tokenizer.count([chunk.text for chunk in wanted.values()])
+        made = {
+            content: Embedded(dense[content], count) for content, count in zip(wanted, tokens, strict=True)
+        }
+        return {**have, **made}
+
+    async def _stored_vectors(
+        self, merges: Sequence[Merge], wanted: Mapping[str, object]
+    ) -> dict[str, NDArray[np.float32]]:
+        """A chunk whose text stays and whose tags or speaker change is a new unit with the old vector."""
+        units = {
+            entry.unit_id: entry.content_hash
+            for merge in merges
+            for entry in merge.retired
+            if entry.content_hash in wanted
+        }
+        if not units:
+            return {}
+        found = await self._ports.store.perform(self._scope, GetDense(tuple(units)))
+        return {units[unit]: vector for unit, vector in found.items()}
+
+    # -- in turn
+
+    async def _in_turn(
+        self, active: _Activation, command: Command, prepared: _Prepared | None
+    ) -> RetainReceipt | DeleteReceipt | Head:
+        if isinstance(command, Retain):
+            return await self._retain(active, command, cast("_Prepared", prepared))
+        if isinstance(command, DeleteDocument):
+            return await self._delete_document(active, command)
+        if isinstance(command, DeleteBank):
+            return await self._delete_bank(active, command)
+        return await self._update_bank(active, command)
+
+    async def _retain(self, active: _Activation, command: Retain, prepared: _Prepared) -> RetainReceipt:
+        merges, operation = prepared.merges, prepared.operation
+        if operation is None and prepared.commit != active.head.commit:
+            ids = tuple(draft.id for draft in prepared.drafts)
+            documents, operations = await self._read(ids, command.operation_id)
+            operation = operations.get(command.operation_id)
+            merges = self._merge(prepared.drafts, documents)
+        if operation is not None:
+            _same_command(operation, "retain", command.fingerprint())
+            return receipt_of_operation(command.operation_id, operation.body)
+        embedded = await self._embed_new(merges, prepared.embedded)
+        plan, receipt = plan_retain(self._view(active), command, merges, embedded, self._ports.clock.now())
+        await self._execute(active, plan)
+        return receipt
+
+    async def _delete_document(self, active: _Activation, command: DeleteDocument) -> DeleteReceipt:
+        documents, operations = await self._read((command.document_id,), command.operation_id)
+        if command.operation_id in operations:
+            operation = operations[command.operation_id]
+            _same_command(operation, "delete_document", command.document_id)
+            return delete_receipt_of_operation(command.operation_id, operation.body)
+        document = documents[command.document_id]
+        if document is None:
+            raise NotFound(f"bank {self._scope.bank!r} has no document {command.document_id!r}")
+        plan, receipt = plan_delete_document(self._view(active), command, document, self._ports.clock.now())
+        await self._execute(active, plan)
+        return receipt
+
+    async def _delete_bank(self, active: _Activation, command: DeleteBank) -> DeleteReceipt:
+        plan, receipt = plan_delete_bank(self._view(active), command, self._ports.clock.now())
+        if not active.head.exists:
+            return receipt
+        await self._execute(active, plan)
+        active.recall_profile = RecallProfile()
+        return receipt
+
+    async def _update_bank(self, active: _Activation, command: UpdateBank) -> Head:
+        await self._execute(active, plan_update_bank(self._view(active), command, self._ports.clock.now()))
+        return active.head
+
+    async def _execute(self, active: _Activation, plan: Plan) -> None:
+        active.head = await self._ports.store.perform(
+            self._scope, Execute(active.head, plan, self._ports.nonce())
+        )
+        for record in plan.records:
+            if record.kind is RecordKind.RECALL_PROFILE:
+                active.recall_profile = decode_recall_profile(record.body)
+
+    def _view(self, active: _Activation) -> BankView:
+        return BankView(self._scope, active.head, active.recall_profile)
+
+
+def _same_command(operation: Record, task: str, fingerprint: str) -> None:
+    if operation.body.get("task_type") != task or operation.body.get("fingerprint") != fingerprint:
+        raise Conflict(f"operation id {operation.key!r} was used for another command")

@@ -1,0 +1,193 @@
+"""BankClient: the only door into the actors. Typed, asynchronous, with deadlines; recall runs in the caller's process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.cluster import Cluster, connect_cluster
+from actors.reader import Reader
+from actors.settings import Settings
+from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.encoding import decode_document
+from memory.errors import NotFound
+from memory.filters import TRUE, Filter
+from memory.ids import Scope
+from memory.recall import RecallAnswer, RecallQuery
+from memory.records import Document, Head, Record, RecordKind, Unit
+from memory.store_calls import (
+    CountValues,
+    GetRecords,
+    GetUnits,
+    HeadPage,
+    ListRecords,
+    ListUnits,
+    ReadHead,
+    RecordPage,
+    Store,
+    UnitPage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """One page of documents, last updated first; `total` counts all."""
+
+    documents: tuple[Document, ...]
+    total: int
+
+
+class BankClient:
+    """Writes go to the bank's owner, reads straight to the store.
+
+    Every method raises RetryLater's children where a part restarts or is full, and InvalidRequest's where the request
+    is wrong; foreign errors do not leave it.
+    """
+
+    def __init__(self, cluster: Cluster, reader: Reader, settings: Settings) -> None:
+        self._cluster = cluster
+        self._store: Store = cluster.store
+        self._reader = reader
+        self._settings = settings
+
+    @classmethod
+    async def connect(cls, settings: Settings) -> "BankClient":
+        """Client of the running deployment; starts its actors where they are not there yet.
+
+        Raises:
+            OperatorAction: the data directory, the model or a setting cannot be used; says what to do.
+        """
+        cluster = await connect_cluster(settings)
+        return cls(cluster, Reader(cluster.store, settings), settings)
+
+    # -- writes: through the owner
+
+    async def retain(self, scope: Scope, command: Retain) -> RetainReceipt:
+        """Store items; when this returns they are durable and the next recall finds them.
+
+        Raises:
+            Conflict: the operation id was used for another command.
+            Unprocessable: items of one document contradict each other.
+        """
+        receipt: RetainReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def delete_document(self, scope: Scope, command: DeleteDocument) -> DeleteReceipt:
+        """Remove a document with its units.
+
+        Raises:
+            NotFound: the bank has no such document.
+        """
+        receipt: DeleteReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def delete_bank(self, scope: Scope, command: DeleteBank) -> DeleteReceipt:
+        """Remove a bank with all it holds; of a bank that does not exist, nothing."""
+        receipt: DeleteReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def update_bank(self, scope: Scope, command: UpdateBank) -> Head:
+        """Create a bank or change its profile; the head after it."""
+        head: Head = await self._cluster.command(scope, command)
+        return head
+
+    # -- reads: from the store, without the owner
+
+    async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
+        """What matters for a query, best first; nothing for a bank that does not exist."""
+        return await self._reader.recall(scope, query)
+
+    async def find_head(self, scope: Scope) -> Head | None:
+        """The bank's head; None where the bank does not exist (never written to, or deleted)."""
+        head = await self._store.perform(scope, ReadHead())
+        return head if head is not None and head.exists else None
+
+    async def list_banks(self, tenant: str, limit: int, offset: int) -> HeadPage:
+        """Banks of a tenant by name."""
+        return await self._store.list_heads(tenant, limit, offset)
+
+    async def list_units(self, scope: Scope, where: Filter = TRUE, *, limit: int, offset: int = 0) -> UnitPage:
+        """Live units, newest first."""
+        return await self._store.perform(scope, ListUnits(limit, offset, where))
+
+    async def get_unit(self, scope: Scope, unit_id: str) -> Unit:
+        """One live unit.
+
+        Raises:
+            NotFound: the bank has no such live unit.
+        """
+        units = await self._store.perform(scope, GetUnits((unit_id,)))
+        if unit_id not in units:
+            raise NotFound(f"bank {scope.bank!r} has no memory {unit_id!r}")
+        return units[unit_id]
+
+    async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit]:
+        """One live unit of a tenant by its bare id, with its bank.
+
+        Raises:
+            NotFound: no bank of the tenant has such a live unit.
+        """
+        found = await self._store.find_unit(tenant, unit_id)
+        if found is None:
+            raise NotFound(f"no memory {unit_id!r}")
+        return found
+
+    async def get_units(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Unit]:
+        """Live units by id; absent ones are left out."""
+        return await self._store.perform(scope, GetUnits(ids))
+
+    async def get_document(self, scope: Scope, document_id: str) -> Document:
+        """One document: its chunk list, without texts.
+
+        Raises:
+            NotFound: the bank has no such document.
+        """
+        found = await self.get_documents(scope, (document_id,))
+        if document_id not in found:
+            raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
+        return found[document_id]
+
+    async def get_documents(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Document]:
+        """Documents by id; absent ones are left out."""
+        records = await self._store.perform(scope, GetRecords(RecordKind.DOCUMENT, ids))
+        return {key: decode_document(key, record.body) for key, record in records.items()}
+
+    async def original_text(self, scope: Scope, document: Document) -> str:
+        """The document's text byte for byte, put together from its chunks."""
+        units = await self.get_units(scope, tuple(entry.unit_id for entry in document.chunks))
+        parts = [e.separator + units[e.unit_id].text for e in document.chunks if e.unit_id in units]
+        return "".join(parts) + document.tail
+
+    async def list_documents(self, scope: Scope, *, limit: int, offset: int = 0) -> DocumentPage:
+        """Documents, last updated first."""
+        page = await self._store.perform(scope, ListRecords(RecordKind.DOCUMENT, limit, offset))
+        return DocumentPage(tuple(decode_document(r.key, r.body) for r in page.records), page.total)
+
+    async def list_operations(
+        self, scope: Scope, *, limit: int, offset: int = 0, status: str | None = None
+    ) -> RecordPage:
+        """Operations, newest first; `body` has task_type, status, items_count, created_at, completed_at, documents."""
+        return await self._store.perform(scope, ListRecords(RecordKind.OPERATION, limit, offset, status))
+
+    async def find_operation(self, scope: Scope, operation_id: str) -> Record | None:
+        """One operation, or None."""
+        found = await self._store.perform(scope, GetRecords(RecordKind.OPERATION, (operation_id,)))
+        return found.get(operation_id)
+
+    async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
+        """How many live units hold each value of an indexed field, e.g. `tags`."""
+        return await self._store.perform(scope, CountValues(field, limit, where))
+
+    # -- the deployment
+
+    async def ready(self) -> Mapping[str, Any]:
+        """What each part answers, for the readiness probe.
+
+        Raises:
+            RetryLater: a part does not answer.
+        """
+        return await self._cluster.ready()
+
+    @property
+    def settings(self) -> Settings:
+        """The deployment's settings."""
+        return self._settings

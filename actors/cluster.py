@@ -1,0 +1,127 @@
+"""The deployment's actors: start those that are missing, find those that run, send commands to their owners."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from actors.calls import ask, translate_ray
+from actors.host import BankHostActor
+from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
+from actors.settings import NAMESPACE, Settings
+from actors.shard_store import ShardStore
+from actors.storage_shard import READERS, StorageShardActor, shard_name
+from actors.tasks import warm_up
+from actors.wiring import embedding_space, prepare_data
+from memory.commands import Command
+from memory.errors import NotOwner, Unavailable
+from memory.ids import Scope
+
+log = logging.getLogger("lorebank.cluster")
+
+HOST_CALLS = 4096
+"""Calls one host works on at once; its banks bound what waits."""
+START_TIMEOUT_S = 120.0
+
+
+class Cluster:
+    """Handles of a running deployment's actors."""
+
+    def __init__(self, settings: Settings, shards: list[Any], hosts: Mapping[str, Any], ring: Ring) -> None:
+        self.store = ShardStore(shards, settings.request_timeout_s)
+        self._settings = settings
+        self._shards = shards
+        self._hosts = hosts
+        self._ring = ring
+
+    async def command(self, scope: Scope, command: Command) -> Any:
+        """Have the bank's owner do a command; sent again under its operation id while a part restarts.
+
+        Raises:
+            InvalidRequest, Overloaded: as the bank says.
+            Unavailable, DeadlineExceeded: no owner answered before the deadline.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_after_delay(self._settings.request_timeout_s),
+            wait=wait_exponential_jitter(initial=0.05, max=1.0),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._send(scope, command)
+        raise Unavailable(f"no host answers for bank {scope.bank!r}")
+
+    async def _send(self, scope: Scope, command: Command) -> Any:
+        host = self._hosts[owner_of(self._ring, scope)]
+        try:
+            pending = host.perform.remote(scope, command, self._ring.version)
+            return await ask(pending, self._settings.request_timeout_s, "bank host")
+        except NotOwner as exc:
+            self._ring = await load_ring(self.store) or self._ring
+            raise Unavailable(f"bank {scope.bank!r} moved: {exc}", 0.1) from exc
+
+    async def ready(self) -> dict[str, Any]:
+        """What each host and shard answers.
+
+        Raises:
+            RetryLater: one of them does not.
+        """
+        timeout_s = min(5.0, self._settings.request_timeout_s)
+        hosts = await asyncio.gather(*(ask(host.ping.remote(), timeout_s, name) for name, host in self._hosts.items()))
+        shards = await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
+        return {"hosts": hosts, "shards": shards, "ring_version": self._ring.version}
+
+
+def start_cluster(settings: Settings) -> None:
+    """Start the deployment's actors and wait until they work; blocking, for the process that starts a server.
+
+    Raises:
+        OperatorAction: a setting, the model or the data directory cannot be used; says what to do.
+        RetryLater: an actor did not come up in time.
+    """
+    asyncio.run(_started(settings))
+
+
+async def _started(settings: Settings) -> None:
+    warming = warm_up(settings)
+    cluster = await connect_cluster(settings)
+    await cluster.ready()
+    for reference in warming:
+        await ask(reference, START_TIMEOUT_S, "embedding worker")
+
+
+async def connect_cluster(settings: Settings) -> Cluster:
+    """Handles of the deployment's actors; whoever comes first starts them."""
+    space = await asyncio.to_thread(embedding_space, settings)
+    await asyncio.to_thread(prepare_data, settings, space)
+    shards = [
+        _actor(StorageShardActor, shard_name(index), READERS, settings, index, space)
+        for index in range(settings.storage_shards)
+    ]
+    try:
+        await asyncio.gather(*(ask(shard.open.remote(), START_TIMEOUT_S, "storage shard") for shard in shards))
+    except BaseException as exc:
+        for shard in shards:
+            ray.kill(shard)
+        raise translate_ray(exc, "storage shard") from exc
+    names = tuple(host_name(number) for number in range(settings.bank_hosts))
+    ring = await ensure_ring(ShardStore(shards, settings.request_timeout_s), names)
+    hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards) for name in names}
+    return Cluster(settings, shards, hosts, ring)
+
+
+def _actor(actor: Any, name: str, concurrency: int, *args: Any) -> Any:
+    """The named actor, started where it does not run. No CPU is reserved and no call is ever repeated by Ray."""
+    return actor.options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_concurrency=concurrency,
+    ).remote(*args)

@@ -1,0 +1,112 @@
+"""BankHost: the Ray actor that carries the activations of many banks and refuses those that are not its own."""
+
+import os
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from actors.bank import Bank, BankPorts
+from actors.batcher import MicroBatcher
+from actors.calls import ask
+from actors.placement import Ring, load_ring, owner_of
+from actors.settings import Settings
+from actors.shard_store import ShardStore
+from actors.tasks import embed_batch
+from actors.wiring import build_tokenizer
+from memory.commands import Command, DeleteReceipt, RetainReceipt
+from memory.errors import NotOwner, Overloaded, Stale, Unavailable
+from memory.ids import Scope
+from memory.records import Head
+
+ACTIVATIONS = 10_000
+"""Banks kept in memory; past it, idle ones are dropped, least recently used first."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Now, aware, UTC."""
+        return datetime.now(UTC)
+
+
+class BankHost:
+    """Many banks in one process. State lives in the store; losing this process loses none."""
+
+    def __init__(self, name: str, settings: Settings, shards: list[Any]) -> None:
+        self._name = name
+        self._settings = settings
+        store = ShardStore(shards, settings.request_timeout_s)
+        batcher = MicroBatcher(
+            self._embed_batch,
+            max_texts=settings.embed_batch_texts,
+            wait_s=settings.embed_wait_ms / 1000,
+            workers=settings.embed_workers,
+        )
+        tokenizer = build_tokenizer(settings)
+        self._store = store
+        self._ports = BankPorts(store, batcher.embed, tokenizer, SystemClock(), lambda: uuid4().hex)
+        self._banks: OrderedDict[Scope, Bank] = OrderedDict()
+        self._ring: Ring | None = None
+        self._inside = 0
+
+    async def perform(
+        self, scope: Scope, command: Command, ring_version: int
+    ) -> RetainReceipt | DeleteReceipt | Head:
+        """Do a command at its bank.
+
+        Raises:
+            NotOwner: the bank belongs to another host; the error carries this host's ring version.
+            Overloaded: the host or the bank has too many commands waiting.
+        """
+        await self._own(scope, ring_version)
+        if self._inside >= self._settings.host_commands:
+            raise Overloaded(f"{self._inside} commands are waiting at {self._name}", 1.0)
+        self._inside += 1
+        try:
+            return await self._bank(scope).perform(command)
+        except Stale as exc:
+            raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
+        finally:
+            self._inside -= 1
+
+    async def ping(self) -> dict[str, Any]:
+        """That it lives, and how much it carries."""
+        return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
+
+    async def _own(self, scope: Scope, ring_version: int) -> None:
+        if self._ring is None or ring_version > self._ring.version:
+            self._ring = await load_ring(self._store)
+        if self._ring is None or owner_of(self._ring, scope) != self._name:
+            version = self._ring.version if self._ring else 0
+            raise NotOwner(f"{self._name} does not own bank {scope.bank!r}", version)
+
+    def _bank(self, scope: Scope) -> Bank:
+        bank = self._banks.get(scope)
+        if bank is None:
+            self._make_room()
+            bank = self._banks[scope] = Bank(scope, self._ports, self._settings.mailbox_commands)
+        self._banks.move_to_end(scope)
+        return bank
+
+    def _make_room(self) -> None:
+        if len(self._banks) < ACTIVATIONS:
+            return
+        oldest = next((scope for scope, bank in self._banks.items() if bank.idle), None)
+        if oldest is None:
+            raise Overloaded(f"{self._name} carries {len(self._banks)} busy banks", 1.0)
+        del self._banks[oldest]
+
+    async def _embed_batch(self, texts: list[str]) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = await ask(
+            embed_batch.remote(self._settings, texts), self._settings.request_timeout_s, "embedding"
+        )
+        return vectors
+
+
+BankHostActor = ray.remote(BankHost)

@@ -1,0 +1,71 @@
+"""Reader: recall in the caller's process. One embedding, one call to the store; the bank's owner is not asked."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.settings import Settings
+from actors.wiring import build_embedder
+from memory.encoding import decode_recall_profile
+from memory.ids import Scope
+from memory.ingest import RECALL_PROFILE_KEY
+from memory.query import understand
+from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
+from memory.records import RecallProfile, RecordKind
+from memory.store_calls import GetRecords, Store
+
+CACHED_PROFILES = 10_000
+CACHED_QUERIES = 1_000
+
+
+class Reader:
+    """Recall over the store port with an embedder of its own; profiles and query vectors are cached."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._embedder = build_embedder(settings)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
+        self._profile_ttl_s = settings.recall_profile_ttl_s
+        self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
+        self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
+        """What matters for a query, best first."""
+        profile = await self._profile(scope)
+        understood = understand(query.query, profile.speakers)
+        dense = await self._embed(understood.dense)
+        candidates = await self._store.perform(scope, plan_candidates(query, understood, dense))
+        return answer(query, understood, candidates)
+
+    async def _profile(self, scope: Scope) -> RecallProfile:
+        known = self._profiles.get(scope)
+        now_s = time.monotonic()
+        if known is not None and now_s - known[0] <= self._profile_ttl_s:
+            return known[1]
+        found = await self._store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
+        record = found.get(RECALL_PROFILE_KEY)
+        profile = decode_recall_profile(record.body) if record else RecallProfile()
+        _remember(self._profiles, scope, (now_s, profile), CACHED_PROFILES)
+        return profile
+
+    async def _embed(self, text: str) -> NDArray[np.float32]:
+        known = self._queries.get(text)
+        if known is not None:
+            self._queries.move_to_end(text)
+            return known
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._threads, self._embedder.embed, [text])
+        vector: NDArray[np.float32] = rows[0]
+        _remember(self._queries, text, vector, CACHED_QUERIES)
+        return vector
+
+
+def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > size:
+        cache.popitem(last=False)

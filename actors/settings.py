@@ -1,0 +1,112 @@
+"""Every setting of a deployment: default, unit, range, environment name. The only reader of the environment.
+
+A setting `x_y` is read from a keyword, then `LOREBANK_X_Y`, then `lorebank.toml` in the working directory.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from memory.errors import BadSettings
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+NAMESPACE = "lorebank"
+"""Ray namespace of all actors of a deployment."""
+
+
+class Settings(BaseSettings):
+    """Settings of one deployment, validated together; picklable, handed to every actor at its start."""
+
+    model_config = SettingsConfigDict(env_prefix="LOREBANK_", toml_file="lorebank.toml", extra="ignore", frozen=True)
+
+    # Where it listens and stores
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    data: Path = Path("lorebank-data")
+    qdrant_url: str | None = None
+    qdrant_api_key: SecretStr | None = None
+    durability: Literal["process", "disk"] = "process"
+    flush_interval_s: Seconds = 1.0
+    flush_bytes: Count = 8 << 20
+
+    # How many of each part
+    storage_shards: Annotated[int, Field(ge=1, le=64)] = 1
+    bank_hosts: Annotated[int, Field(ge=1, le=1024)] = 2
+    replicas: Annotated[int, Field(ge=1)] = 2
+    embed_workers: Count = max(1, os.cpu_count() or 1)
+
+    # Models
+    embedder: Literal["minilm", "http", "hash"] = "minilm"
+    embedding_precision: Literal["int8", "fp32"] = "int8"
+    embedding_base_url: str | None = None
+    embedding_api_key: SecretStr | None = None
+    embedding_model: str | None = None
+    embedding_dim: Count | None = None
+    cache: Path = Path.home() / ".cache" / "lorebank"
+
+    # Who may call
+    api_keys: SecretStr | None = None
+    """Comma-separated `key` or `key=tenant`; absent: no authentication, tenant `default`."""
+
+    # Bounds
+    request_timeout_s: Seconds = 30.0
+    max_body_bytes: Count = 8 << 20
+    mailbox_commands: Count = 256
+    """Commands of one bank waiting at its owner; more are refused."""
+    host_commands: Count = 2048
+    """Commands waiting at one host over all its banks; more are refused."""
+    embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 32
+    embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
+    recall_profile_ttl_s: Seconds = 1.0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords before the environment before the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("data", "cache")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.embedding_base_url and self.embedder == "minilm":
+            object.__setattr__(self, "embedder", "http")
+        if self.embedder == "http" and not (self.embedding_base_url and self.embedding_model):
+            raise ValueError(
+                "embedder = http needs LOREBANK_EMBEDDING_BASE_URL and LOREBANK_EMBEDDING_MODEL (an OpenAI-compatible"
+                " endpoint); leave both out for the local MiniLM"
+            )
+        if self.qdrant_url:
+            raise ValueError("LOREBANK_QDRANT_URL: a Qdrant server is not supported yet; leave it out for the embedded")
+        return self
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings from keywords, the environment and lorebank.toml; keywords that are None count as absent.
+
+    Raises:
+        BadSettings: a setting is out of range or contradicts another; the message names it.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as exc:
+        lines = [
+            f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
+            for error in exc.errors()
+        ]
+        raise BadSettings("; ".join(lines)) from exc

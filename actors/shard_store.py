@@ -1,0 +1,63 @@
+"""The store port over the StorageShard actors: each bank's bucket says which of them holds it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from actors.calls import ask
+from memory.errors import Unavailable
+from memory.ids import BUCKETS, Scope, bucket_of_id
+from memory.protocol import Execute, Recover, TakeEpoch
+from memory.records import Unit
+from memory.store_calls import HeadPage, Request
+
+T = TypeVar("T")
+
+
+class ShardStore:
+    """Forwards to the shard that owns the bank. Reads are retried while a shard restarts; writes are the owner's."""
+
+    def __init__(self, shards: Sequence[Any], timeout_s: float) -> None:
+        self._shards = shards
+        self._timeout_s = timeout_s
+
+    async def perform(self, scope: Scope, request: Request[T]) -> T:
+        """Run a call or a procedure at the bank's shard."""
+        shard = self._shards[scope.bucket * len(self._shards) // BUCKETS]
+        if isinstance(request, (TakeEpoch, Execute, Recover)):
+            return cast("T", await self._ask(shard.perform, scope, request))
+        return cast("T", await self._read(shard.perform, scope, request))
+
+    async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
+        """Heads of the tenant's banks over all shards, by name."""
+        pages = await asyncio.gather(
+            *(self._read(shard.list_heads, tenant, offset + limit, 0) for shard in self._shards)
+        )
+        banks = sorted((bank for page in pages for bank in page.banks), key=lambda bank: bank[0])
+        return HeadPage(tuple(banks[offset : offset + limit]), sum(page.total for page in pages))
+
+    async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
+        """A live unit by its bare id; ids that are none of ours are not found."""
+        try:
+            bucket = bucket_of_id(unit_id)
+        except ValueError:
+            return None
+        shard = self._shards[bucket * len(self._shards) // BUCKETS]
+        found = await self._read(shard.find_unit, tenant, unit_id)
+        return cast("tuple[Scope, Unit] | None", found)
+
+    async def _read(self, method: Any, *args: Any) -> Any:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_after_delay(self._timeout_s),
+            wait=wait_exponential_jitter(initial=0.05, max=1.0),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._ask(method, *args)
+        raise Unavailable("the store does not answer")
+
+    async def _ask(self, method: Any, *args: Any) -> Any:
+        return await ask(method.remote(*args), self._timeout_s, "store")

@@ -1,0 +1,115 @@
+"""StorageShard: the Ray actor that owns one embedded directory, writes in turn and refuses stale epochs."""
+
+import logging
+import os
+import threading
+from typing import Any, ClassVar, TypeVar, cast
+
+import ray
+
+from actors.settings import Settings
+from actors.wiring import BlockingStore, open_shard, run_on
+from memory.errors import StaleEpoch
+from memory.ids import Scope
+from memory.protocol import Execute, Recover, TakeEpoch
+from memory.records import Head, Unit
+from memory.store_calls import HeadPage, Request
+
+T = TypeVar("T")
+log = logging.getLogger("lorebank.storage_shard")
+
+READERS = 16
+
+
+def shard_name(index: int) -> str:
+    """Ray name of a shard's actor."""
+    return f"storage-shard-{index}"
+
+
+class StorageShard:
+    """One directory, opened at the first call, so that a failure to open reaches the caller as its own error."""
+
+    WRITES: ClassVar = (TakeEpoch, Execute, Recover)
+
+    def __init__(self, settings: Settings, index: int, space: Any) -> None:
+        self._settings = settings
+        self._index = index
+        self._space = space
+        self._engine: BlockingStore | None = None
+        self._opening = threading.Lock()
+        self._writing = threading.Lock()
+        self._epochs: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Open the directory if that has not happened yet.
+
+        Raises:
+            StoreLocked, StoreDamaged: it cannot be opened; says what to do.
+        """
+        self._opened()
+
+    def ping(self) -> dict[str, Any]:
+        """That it lives and is open."""
+        self._opened()
+        return {"name": shard_name(self._index), "pid": os.getpid(), "banks": len(self._epochs)}
+
+    def perform(self, scope: Scope, request: Request[T]) -> T:
+        """Run a call or a procedure; writes one at a time, reads beside them."""
+        engine = self._opened()
+        if not isinstance(request, self.WRITES):
+            return run_on(engine, scope, request)
+        with self._writing:
+            self._refuse_stale(scope, request)
+            answer: T = run_on(engine, scope, cast("Request[T]", request))
+            if isinstance(answer, Head):
+                self._epochs[scope.key] = answer.epoch
+            if self._settings.durability == "disk":
+                engine.flush()
+            return answer
+
+    def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
+        """Answers of several requests, in order, in one call."""
+        return [self.perform(scope, request) for scope, request in requests]
+
+    def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
+        """Heads of the tenant's banks in this shard."""
+        return self._opened().list_heads(tenant, limit, offset)
+
+    def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
+        """A live unit by its bare id, if it belongs to the tenant."""
+        return self._opened().find_unit(tenant, unit_id)
+
+    def _refuse_stale(self, scope: Scope, request: Any) -> None:
+        """Complete fencing: one process writes, and it knows the highest epoch of every bank written since it opened."""
+        if isinstance(request, (Execute, Recover)):
+            known = self._epochs.get(scope.key, 0)
+            if request.head.epoch < known:
+                raise StaleEpoch(f"bank {scope.bank!r} has epoch {known}; {request.head.epoch} may not write")
+
+    def _opened(self) -> BlockingStore:
+        if self._engine is not None:
+            return self._engine
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_shard(self._settings, self._index, self._space)
+                threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
+        return self._engine
+
+    def _flush_forever(self) -> None:
+        """Bound what power loss can take, and the log, to one interval of writes or `flush_bytes`."""
+        engine = self._opened()
+        settings = self._settings
+        tick_s = min(settings.flush_interval_s, 0.1)
+        waited_s = 0.0
+        pause = threading.Event()
+        while True:
+            pause.wait(tick_s)
+            waited_s += tick_s
+            dirty = engine.dirty_bytes
+            if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
+                with self._writing:
+                    engine.flush()
+                waited_s = 0.0
+
+
+StorageShardActor = ray.remote(StorageShard)

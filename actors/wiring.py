@@ -1,0 +1,97 @@
+"""Composition root: settings -> ports. The only file that imports storage and providers."""
+
+from typing import Protocol, TypeVar
+
+from actors.settings import Settings
+from memory.ids import Scope
+from memory.ports import Embedder, Tokenizer
+from memory.records import Unit
+from memory.store_calls import Call, HeadPage, Request
+from providers import factory as providers
+from storage.directory import Space, prepare_directory, shard_path
+from storage.edge_store import EdgeStore
+from storage.run import run
+
+T = TypeVar("T")
+
+LOCK_TIMEOUT_S = 15.0
+
+
+class BlockingStore(Protocol):
+    """An engine with everything a storage shard needs of it."""
+
+    def call(self, scope: Scope, call: Call[T]) -> T:
+        """One atomic call."""
+        ...
+
+    def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
+        """Heads of a tenant's banks."""
+        ...
+
+    def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
+        """A live unit by its bare id."""
+        ...
+
+    def flush(self) -> None:
+        """Make everything written survive power loss."""
+        ...
+
+    @property
+    def dirty_bytes(self) -> int:
+        """Written since the last flush, roughly."""
+        ...
+
+
+def build_embedder(settings: Settings) -> Embedder:
+    """The embedder of a deployment; loads the model."""
+    return providers.build_embedder(_provider_settings(settings))
+
+
+def build_tokenizer(settings: Settings) -> Tokenizer:
+    """The tokenizer of token budgets."""
+    return providers.build_tokenizer(_provider_settings(settings))
+
+
+def embedding_space(settings: Settings) -> Space:
+    """Name and dimension of the vectors that the settings give; asks the endpoint where only it knows.
+
+    Raises:
+        ModelUnusable: the model cannot be used.
+        RetryLater: the endpoint does not answer.
+    """
+    embedder = build_embedder(settings)
+    dim = settings.embedding_dim or int(embedder.embed(["How long are your vectors?"]).shape[1])
+    return Space(embedder.name, dim)
+
+
+def prepare_data(settings: Settings, space: Space) -> str:
+    """Make or check the data directory; its id."""
+    return prepare_directory(settings.data, settings.storage_shards, space).id
+
+
+def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
+    """Open one storage shard's directory.
+
+    Raises:
+        StoreLocked: another process holds it.
+        StoreDamaged: its files cannot be read.
+    """
+    return EdgeStore(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S)
+
+
+def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:
+    """Run a call or a procedure over a blocking engine."""
+    return run(engine, scope, request)
+
+
+def _provider_settings(settings: Settings) -> providers.ProviderSettings:
+    key = settings.embedding_api_key
+    return providers.ProviderSettings(
+        embedder=settings.embedder,
+        precision=settings.embedding_precision,
+        cache_dir=settings.cache / "models",
+        embedding_base_url=settings.embedding_base_url or "",
+        embedding_api_key=key.get_secret_value() if key else "",
+        embedding_model=settings.embedding_model or "",
+        embedding_dim=settings.embedding_dim,
+    )

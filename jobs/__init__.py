@@ -1,0 +1,1 @@
+"""Bulk work, one Ray job per file."""

@@ -1,0 +1,1 @@
+"""Benchmarks and load tests, driven over HTTP."""

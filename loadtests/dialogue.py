@@ -1,0 +1,121 @@
+"""Reads LoCoMo files: conversations, turns, and questions whose evidence names turns that exist."""
+
+import json
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_DIA_ID = re.compile(r"D:?\s*(\d+)\s*:\s*(\d+)")
+
+ANSWERABLE = (1, 2, 3, 4)
+"""Categories with an answer in the dialogue: multi-hop, temporal, open-domain, single-hop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance; `started_at` is its session's."""
+
+    dia_id: str
+    speaker: str
+    text: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The turns of one sitting."""
+
+    number: int
+    started_at: datetime
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and the dia_ids that hold its answer, at least one."""
+
+    text: str
+    category: int
+    evidence: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One dialogue with its usable questions."""
+
+    conversation_id: str
+    sessions: tuple[Session, ...]
+    questions: tuple[Question, ...]
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns in order."""
+        return [turn for session in self.sessions for turn in session.turns]
+
+
+def read_conversations(path: Path, *, limit: int | None = None, captions: bool = False) -> list[Conversation]:
+    """The conversations of an NDJSON file, the first `limit` of them.
+
+    With `captions` a turn that shared an image says so in its text.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line that is not a conversation, or a file with none.
+    """
+    conversations: list[Conversation] = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if limit is not None and len(conversations) == limit:
+                break
+            if not line.strip():
+                continue
+            try:
+                conversations.append(_conversation(json.loads(line), captions=captions))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {number}: not a LoCoMo conversation ({error!r})") from error
+    if not conversations:
+        raise ValueError(f"{path}: holds no conversation")
+    return conversations
+
+
+def repaired_evidence(raw: Iterable[str], known: Container[str]) -> frozenset[str]:
+    """The turns that evidence entries name, e.g. both of "D8:6; D9:17" and D30:5 of "D30:05"; unknown ones dropped."""
+    named = (f"D{int(session)}:{int(turn)}" for entry in raw for session, turn in _DIA_ID.findall(entry))
+    return frozenset(dia_id for dia_id in named if dia_id in known)
+
+
+def dia_ids_in(text: str) -> tuple[str, ...]:
+    """The dia_ids a text names, each once, in order of first mention."""
+    return tuple(dict.fromkeys(f"D{int(session)}:{int(turn)}" for session, turn in _DIA_ID.findall(text)))
+
+
+def _conversation(raw: Mapping[str, Any], *, captions: bool) -> Conversation:
+    sessions = tuple(_session(session, captions=captions) for session in raw["sessions"])
+    known = {turn.dia_id for session in sessions for turn in session.turns}
+    questions = (_question(question, known) for question in raw["questions"])
+    return Conversation(
+        conversation_id=raw["conversation"],
+        sessions=sessions,
+        questions=tuple(one for one in questions if one.category in ANSWERABLE and one.evidence),
+    )
+
+
+def _session(raw: Mapping[str, Any], *, captions: bool) -> Session:
+    started_at = datetime.fromisoformat(raw["started_at"])
+    turns = tuple(
+        Turn(turn["dia_id"], turn["speaker"], _text(turn, captions=captions), started_at) for turn in raw["turns"]
+    )
+    return Session(raw["session"], started_at, turns)
+
+
+def _text(raw: Mapping[str, Any], *, captions: bool) -> str:
+    text: str = raw["text"]
+    caption = raw.get("image_caption") if captions else None
+    return f"{text} [shared image: {caption}]" if caption else text
+
+
+def _question(raw: Mapping[str, Any], known: Container[str]) -> Question:
+    return Question(raw["question"], raw["category"], repaired_evidence(raw["evidence"], known))

@@ -1,0 +1,52 @@
+"""The command line `lorebank`: puts the commands together. Every command talks HTTP; none imports the server."""
+
+from typing import Annotated
+
+import typer
+
+from lorebank._version import __version__
+from lorebank.cli_backfill import backfill
+from lorebank.cli_banks import bank_app, document_app
+from lorebank.cli_demo import demo
+from lorebank.cli_doctor import doctor
+from lorebank.cli_memory import recall, reflect, retain
+from lorebank.cli_server import up
+
+app = typer.Typer(
+    name="lorebank",
+    help="Long-term memory for AI agents: retain, recall, reflect.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"lorebank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Long-term memory for AI agents: retain, recall, reflect."""
+
+
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
+for _command in (demo, retain, recall, reflect, backfill, doctor):
+    app.command()(_command)
+app.add_typer(bank_app, name="bank")
+app.add_typer(document_app, name="document")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

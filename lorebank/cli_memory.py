@@ -1,0 +1,145 @@
+"""Commands that write and read memories: retain, recall, reflect."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.markdown import Markdown
+from rich.text import Text
+
+from lorebank._options import RecallOptions, RetainOptions
+from lorebank._tools import speaker_of, time_of
+from lorebank.cli_output import (
+    DEFAULT,
+    EXIT_USAGE,
+    BankArgument,
+    JsonOption,
+    KeyOption,
+    UrlOption,
+    console,
+    fail,
+    one_line,
+    print_json,
+    session,
+    short_time,
+    table_of,
+)
+from lorebank.wire import Budget, FactType, RecallResult, ReflectIncludeOptions, Stage, TagsMatch
+
+TagOption = Annotated[list[str] | None, typer.Option("--tag", help="A tag; repeat for more.")]
+
+
+def retain(
+    bank: BankArgument,
+    text: Annotated[str | None, typer.Argument(help="What to remember; `-` reads stdin.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the text from a file.", dir_okay=False)
+    ] = None,
+    document_id: Annotated[str | None, typer.Option(help="Retaining the same id again replaces the document.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who says it.")] = None,
+    timestamp: Annotated[str | None, typer.Option(help="When it happened, ISO 8601, or `unset`. Default: now.")] = None,
+    context: Annotated[str | None, typer.Option(help="What the text is about.")] = None,
+    tag: TagOption = None,
+    meta: Annotated[list[str] | None, typer.Option("--meta", help="key=value; repeat for more.")] = None,
+    wait_for: Annotated[Stage | None, typer.Option(help="Wait until this stage is reached.")] = None,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remember a text: an argument, stdin or a file."""
+    content = _read_content(text, file)
+    metadata = dict(_key_and_value(pair) for pair in meta or [])
+    if speaker is not None:
+        metadata["speaker"] = speaker
+    options = RetainOptions(
+        document_id=document_id, timestamp=timestamp, context=context, tags=tag, metadata=metadata, wait_for=wait_for
+    )
+    with session(url, api_key) as client:
+        receipt = client.retain(bank, content, **options)
+    if json:
+        print_json(receipt)
+        return
+    stage = receipt.stage or "accepted"
+    console().print(
+        f"{stage}: {receipt.items_count} item in bank {bank}, operation {receipt.operation_id}", markup=False
+    )
+
+
+def _read_content(text: str | None, file: Path | None) -> str:
+    if (text is None) == (file is None):
+        raise fail("give a text, `-` for stdin, or --file", EXIT_USAGE)
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8")
+        return sys.stdin.buffer.read().decode("utf-8") if text == "-" else text or ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise fail(f"cannot read {file or 'stdin'}: {error}") from error
+
+
+def _key_and_value(pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key:
+        raise fail(f"--meta takes key=value, not {pair!r}", EXIT_USAGE)
+    return key, value
+
+
+def recall(
+    bank: BankArgument,
+    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many results at most.")] = 10,
+    budget: Annotated[Budget, typer.Option(help="How many candidates to examine.")] = "mid",
+    type_: Annotated[
+        list[str] | None, typer.Option("--type", help="Only world, experience or observation; repeat for more.")
+    ] = None,
+    tag: TagOption = None,
+    tags_match: Annotated[TagsMatch, typer.Option(help="How the tags must match.")] = "any",
+    trace: Annotated[bool, typer.Option("--trace", help="With --json: say how each result was found.")] = False,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the memories that answer a query, best first."""
+    types = cast("list[FactType] | None", type_)  # the wire model refuses any other
+    options = RecallOptions(limit=limit, budget=budget, types=types, tags=tag, tags_match=tags_match, trace=trace)
+    with session(url, api_key) as client:
+        answer = client.recall(bank, query, **options)
+    if json:
+        print_json(answer)
+    elif not answer.results:
+        console().print(f"nothing found in bank {bank}", markup=False)
+    else:
+        console().print(table_of(("score", "when", "who", "text"), [result_row(one) for one in answer.results]))
+
+
+def result_row(result: RecallResult) -> tuple[str | Text, str, str, str]:
+    """Score, when, who and text of one result."""
+    score = Text(f"{result.scores.final:.3f}" if result.scores else "", style="cyan")
+    return score, short_time(time_of(result)), speaker_of(result) or "", one_line(result.text)
+
+
+def reflect(
+    bank: BankArgument,
+    query: Annotated[str, typer.Argument(help="What to think about.", show_default=False)],
+    budget: Annotated[Budget, typer.Option(help="How much to look at.")] = "low",
+    tag: TagOption = None,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Show what the answer is based on.")] = False,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Answer a question in words, reasoned from the bank's memories."""
+    include = ReflectIncludeOptions(facts={} if evidence else None)
+    with session(url, api_key) as client:
+        answer = client.reflect(bank, query, budget=budget, tags=tag, include=include)
+    if json:
+        print_json(answer)
+        return
+    console().print(Markdown(answer.text))
+    facts = answer.based_on.memories if answer.based_on else []
+    if facts:
+        rows = [
+            (short_time(fact.occurred_start or fact.mentioned_at), fact.speaker or "", one_line(fact.text))
+            for fact in facts
+        ]
+        console().print(table_of(("when", "who", "evidence"), rows))

@@ -1,0 +1,348 @@
+"""From document drafts and the bank's view to a plan: what is new, what stays, what goes. Pure; the idempotency rules."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.commands import (
+    DeleteBank,
+    DeleteDocument,
+    DeleteReceipt,
+    DocumentReceipt,
+    Retain,
+    RetainReceipt,
+    UpdateBank,
+)
+from memory.drafting import ITEM_SEPARATOR, ChunkDraft, DocumentDraft, dense_text, lexical_text
+from memory.encoding import encode_document, encode_recall_profile, instant_to_text
+from memory.ids import Scope, digest, unit_id
+from memory.placing import place
+from memory.plans import Plan
+from memory.protocol import SEQ_BLOCK
+from memory.records import (
+    ChunkEntry,
+    Document,
+    Head,
+    RecallProfile,
+    Record,
+    RecordKind,
+    Unit,
+    UnitKind,
+    Vectors,
+)
+from memory.store_calls import NewUnit
+
+RECALL_PROFILE_KEY = "recall"
+
+
+@dataclass(frozen=True, slots=True)
+class BankView:
+    """What the owner knows of its bank when a command takes its turn."""
+
+    scope: Scope
+    head: Head
+    recall_profile: RecallProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What was made of a chunk's text outside the turn: float32, (dim,), L2-normalised; its length in tokens."""
+
+    dense: NDArray[np.float32]
+    text_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A draft laid over the stored version: the chunk list as it will be and which of it is new."""
+
+    document_id: str
+    old: Document | None
+    entries: tuple[ChunkEntry, ...]
+    new: tuple[tuple[ChunkEntry, ChunkDraft], ...]
+    retired: tuple[ChunkEntry, ...]
+    moves: Mapping[str, int]
+    draft: DocumentDraft
+    tail: str
+
+
+def merge_document(scope: Scope, old: Document | None, draft: DocumentDraft) -> Merge:
+    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays as it is."""
+    kept = list(old.chunks) if old and draft.mode == "append" else []
+    tail = (old.tail if old else "") if kept else ""
+    seen = Counter(entry.digest for entry in kept)
+    by_id = {entry.unit_id: entry for entry in (old.chunks if old else ())}
+    wanted: list[tuple[ChunkEntry, ChunkDraft | None]] = [(entry, None) for entry in kept]
+    for number, chunk in enumerate(draft.chunks):
+        id_ = unit_id(scope, draft.id, chunk.digest, seen[chunk.digest])
+        seen[chunk.digest] += 1
+        separator = tail + ITEM_SEPARATOR + chunk.separator if kept and number == 0 else chunk.separator
+        entry = ChunkEntry(
+            id_, chunk.digest, chunk.content_hash, 0, separator, chunk.speaker, chunk.type, chunk.item
+        )
+        wanted.append((entry, chunk))
+    places, moved = place([by_id[e.unit_id].position if e.unit_id in by_id else None for e, _ in wanted])
+    entries = tuple(replace(entry, position=at) for (entry, _), at in zip(wanted, places, strict=True))
+    ids = {entry.unit_id for entry in entries}
+    return Merge(
+        document_id=draft.id,
+        old=old,
+        entries=entries,
+        new=tuple(
+            (entry, chunk)
+            for entry, (_, chunk) in zip(entries, wanted, strict=True)
+            if chunk is not None and entry.unit_id not in by_id
+        ),
+        retired=tuple(entry for entry in (old.chunks if old else ()) if entry.unit_id not in ids),
+        moves={entries[index].unit_id: entries[index].position for index in moved},
+        draft=draft,
+        tail=draft.tail,
+    )
+
+
+def plan_retain(
+    view: BankView, command: Retain, merges: Sequence[Merge], embedded: Mapping[str, Embedded], now: datetime
+) -> tuple[Plan, RetainReceipt]:
+    """Plan of a retain whose new chunks' vectors are in `embedded` by content hash, and the receipt to give for it."""
+    seqs = [view.head.seq + 1 + number for number in range(len(merges))]
+    seq = seqs[-1]
+    documents = [_next_document(merge, number, now) for merge, number in zip(merges, seqs, strict=True)]
+    add = tuple(
+        _new_unit(entry, chunk, document, embedded[chunk.content_hash], seq, view.head.epoch, now)
+        for merge, document in zip(merges, documents, strict=True)
+        for entry, chunk in merge.new
+    )
+    receipt = RetainReceipt(
+        operation_id=command.operation_id,
+        seq=seq,
+        documents=tuple(
+            DocumentReceipt(d.id, d.version, d.seq, len(m.new), len(m.entries) - len(m.new), len(m.retired))
+            for m, d in zip(merges, documents, strict=True)
+        ),
+        tokens=sum(new.unit.text_tokens for new in add),
+    )
+    added = [entry for merge in merges for entry, _ in merge.new]
+    retired = [entry for merge in merges for entry in merge.retired]
+    records = [
+        Record(RecordKind.DOCUMENT, d.id, encode_document(d), order=_micros(d.updated_at), status="live")
+        for d in documents
+    ]
+    body = _retain_body(receipt, len(command.items))
+    records.append(_operation(command.operation_id, "retain", command.fingerprint(), now, body))
+    records.extend(_profile_change(view, seq, added, retired))
+    head = _head_after(view.head, seq, added, retired, sum(merge.old is None for merge in merges), now)
+    plan = Plan(
+        command="retain",
+        operation_id=command.operation_id,
+        seq=seq,
+        head_after=head,
+        add=add,
+        retire=tuple(entry.unit_id for entry in retired),
+        moves={unit: at for merge in merges for unit, at in merge.moves.items()},
+        records=tuple(records),
+    )
+    return plan, receipt
+
+
+def plan_delete_document(
+    view: BankView, command: DeleteDocument, document: Document, now: datetime
+) -> tuple[Plan, DeleteReceipt]:
+    """Plan that removes a document with its units."""
+    seq = view.head.seq + 1
+    receipt = DeleteReceipt(command.operation_id, seq, len(document.chunks), 1)
+    operation = _operation(command.operation_id, "delete_document", document.id, now, _delete_body(receipt))
+    plan = Plan(
+        command="delete_document",
+        operation_id=command.operation_id,
+        seq=seq,
+        head_after=_head_after(view.head, seq, (), document.chunks, -1, now),
+        retire=tuple(entry.unit_id for entry in document.chunks),
+        records=(operation, *_profile_change(view, seq, (), document.chunks)),
+        remove=((RecordKind.DOCUMENT, document.id),),
+    )
+    return plan, receipt
+
+
+def plan_delete_bank(view: BankView, command: DeleteBank, now: datetime) -> tuple[Plan, DeleteReceipt]:
+    """Plan that removes everything of a bank; its head stays as a tombstone whose epoch and seq only grow."""
+    seq = view.head.seq + 1
+    counters = view.head.counters
+    receipt = DeleteReceipt(command.operation_id, seq, counters.get("units", 0), counters.get("documents", 0))
+    emptied = _head_after(view.head, seq, (), (), 0, now)
+    head = replace(emptied, deleted=True, exists=False, profile={}, counters={}, due_at=None)
+    return Plan("delete_bank", command.operation_id, seq, head, clear=True), receipt
+
+
+def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan:
+    """Plan that creates a bank or changes its profile."""
+    seq = view.head.seq + 1
+    head = _head_after(view.head, seq, (), (), 0, now)
+    return Plan(
+        "update_bank", command.operation_id, seq, replace(head, profile={**view.head.profile, **command.profile})
+    )
+
+
+def unit_vectors(unit: Unit, dense: NDArray[np.float32]) -> Vectors:
+    """What a unit is found by, given its sentence vector."""
+    return Vectors(dense, lexical_text(unit.text, unit.speaker))
+
+
+def unit_dense_text(unit: Unit) -> str:
+    """What of a unit is embedded."""
+    return dense_text(unit.text, unit.speaker)
+
+
+def _next_document(merge: Merge, seq: int, now: datetime) -> Document:
+    old, draft = merge.old, merge.draft
+    appended = old is not None and draft.mode == "append"
+    tags = tuple(dict.fromkeys((*old.tags, *draft.tags))) if old and appended else draft.tags
+    return Document(
+        id=merge.document_id,
+        version=old.version + 1 if old else 1,
+        seq=seq,
+        chunks=merge.entries,
+        tail=merge.tail,
+        content_hash=digest(*(e.separator + e.digest for e in merge.entries), merge.tail).hex(),
+        text_bytes=_text_bytes(merge),
+        created_at=old.created_at if old else now,
+        updated_at=now,
+        tags=tags,
+        metadata=old.metadata if old and appended else draft.metadata,
+        context=old.context if old and appended else draft.context,
+        # No extraction stage is configured yet; a later one starts from documents marked otherwise.
+        stages={"extract": "skipped"},
+    )
+
+
+def _text_bytes(merge: Merge) -> int:
+    drafted = sum(len((c.separator + c.text).encode()) for c in merge.draft.chunks) + len(merge.tail.encode())
+    if merge.old and merge.draft.mode == "append":
+        return merge.old.text_bytes + len(ITEM_SEPARATOR) + drafted
+    return drafted
+
+
+def _new_unit(
+    entry: ChunkEntry,
+    chunk: ChunkDraft,
+    document: Document,
+    embedded: Embedded,
+    seq: int,
+    epoch: int,
+    now: datetime,
+) -> NewUnit:
+    unit = Unit(
+        id=entry.unit_id,
+        kind=UnitKind.CHUNK,
+        type=chunk.type,
+        text=chunk.text,
+        document_id=document.id,
+        content_hash=chunk.content_hash,
+        position=entry.position,
+        context=chunk.context,
+        born_version=document.version,
+        seq=seq,
+        epoch=epoch,
+        speaker=chunk.speaker,
+        role=chunk.role,
+        mentioned_at=chunk.mentioned_at,
+        recorded_at=now,
+        entities=chunk.entities,
+        tags=chunk.tags,
+        metadata=chunk.metadata,
+        text_tokens=embedded.text_tokens,
+    )
+    return NewUnit(unit, unit_vectors(unit, embedded.dense))
+
+
+def _head_after(
+    head: Head,
+    seq: int,
+    added: Sequence[ChunkEntry],
+    retired: Sequence[ChunkEntry],
+    documents: int,
+    now: datetime,
+) -> Head:
+    counters = Counter(head.counters)
+    counters["documents"] += documents
+    for entries, sign in ((added, 1), (retired, -1)):
+        for entry in entries:
+            counters["units"] += sign
+            counters[f"type:{entry.type.value}"] += sign
+    return replace(
+        head,
+        seq=seq,
+        seq_end=head.seq_end if seq < head.seq_end else seq + SEQ_BLOCK,
+        deleted=False,
+        exists=True,
+        counters={name: count for name, count in counters.items() if count},
+        created_at=head.created_at if head.exists else now,
+        updated_at=now,
+    )
+
+
+def _profile_change(
+    view: BankView, seq: int, added: Sequence[ChunkEntry], retired: Sequence[ChunkEntry]
+) -> list[Record]:
+    speakers = Counter(view.recall_profile.speakers)
+    speakers.update(entry.speaker for entry in added if entry.speaker)
+    speakers.subtract(entry.speaker for entry in retired if entry.speaker)
+    counted = {name: count for name, count in speakers.items() if count > 0}
+    if counted == dict(view.recall_profile.speakers):
+        return []
+    body = encode_recall_profile(RecallProfile(counted, seq))
+    return [Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, body)]
+
+
+def _operation(operation_id: str, task: str, fingerprint: str, now: datetime, result: dict[str, Any]) -> Record:
+    body: dict[str, Any] = {
+        "task_type": task,
+        "fingerprint": fingerprint,
+        "status": "completed",
+        "created_at": instant_to_text(now),
+        "completed_at": instant_to_text(now),
+        **result,
+    }
+    return Record(RecordKind.OPERATION, operation_id, body, order=_micros(now), status="completed")
+
+
+def _retain_body(receipt: RetainReceipt, items: int) -> dict[str, Any]:
+    return {
+        "items_count": items,
+        "seq": receipt.seq,
+        "tokens": receipt.tokens,
+        "documents": [[d.document_id, d.version, d.seq, d.added, d.kept, d.retired] for d in receipt.documents],
+    }
+
+
+def _delete_body(receipt: DeleteReceipt) -> dict[str, Any]:
+    return {
+        "items_count": receipt.documents_deleted,
+        "seq": receipt.seq,
+        "units_deleted": receipt.units_deleted,
+        "documents_deleted": receipt.documents_deleted,
+    }
+
+
+def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainReceipt:
+    """The receipt given for a retain that was done before."""
+    return RetainReceipt(
+        operation_id=operation_id,
+        seq=body["seq"],
+        documents=tuple(DocumentReceipt(*values) for values in body["documents"]),
+        tokens=body["tokens"],
+        replayed=True,
+    )
+
+
+def delete_receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> DeleteReceipt:
+    """The receipt given for a delete that was done before."""
+    return DeleteReceipt(operation_id, body["seq"], body["units_deleted"], body["documents_deleted"])
+
+
+def _micros(instant: datetime) -> int:
+    return int(instant.astimezone(UTC).timestamp() * 1_000_000)

@@ -1,0 +1,80 @@
+"""A plan: the pure description of everything one command changes in a bank, and its form in the commit record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from memory.encoding import decode_unit, encode_unit
+from memory.records import Head, Record, RecordKind
+from memory.store_calls import NewUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Units to add, move and retire, records to write and remove, and the head as it will be.
+
+    `seq` is the highest sequence number the plan takes; its units and records are written under it. `clear` retires
+    the whole bank. `head_after` carries seq, counters, profile and due time; the protocol fills in epoch and commit.
+    """
+
+    command: str
+    operation_id: str
+    seq: int
+    head_after: Head
+    add: tuple[NewUnit, ...] = ()
+    retire: tuple[str, ...] = ()
+    moves: Mapping[str, int] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+    remove: tuple[tuple[RecordKind, str], ...] = ()
+    clear: bool = False
+
+
+def encode_plan(plan: Plan) -> dict[str, Any]:
+    """What recovery needs to apply a committed plan: texts, not vectors, which are made again from them."""
+    return {
+        "command": plan.command,
+        "operation_id": plan.operation_id,
+        "seq": plan.seq,
+        "add": [[new.unit.id, encode_unit(new.unit)] for new in plan.add],
+        "retire": list(plan.retire),
+        "moves": dict(plan.moves),
+        "records": [
+            [record.kind.value, record.key, dict(record.body), record.order, record.status] for record in plan.records
+        ],
+        "remove": [[kind.value, key] for kind, key in plan.remove],
+        "clear": plan.clear,
+    }
+
+
+def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
+    """Plan of a commit record; its units have no vectors."""
+    return Plan(
+        command=body["command"],
+        operation_id=body["operation_id"],
+        seq=body["seq"],
+        head_after=head,
+        add=tuple(NewUnit(decode_unit(unit_id, payload), None) for unit_id, payload in body["add"]),
+        retire=tuple(body["retire"]),
+        moves=body["moves"],
+        records=tuple(
+            Record(RecordKind(kind), key, content, order=order, status=status)
+            for kind, key, content, order, status in body["records"]
+        ),
+        remove=tuple((RecordKind(kind), key) for kind, key in body["remove"]),
+        clear=body["clear"],
+    )
+
+
+def summarise_plan(plan: Plan) -> dict[str, Any]:
+    """What is kept of a settled plan as the bank's history: what happened to which document, without texts."""
+    return {
+        "command": plan.command,
+        "operation_id": plan.operation_id,
+        "seq": plan.seq,
+        "added": len(plan.add),
+        "retired": len(plan.retire),
+        "documents": [record.key for record in plan.records if record.kind is RecordKind.DOCUMENT],
+        "removed": [[kind.value, key] for kind, key in plan.remove],
+        "clear": plan.clear,
+        "settled": True,
+    }

@@ -1,0 +1,49 @@
+"""Protocols that the core and the actors need and that `storage` and `providers` implement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Clock(Protocol):
+    """Source of the current time; tests inject their own."""
+
+    def now(self) -> datetime:
+        """The current instant, aware, in UTC."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into sentence vectors. Blocking; callers run it in a task or a thread."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the vector space: model and precision; vectors of different names never mix."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of each vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Sentence vectors, float32, (n_texts, dim), rows finite and L2-normalised, in the order given.
+
+        An empty sequence gives an array of shape (0, dim).
+
+        Raises:
+            ModelUnusable: the model answers with something that is no finite vector of `dim`.
+            RetryLater: a remote endpoint is overloaded or unreachable.
+        """
+        ...
+
+
+class Tokenizer(Protocol):
+    """Counts tokens for budgets."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text without special tokens, untruncated."""
+        ...

@@ -1,0 +1,209 @@
+"""The write protocol: every change to a bank is a plan, and every plan is prepared, committed and applied.
+
+1. prepare: the new units are inserted as pending, invisible to every read, and the plan as a commit record;
+2. commit: one compare-and-set of the bank's head names that record; nothing before it is visible, nothing after lost;
+3. apply: records are written, the units made live and seen to be live, then the old ones retired, then the commit is
+   marked settled.
+
+Each step is idempotent and each procedure may be left at any call: what is not committed is swept by the next owner,
+what is committed but not settled is applied by it. Nothing is retired before everything new is seen live, and updates
+are guarded by (seq, epoch), so that a late write of a former owner changes nothing a later one wrote.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from memory.errors import StaleCommit, StaleEpoch, StoreDamaged
+from memory.plans import Plan, decode_plan, encode_plan, summarise_plan
+from memory.records import Head, Record, RecordKind, Unit, Vectors
+from memory.store_calls import (
+    Call,
+    ClearBank,
+    CreateHead,
+    FindLive,
+    GetRecords,
+    InsertUnits,
+    MoveUnits,
+    NewUnit,
+    ReadHead,
+    RemoveRecords,
+    RetireUnits,
+    SetLive,
+    SwapHead,
+    SweepPending,
+    TrimCommits,
+    WriteRecords,
+)
+
+SLICE_UNITS = 64
+"""Units in one call: bigger batches bring no throughput and make readers wait."""
+SEQ_BLOCK = 1000
+"""Seqs reserved with each epoch; what an owner does not use is left out for good."""
+HISTORY_COMMITS = 256
+"""Settled commits kept as the bank's history."""
+_SWAP_ATTEMPTS = 8
+_HEAL_ATTEMPTS = 3
+
+T = TypeVar("T")
+Steps = Generator[Call[Any], Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeEpoch:
+    """Become the bank's owner: epoch + 1 and a fresh block of seqs, by compare-and-set on the head."""
+
+    nonce: str
+
+    def steps(self) -> Steps[Head]:
+        """The head as it stands now, owned by the caller.
+
+        Raises:
+            StaleEpoch: others kept winning the race.
+        """
+        for attempt in range(_SWAP_ATTEMPTS):
+            head: Head | None = yield ReadHead()
+            if head is None:
+                yield CreateHead(Head())
+                continue
+            owned = replace(head, epoch=head.epoch + 1, seq=head.seq_end, seq_end=head.seq_end + SEQ_BLOCK)
+            if (yield SwapHead(head, owned, f"{self.nonce}-{attempt}")):
+                return owned
+        raise StaleEpoch("other owners kept taking the bank")
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Prepare, commit and apply one plan as the owner whose view of the head is `head`."""
+
+    head: Head
+    plan: Plan
+    nonce: str
+
+    def steps(self) -> Steps[Head]:
+        """The head after the plan, settled.
+
+        Raises:
+            StaleEpoch: another owner has taken the bank; nothing of this plan will become visible.
+            StaleCommit: the head is not the one the plan was made on.
+        """
+        number = self.head.commit + 1
+        key = f"{self.head.epoch}-{number}-{self.nonce}"
+        for part in _sliced(self.plan.add):
+            yield InsertUnits(part)
+        yield WriteRecords((self._commit_record(number, key, encode_plan(self.plan)),))
+        committed = replace(
+            self.plan.head_after,
+            epoch=self.head.epoch,
+            commit=number,
+            settled=self.head.settled,
+            commits={c: k for c, k in {**self.head.commits, number: key}.items() if c > self.head.settled},
+        )
+        if not (yield SwapHead(self.head, committed, self.nonce)):
+            found: Head | None = yield ReadHead()
+            if found is None or found.epoch != self.head.epoch:
+                raise StaleEpoch(f"the bank has a newer owner than epoch {self.head.epoch}")
+            raise StaleCommit(f"the bank is at commit {found.commit}, not at {self.head.commit}")
+        missing = yield from apply_plan(committed, self.plan)
+        if missing:  # the caller gave vectors for every unit, so nothing can be left out
+            raise StoreDamaged(f"{len(missing)} units of an own plan could not be made live")
+        return (yield from settle(committed, number, key, self.plan, self.nonce))
+
+    def _commit_record(self, number: int, key: str, body: dict[str, Any]) -> Record:
+        return Record(RecordKind.COMMIT, key, body, seq=self.plan.seq, epoch=self.head.epoch, order=number)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The head with every commit settled; or, in `needs`, the units whose vectors must be made before it can be."""
+
+    head: Head
+    needs: tuple[Unit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Apply, as the new owner, what the former one committed but did not settle; then sweep what it only prepared."""
+
+    head: Head
+    nonce: str
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
+
+    def steps(self) -> Steps[Recovered]:
+        """The settled head, or the units to embed before the procedure is run again with their vectors."""
+        head = self.head
+        for number in range(head.settled + 1, head.commit + 1):
+            key = head.commits[number]
+            found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
+            if key not in found:
+                raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
+            plan = decode_plan(found[key].body, head)
+            plan = replace(plan, add=tuple(NewUnit(new.unit, self.vectors.get(new.unit.id)) for new in plan.add))
+            missing = yield from apply_plan(head, plan)
+            if missing:
+                return Recovered(head, missing)
+            head = yield from settle(head, number, key, plan, f"{self.nonce}-{number}")
+        yield SweepPending(head.epoch - 1)
+        yield TrimCommits(head.settled - HISTORY_COMMITS)
+        return Recovered(head)
+
+
+def apply_plan(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
+    """Step 3 up to settling, by the committer or by recovery; answers with units that need vectors, else with none."""
+    epoch, seq = head.epoch, plan.seq
+    if plan.records:
+        yield WriteRecords(tuple(replace(record, seq=seq, epoch=epoch) for record in plan.records))
+    needs = yield from _make_live(head, plan)
+    if needs:
+        return needs
+    if plan.moves:
+        yield MoveUnits(plan.moves, epoch)
+    for part in _sliced(plan.retire):
+        yield RetireUnits(part, seq, epoch)
+    for kind in sorted({kind for kind, _ in plan.remove}):
+        yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch)
+    if plan.clear:
+        yield ClearBank(seq, epoch)
+    return ()
+
+
+def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
+    """Set the plan's units live and see that they are; re-insert those that a former owner's late retire removed."""
+    pending = plan.add
+    for attempt in range(_HEAL_ATTEMPTS):
+        if attempt:
+            found: Head | None = yield ReadHead()
+            if found is None or found.epoch != head.epoch:
+                raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
+            bare = tuple(new.unit for new in pending if new.vectors is None)
+            if bare:
+                return bare
+            for part in _sliced(pending):
+                yield InsertUnits(part)
+        live: frozenset[str] = frozenset()
+        for part in _sliced(pending):
+            ids = tuple(new.unit.id for new in part)
+            yield SetLive(ids, plan.seq, head.epoch)
+            live |= yield FindLive(ids)
+        pending = tuple(new for new in pending if new.unit.id not in live)
+        if not pending:
+            return ()
+    raise StoreDamaged(f"{len(pending)} units were inserted but cannot be made live")
+
+
+def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[Head]:
+    """Mark a commit applied: its record shrinks to history, the head's `settled` moves on."""
+    summary = Record(
+        RecordKind.COMMIT, key, summarise_plan(plan), seq=plan.seq, epoch=head.epoch, order=number, status="settled"
+    )
+    yield WriteRecords((summary,))
+    settled = replace(head, settled=number, commits={c: k for c, k in head.commits.items() if c >= number})
+    if not (yield SwapHead(head, settled, f"{nonce}-settled")):
+        raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
+    if number % HISTORY_COMMITS == 0:
+        yield TrimCommits(number - HISTORY_COMMITS)
+    return settled
+
+
+def _sliced(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    return (tuple(items[start : start + SLICE_UNITS]) for start in range(0, len(items), SLICE_UNITS))

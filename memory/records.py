@@ -1,0 +1,196 @@
+"""What a bank consists of: units (all that recall returns) and records (all that is looked up), as frozen dataclasses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class UnitKind(StrEnum):
+    """What a unit is."""
+
+    CHUNK = "chunk"
+    FACT = "fact"
+    OBSERVATION = "observation"
+
+
+class UnitType(StrEnum):
+    """What callers filter by with `types`; a chunk has the type its speaker's facts would have."""
+
+    WORLD = "world"
+    EXPERIENCE = "experience"
+    OBSERVATION = "observation"
+
+
+class UnitState(StrEnum):
+    """Pending units are stored but invisible; retired ones are out of recall and kept for history."""
+
+    PENDING = "pending"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
+class RecordKind(StrEnum):
+    """One name per kind of record."""
+
+    HEAD = "head"
+    COMMIT = "commit"
+    DOCUMENT = "document"
+    OPERATION = "operation"
+    RECALL_PROFILE = "recall_profile"
+    RING = "ring"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Typed, weighted relation from one unit to another."""
+
+    to: str
+    type: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A unit that another was derived from, as it was then."""
+
+    unit_id: str
+    seq: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The atomic stored memory. Times are aware UTC; `position` is sparse: only its order within a document counts."""
+
+    id: str
+    kind: UnitKind
+    type: UnitType
+    text: str
+    document_id: str
+    content_hash: str
+    position: int = 0
+    state: UnitState = UnitState.PENDING
+    context: str | None = None
+    born_version: int = 1
+    window: str | None = None
+    seq: int = 0
+    epoch: int = 0
+    speaker: str | None = None
+    role: str | None = None
+    session: str | None = None
+    occurred_start: datetime | None = None
+    occurred_end: datetime | None = None
+    mentioned_at: datetime | None = None
+    recorded_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+    category: str | None = None
+    confidence: float | None = None
+    language: str | None = None
+    entities: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    actor_ids: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+    proof_count: int = 1
+    expires_at: datetime | None = None
+    text_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised, and the text of the keyword lane."""
+
+    dense: NDArray[np.float32]
+    lexical: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something looked up by (bank, kind, key). `body` is JSON-ready; times in it are ISO strings."""
+
+    kind: RecordKind
+    key: str
+    body: Mapping[str, Any]
+    seq: int = 0
+    epoch: int = 0
+    order: int = 0
+    """Sort key of listings, newest first: microseconds since 1970."""
+    status: str = ""
+    """For kinds that are listed by status (operations); empty elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A bank's record: who may write, what is committed, what is counted.
+
+    `commit` is the number of the last committed plan, `settled` of the last one applied in full; `commits` names the
+    record of each commit after `settled` (and of the last one). `seq_end` is the end of the reserved block of seqs.
+    """
+
+    epoch: int = 0
+    commit: int = 0
+    settled: int = 0
+    commits: Mapping[int, str] = field(default_factory=dict)
+    seq: int = 0
+    seq_end: int = 0
+    due_at: datetime | None = None
+    deleted: bool = False
+    exists: bool = False
+    """False until the first plan is committed, and again after a delete of the bank."""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEntry:
+    """A chunk in its document's ordered list. `separator` is the text between the chunk before (or the start) and it."""
+
+    unit_id: str
+    digest: str
+    content_hash: str
+    position: int
+    separator: str
+    speaker: str | None
+    type: UnitType
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was retained under one id, versioned.
+
+    Its text is the concatenation of separator and chunk in order, then `tail`: byte for byte what was sent.
+    """
+
+    id: str
+    version: int
+    seq: int
+    chunks: tuple[ChunkEntry, ...]
+    tail: str
+    content_hash: str
+    text_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    context: str | None = None
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Stage name -> pending, done, failed, skipped or replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecallProfile:
+    """What recall needs to know of a bank before it reads units: who speaks in it, and how often."""
+
+    speakers: Mapping[str, int] = field(default_factory=dict)
+    seq: int = 0

@@ -1,0 +1,312 @@
+"""The neutral calls of the store port: each is one atomic call to an engine, typed by its answer.
+
+`memory` builds them, `storage` performs them. A Procedure is a sequence of calls written as a generator, so that one
+implementation of the write protocol runs over a blocking engine, an asynchronous one, and one that fails on purpose.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.filters import TRUE, Filter
+from memory.ids import Scope
+from memory.records import Head, Record, RecordKind, Unit, Vectors
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Call(Generic[T_co]):
+    """One atomic call; the type argument is what it answers."""
+
+    __slots__ = ()
+
+
+class Procedure(Protocol[T_co]):
+    """Several calls in an order that depends on their answers. Picklable, so that it can run beside the engine."""
+
+    def steps(self) -> Generator[Call[Any], Any, T_co]:
+        """Yield each call, receive its answer, return the result. Leaving it anywhere must be safe."""
+        ...
+
+
+Request = Call[T_co] | Procedure[T_co]
+
+
+class Store(Protocol):
+    """Where banks live. Every request names its bank; nothing outside that bank is read or written."""
+
+    async def perform(self, scope: Scope, request: Request[T_co]) -> T_co:
+        """Run one call, or a procedure from its first to its last call.
+
+        Raises:
+            StaleEpoch: a newer owner has written to the bank.
+            StaleCommit: the head is not the one the caller planned on.
+            Unavailable: the engine is restarting or unreachable.
+            StoreDamaged: the engine's files cannot be read.
+        """
+        ...
+
+    async def list_heads(self, tenant: str, limit: int, offset: int) -> "HeadPage":
+        """Heads of the tenant's banks that exist, by name."""
+        ...
+
+    async def find_unit(self, tenant: str, unit_id: str) -> "tuple[Scope, Unit] | None":
+        """A live unit by its bare id, if it belongs to the tenant."""
+        ...
+
+
+# -- reads ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPage:
+    """One page of a tenant's banks, by name; `total` counts all of them."""
+
+    banks: tuple[tuple[str, Head], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHead(Call[Head | None]):
+    """The bank's head, or None where nothing was ever written."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetRecords(Call[dict[str, Record]]):
+    """Records of one kind by key; absent ones are left out."""
+
+    kind: RecordKind
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """One page of records, newest first; `total` counts all that match."""
+
+    records: tuple[Record, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListRecords(Call[RecordPage]):
+    """Records of one kind by `order`, newest first."""
+
+    kind: RecordKind
+    limit: int
+    offset: int = 0
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetUnits(Call[dict[str, Unit]]):
+    """Live units by id; absent, pending and retired ones are left out."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetDense(Call[dict[str, NDArray[np.float32]]]):
+    """Sentence vectors of units by id, whatever their state; absent ones are left out. float32, (dim,)."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPage:
+    """One page of live units; `total` counts all that match."""
+
+    units: tuple[Unit, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListUnits(Call[UnitPage]):
+    """Live units that match, newest seq first; ties by id."""
+
+    limit: int
+    offset: int = 0
+    where: Filter = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class CountValues(Call[dict[str, int]]):
+    """How many live units hold each value of an indexed keyword field."""
+
+    field: str
+    limit: int
+    where: Filter = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One retrieval strategy's question: nearest to `dense`, or best BM25 for `lexical`; exactly one is set."""
+
+    limit: int
+    dense: NDArray[np.float32] | None = None
+    lexical: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A unit found, as stored, with its raw score in each lane.
+
+    payload: memory.encoding's mapping, left encoded because recall passes most of it through; semantic: cosine in
+    [-1, 1]; keyword: BM25 with the bank's own IDF, 0 where no word matches.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    semantic: float
+    keyword: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHits:
+    """Answer to one lane: ids and raw scores, best first."""
+
+    ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLanes(Call[tuple[LaneHits, ...]]):
+    """All lanes in one batch over live units that match; ids and scores only."""
+
+    lanes: tuple[Lane, ...]
+    where: Filter = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreUnits(Call[tuple[Hit, ...]]):
+    """The named units that are live and match, whole, each scored in both lanes; in the order of `ids`."""
+
+    ids: tuple[str, ...]
+    dense: NDArray[np.float32]
+    lexical: str
+    where: Filter = TRUE
+
+
+# -- writes: the steps of the protocol --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewUnit:
+    """A unit to insert, with what it is found by; vectors None: the text must be embedded again first."""
+
+    unit: Unit
+    vectors: Vectors | None
+
+
+@dataclass(frozen=True, slots=True)
+class InsertUnits(Call[None]):
+    """Insert as pending; an id that already exists is left as it is, whatever its state."""
+
+    units: tuple[NewUnit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateHead(Call[None]):
+    """Insert the head of a bank never written to; an existing one is left as it is."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class SwapHead(Call[bool]):
+    """Compare-and-set of the head on (epoch, commit, settled); True if this caller's write, told by its nonce, stands."""
+
+    expected: Head
+    head: Head
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecords(Call[None]):
+    """Insert or overwrite; a stored record with a higher epoch or seq is left as it is."""
+
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetLive(Call[None]):
+    """Make units live under (seq, epoch); those with a higher seq or epoch, and absent ones, are left as they are."""
+
+    ids: tuple[str, ...]
+    seq: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindLive(Call[frozenset[str]]):
+    """Which of the ids are live."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveUnits(Call[None]):
+    """Set positions of units; those with a higher epoch are left as they are."""
+
+    positions: Mapping[str, int]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetireUnits(Call[None]):
+    """Remove units whose seq is lower and whose epoch is not higher than the given ones."""
+
+    ids: tuple[str, ...]
+    seq: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRecords(Call[None]):
+    """Remove records by key, guarded like RetireUnits."""
+
+    kind: RecordKind
+    keys: tuple[str, ...]
+    seq: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearBank(Call[None]):
+    """Remove every unit and every record but the head and the commits, guarded like RetireUnits."""
+
+    seq: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPending(Call[None]):
+    """Remove units still pending from epochs up to `epoch`: leftovers of plans that never committed."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrimCommits(Call[None]):
+    """Remove commit records with a number up to `commit` that are not kept as history."""
+
+    commit: int
+
+
+# -- several at once --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[T_co]):
+    """Procedure that performs calls in order and answers with all their answers: one round trip for many reads."""
+
+    calls: tuple[Call[T_co], ...]
+
+    def steps(self) -> Generator[Call[Any], Any, list[T_co]]:
+        """Yield each call in turn."""
+        answers: list[T_co] = []
+        for call in self.calls:
+            answers.append((yield call))
+        return answers

@@ -1,0 +1,1 @@
+"""Adapters from the model ports to embedders and language models."""

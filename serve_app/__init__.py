@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: the Ray Serve application."""

@@ -1,0 +1,1 @@
+"""Adapters from the store port to Qdrant."""

@@ -1,0 +1,26 @@
+"""BM25 term weights of the keyword lane, the same for every engine; IDF is applied by the engine over the bank's units."""
+
+from functools import cache
+from typing import Any
+
+from qdrant_edge import Bm25, Bm25Config
+
+AVERAGE_TOKENS = 32.0
+"""Expected length of a chunk after stop words: what BM25 normalises length against."""
+K1 = 1.2
+B = 0.75
+
+
+@cache
+def _model() -> Bm25:
+    return Bm25(Bm25Config(k=K1, b=B, avg_len=AVERAGE_TOKENS, language="english"))
+
+
+def document_weights(text: str) -> Any:
+    """Sparse vector of a text to be found, as qdrant_edge.SparseVector."""
+    return _model().embed_document(text)
+
+
+def query_weights(text: str) -> Any:
+    """Sparse vector of a text to find by, as qdrant_edge.SparseVector."""
+    return _model().embed_query(text)

@@ -1,0 +1,82 @@
+"""Units and records <-> point payloads: memory's encoding plus whose they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, instant_to_text
+from memory.ids import Scope
+from memory.records import Head, Record, RecordKind, Unit, UnitState
+from storage import schema
+
+HEAD_KEY = "head"
+
+
+def unit_payload(scope: Scope, unit: Unit, state: UnitState) -> dict[str, Any]:
+    """Payload of a unit in a given state."""
+    payload = encode_unit(unit)
+    payload[schema.STATE] = state.value
+    return payload | _owner(scope)
+
+
+def unit_of(point_id: str, payload: Mapping[str, Any]) -> Unit:
+    """Unit of a payload."""
+    return decode_unit(point_id, payload)
+
+
+def record_payload(scope: Scope, record: Record) -> dict[str, Any]:
+    """Payload of a record other than the head."""
+    return {
+        **_owner(scope),
+        schema.KIND: record.kind.value,
+        schema.KEY: record.key,
+        schema.SEQ: record.seq,
+        schema.EPOCH: record.epoch,
+        schema.ORDER: record.order,
+        schema.STATUS: record.status,
+        schema.BODY: orjson.dumps(dict(record.body)).decode(),
+    }
+
+
+def record_of(payload: Mapping[str, Any]) -> Record:
+    """Record of a payload."""
+    return Record(
+        kind=RecordKind(payload[schema.KIND]),
+        key=payload[schema.KEY],
+        body=orjson.loads(payload[schema.BODY]),
+        seq=payload[schema.SEQ],
+        epoch=payload[schema.EPOCH],
+        order=payload[schema.ORDER],
+        status=payload[schema.STATUS],
+    )
+
+
+def head_payload(scope: Scope, head: Head, nonce: str) -> dict[str, Any]:
+    """Payload of a head; what the compare-and-set and the scans look at stands beside the body."""
+    status = schema.HEAD_EXISTS if head.exists else schema.HEAD_DELETED if head.deleted else schema.HEAD_EMPTY
+    payload = {
+        **_owner(scope),
+        schema.KIND: RecordKind.HEAD.value,
+        schema.KEY: HEAD_KEY,
+        schema.SEQ: head.seq,
+        schema.EPOCH: head.epoch,
+        schema.COMMIT: head.commit,
+        schema.SETTLED: head.settled,
+        schema.ORDER: 0,
+        schema.STATUS: status,
+        schema.NONCE: nonce,
+        schema.BODY: orjson.dumps(encode_head(head)).decode(),
+    }
+    if head.due_at is not None:
+        payload[schema.DUE_AT] = instant_to_text(head.due_at)
+    return payload
+
+
+def head_of(payload: Mapping[str, Any]) -> Head:
+    """Head of a payload."""
+    return decode_head(orjson.loads(payload[schema.BODY]))
+
+
+def _owner(scope: Scope) -> dict[str, str]:
+    return {schema.TENANT: scope.tenant, schema.BANK: scope.bank, schema.BANK_KEY: scope.key}

@@ -1,0 +1,89 @@
+"""A data directory and its identity card: what it was made for is checked before anything in it is opened."""
+
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
+from storage import schema
+
+CARD_FILE = "lorebank.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The vector space of a directory: the embedder's name and dimension. Vectors of two spaces never mix."""
+
+    embedder: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Identity of a data directory; written once, when it is made."""
+
+    id: str
+    schema_version: int
+    storage_shards: int
+    embedder: str
+    dim: int
+
+
+def prepare_directory(data: Path, shards: int, space: Space) -> Card:
+    """The directory's card; a directory without one is made.
+
+    Raises:
+        SchemaMismatch: the directory is of a newer schema version.
+        BadSettings: it was made with another embedder or number of shards, or it cannot be written.
+        StoreDamaged: the card cannot be read.
+    """
+    path = data / CARD_FILE
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            return _checked(path, shards, space)
+        card = Card(str(uuid.uuid4()), schema.SCHEMA_VERSION, shards, space.embedder, space.dim)
+        _write(path, card)
+    except OSError as exc:
+        raise BadSettings(f"the data directory {data} cannot be used: {exc.strerror or exc}") from exc
+    return card
+
+
+def shard_path(data: Path, index: int) -> Path:
+    """Directory of one storage shard."""
+    return data / f"shard-{index:02d}"
+
+
+def _checked(path: Path, shards: int, space: Space) -> Card:
+    try:
+        card = Card(**orjson.loads(path.read_bytes()))
+    except (orjson.JSONDecodeError, TypeError) as exc:
+        raise StoreDamaged(f"{path} cannot be read ({exc}); restore it from a backup") from exc
+    if card.schema_version > schema.SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"{path.parent} has schema version {card.schema_version}; this program knows up to"
+            f" {schema.SCHEMA_VERSION}: upgrade lorebank"
+        )
+    if (card.embedder, card.dim) != (space.embedder, space.dim):
+        raise BadSettings(
+            f"{path.parent} was made with the embedder {card.embedder} ({card.dim} dimensions), the settings say"
+            f" {space.embedder} ({space.dim}): start with the embedder it was made with, or use another directory"
+        )
+    if card.storage_shards != shards:
+        raise BadSettings(
+            f"{path.parent} was made with storage_shards = {card.storage_shards}, the settings say {shards}:"
+            " the number is fixed when a directory is made"
+        )
+    return card
+
+
+def _write(path: Path, card: Card) -> None:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(orjson.dumps(asdict(card), option=orjson.OPT_INDENT_2))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

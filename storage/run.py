@@ -1,0 +1,35 @@
+"""Drive a request over an engine: a call once, a procedure until it returns."""
+
+from typing import Any, Protocol, TypeVar, cast
+
+from memory.ids import Scope
+from memory.store_calls import Call, Request
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """What performs single calls, blocking. Adapters of engines implement it; everything else is built on it."""
+
+    def call(self, scope: Scope, call: Call[T]) -> T:
+        """One atomic call on one bank."""
+        ...
+
+
+def run(engine: Engine, scope: Scope, request: Request[T]) -> T:
+    """The request's result. What the engine raises is raised inside the procedure at the call that failed."""
+    if isinstance(request, Call):
+        return engine.call(scope, request)
+    steps = request.steps()
+    answer: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            call = steps.throw(error) if error else steps.send(answer)
+        except StopIteration as done:
+            return cast("T", done.value)
+        error = None
+        try:
+            answer = engine.call(scope, call)
+        except Exception as exc:  # noqa: BLE001 - handed to the procedure, which raises it on
+            error = exc

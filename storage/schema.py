@@ -1,0 +1,84 @@
+"""Collections, vectors, payload keys, indexes and the schema version: the one list of what a directory holds."""
+
+from typing import Literal
+
+SCHEMA_VERSION = 1
+
+UNITS = "units"
+RECORDS = "records"
+
+DENSE = "dense"
+LEXICAL = "lexical"
+UNUSED = "unused"
+
+TENANT = "tenant"
+BANK = "bank"
+BANK_KEY = "bank_key"
+STATE = "state"
+SEQ = "seq"
+EPOCH = "epoch"
+POSITION = "position"
+
+IndexKind = Literal["tenant", "keyword", "integer", "datetime"]
+
+UNIT_INDEXES: dict[str, IndexKind] = {
+    BANK_KEY: "tenant",
+    TENANT: "keyword",
+    "kind": "keyword",
+    "type": "keyword",
+    STATE: "keyword",
+    "document_id": "keyword",
+    "window": "keyword",
+    "speaker": "keyword",
+    "role": "keyword",
+    "session": "keyword",
+    "category": "keyword",
+    "superseded_by": "keyword",
+    "entities": "keyword",
+    "tags": "keyword",
+    "content_hash": "keyword",
+    SEQ: "integer",
+    EPOCH: "integer",
+    POSITION: "integer",
+    "proof_count": "integer",
+    "mentioned_at": "datetime",
+    "occurred_start": "datetime",
+    "occurred_end": "datetime",
+    "recorded_at": "datetime",
+    "valid_from": "datetime",
+    "valid_to": "datetime",
+    "expires_at": "datetime",
+}
+"""Payload indexes of units. Only the tenant's takes part in graphs; flags are keywords, never booleans."""
+
+KIND = "kind"
+KEY = "key"
+BODY = "body"
+ORDER = "order"
+STATUS = "status"
+DUE_AT = "due_at"
+COMMIT = "commit"
+SETTLED = "settled"
+NONCE = "nonce"
+
+RECORD_INDEXES: dict[str, IndexKind] = {
+    BANK_KEY: "tenant",
+    TENANT: "keyword",
+    KIND: "keyword",
+    STATUS: "keyword",
+    SEQ: "integer",
+    EPOCH: "integer",
+    ORDER: "integer",
+    COMMIT: "integer",
+    SETTLED: "integer",
+    DUE_AT: "datetime",
+}
+"""Payload indexes of records; `body` is one JSON string, everything that is filtered by stands beside it."""
+
+FULL_SCAN_UNITS = 20_000
+"""Banks up to this size are scanned exactly; graphs exist for bigger ones only."""
+HNSW_PAYLOAD_M = 16
+
+HEAD_EXISTS = "exists"
+HEAD_DELETED = "deleted"
+HEAD_EMPTY = "empty"
