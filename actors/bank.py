@@ -36,6 +36,7 @@ from memory.store_calls import Batch, GetDense, GetRecords, Store
 
 Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
 
+
 @dataclass(frozen=True, slots=True)
 class BankPorts:
     """What every bank of a host works with."""
@@ -140,9 +141,7 @@ class Bank:
         merges = self._merge(drafts, documents)
         return _Prepared(drafts, merges, await self._embed_new(merges, {}), None, commit)
 
-    def _merge(
-        self, drafts: Sequence[DocumentDraft], documents: Mapping[str, Document | None]
-    ) -> tuple[Merge, ...]:
+    def _merge(self, drafts: Sequence[DocumentDraft], documents: Mapping[str, Document | None]) -> tuple[Merge, ...]:
         return tuple(merge_document(self._scope, documents[draft.id], draft) for draft in drafts)
 
     async def _read(
@@ -156,10 +155,7 @@ class Bank:
     async def _embed_new(self, merges: Sequence[Merge], have: Mapping[str, Embedded]) -> dict[str, Embedded]:
         """Vectors of the merges' new chunks by content hash: what is at hand, else the stored one, else a new one."""
         wanted = {
-            chunk.content_hash: chunk
-            for merge in merges
-            for _, chunk in merge.new
-            if chunk.content_hash not in have
+            chunk.content_hash: chunk for merge in merges for _, chunk in merge.new if chunk.content_hash not in have
         }
         if not wanted:
             return dict(have)
@@ -168,9 +164,7 @@ class Bank:
         vectors = await self._ports.embed([wanted[content].dense_text for content in missing])
         dense = stored | dict(zip(missing, vectors, strict=True))
         tokens = self._ports.tokenizer.count([chunk.text for chunk in wanted.values()])
-        made = {
-            content: Embedded(dense[content], count) for content, count in zip(wanted, tokens, strict=True)
-        }
+        made = {content: Embedded(dense[content], count) for content, count in zip(wanted, tokens, strict=True)}
         return {**have, **made}
 
     async def _stored_vectors(
@@ -242,9 +236,7 @@ class Bank:
         return active.head
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
-        active.head = await self._ports.store.perform(
-            self._scope, Execute(active.head, plan, self._ports.nonce())
-        )
+        active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)

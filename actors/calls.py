@@ -46,7 +46,7 @@ def translate_ray(exc: BaseException, what: str) -> BaseException:
     return exc
 
 
-async def ask(pending: Awaitable[T] | Any, timeout_s: float, what: str) -> T:
+async def ask(pending: Any, timeout_s: float, what: str) -> Any:
     """Answer of an actor call or task.
 
     Raises:

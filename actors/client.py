@@ -1,10 +1,10 @@
-"""BankClient: the only door into the actors. Typed, asynchronous, with deadlines; recall runs in the caller's process."""
+"""BankClient: the only door into the actors. Typed, with deadlines; recall runs in the caller's process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.cluster import Cluster, connect_cluster
+from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
@@ -58,6 +58,15 @@ class BankClient:
         """
         cluster = await connect_cluster(settings)
         return cls(cluster, Reader(cluster.store, settings), settings)
+
+    @classmethod
+    async def attach(cls) -> "BankClient":
+        """Client of a deployment that already runs in the connected Ray cluster, with that deployment's settings.
+
+        Raises:
+            Unavailable: none runs there.
+        """
+        return await cls.connect(await running_settings())
 
     # -- writes: through the owner
 

@@ -17,7 +17,7 @@ from actors.storage_shard import READERS, StorageShardActor, shard_name
 from actors.tasks import warm_up
 from actors.wiring import embedding_space, prepare_data
 from memory.commands import Command
-from memory.errors import NotOwner, Unavailable
+from memory.errors import BadSettings, NotOwner, Unavailable
 from memory.ids import Scope
 
 log = logging.getLogger("lorebank.cluster")
@@ -25,6 +25,8 @@ log = logging.getLogger("lorebank.cluster")
 HOST_CALLS = 4096
 """Calls one host works on at once; its banks bound what waits."""
 START_TIMEOUT_S = 120.0
+HEAD_RESOURCE = "node:__internal_head__"
+"""Ray's own resource of the head node."""
 
 
 class Cluster:
@@ -95,10 +97,12 @@ async def _started(settings: Settings) -> None:
 
 async def connect_cluster(settings: Settings) -> Cluster:
     """Handles of the deployment's actors; whoever comes first starts them."""
+    _refuse_many_nodes(settings)
     space = await asyncio.to_thread(embedding_space, settings)
     await asyncio.to_thread(prepare_data, settings, space)
+    on_head = {HEAD_RESOURCE: 0.001} if settings.embedded_on_head else None
     shards = [
-        _actor(StorageShardActor, shard_name(index), READERS, settings, index, space)
+        _actor(StorageShardActor, shard_name(index), READERS, settings, index, space, resources=on_head)
         for index in range(settings.storage_shards)
     ]
     try:
@@ -113,7 +117,31 @@ async def connect_cluster(settings: Settings) -> Cluster:
     return Cluster(settings, shards, hosts, ring)
 
 
-def _actor(actor: Any, name: str, concurrency: int, *args: Any) -> Any:
+async def running_settings() -> Settings:
+    """Settings of the deployment that runs in the connected Ray cluster.
+
+    Raises:
+        Unavailable: none runs there.
+    """
+    try:
+        host: Any = ray.get_actor(host_name(0), namespace=NAMESPACE)
+    except ValueError as exc:
+        raise Unavailable("no lorebank deployment runs in this Ray cluster; start one first") from exc
+    settings: Settings = await ask(host.settings.remote(), START_TIMEOUT_S, host_name(0))
+    return settings
+
+
+def _refuse_many_nodes(settings: Settings) -> None:
+    """An embedded directory lives on one machine's disk; an actor restarted on another would find it empty."""
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+    if nodes > 1 and not settings.embedded_on_head:
+        raise BadSettings(
+            f"this Ray cluster has {nodes} nodes, and the embedded store works on one only: start lorebank on a"
+            " single node, or set LOREBANK_EMBEDDED_ON_HEAD=true to keep the store on the head node's disk"
+        )
+
+
+def _actor(actor: Any, name: str, concurrency: int, *args: Any, resources: dict[str, float] | None = None) -> Any:
     """The named actor, started where it does not run. No CPU is reserved and no call is ever repeated by Ray."""
     return actor.options(
         name=name,
@@ -124,4 +152,5 @@ def _actor(actor: Any, name: str, concurrency: int, *args: Any) -> Any:
         max_restarts=-1,
         max_task_retries=0,
         max_concurrency=concurrency,
+        resources=resources,
     ).remote(*args)

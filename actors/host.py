@@ -55,9 +55,7 @@ class BankHost:
         self._ring: Ring | None = None
         self._inside = 0
 
-    async def perform(
-        self, scope: Scope, command: Command, ring_version: int
-    ) -> RetainReceipt | DeleteReceipt | Head:
+    async def perform(self, scope: Scope, command: Command, ring_version: int) -> RetainReceipt | DeleteReceipt | Head:
         """Do a command at its bank.
 
         Raises:
@@ -78,6 +76,10 @@ class BankHost:
     async def ping(self) -> dict[str, Any]:
         """That it lives, and how much it carries."""
         return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
+
+    async def settings(self) -> Settings:
+        """The deployment's settings, for processes that join it."""
+        return self._settings
 
     async def _own(self, scope: Scope, ring_version: int) -> None:
         if self._ring is None or ring_version > self._ring.version:

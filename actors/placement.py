@@ -1,4 +1,4 @@
-"""Which host owns a bank: rendezvous hashing over a stored, versioned ring, plus pins. A pure function, no directory."""
+"""Which host owns a bank: rendezvous hashing over a stored, versioned ring, plus pins. A pure function."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

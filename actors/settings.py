@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     flush_interval_s: Seconds = 1.0
     flush_bytes: Count = 8 << 20
 
+    embedded_on_head: bool = False
+    """On a cluster of several nodes: keep the embedded store on the head node's disk instead of refusing to start."""
+
     # How many of each part
     storage_shards: Annotated[int, Field(ge=1, le=64)] = 1
     bank_hosts: Annotated[int, Field(ge=1, le=1024)] = 2

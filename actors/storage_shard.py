@@ -80,7 +80,7 @@ class StorageShard:
         return self._opened().find_unit(tenant, unit_id)
 
     def _refuse_stale(self, scope: Scope, request: Any) -> None:
-        """Complete fencing: one process writes, and it knows the highest epoch of every bank written since it opened."""
+        """Complete fencing: one process writes, and it knows the highest epoch of each bank written since."""
         if isinstance(request, (Execute, Recover)):
             known = self._epochs.get(scope.key, 0)
             if request.head.epoch < known:

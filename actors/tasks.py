@@ -25,4 +25,6 @@ def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
 
 def warm_up(settings: Settings) -> list[Any]:
     """Start as many tasks as there are workers, so that each loads the model; their references."""
-    return [embed_batch.remote(settings, ["The first sentence loads the model."]) for _ in range(settings.embed_workers)]
+    return [
+        embed_batch.remote(settings, ["The first sentence loads the model."]) for _ in range(settings.embed_workers)
+    ]

@@ -1,4 +1,4 @@
-"""Cut text into verbatim chunks: one message one chunk, long ones split; passages of plain text and Markdown by structure.
+"""Cut text into verbatim chunks: a message is one chunk, long ones are split; passages go by structure.
 
 Every function answers with pieces whose separators and texts, concatenated in order, give the input back byte for byte.
 """
@@ -52,7 +52,7 @@ def cut_message(text: str) -> Pieces:
 
 
 def cut_passages(text: str) -> Pieces:
-    """Pieces of a text that is no single message: a transcript by its lines, Markdown by blocks, prose by paragraphs."""
+    """Pieces of a text that is no message: a transcript by its lines, Markdown by blocks, prose by paragraphs."""
     turns = transcript_turns(text)
     if turns:
         return turns
@@ -98,7 +98,7 @@ def speaker_prefix(text: str) -> str | None:
 
 
 def shared_speaker_form(texts: Sequence[str]) -> bool:
-    """Whether texts show the `Name: text` form: nearly all of them, and names come back (a list of notes has new ones)."""
+    """Whether texts show the `Name: text` form: nearly all, and names come back (in notes they do not)."""
     names = [name for name in map(speaker_prefix, texts) if name is not None]
     return len(names) >= 2 and len(names) >= _TRANSCRIPT_SHARE * len(texts) and 2 * len(set(names)) <= len(names) + 1
 

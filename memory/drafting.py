@@ -1,4 +1,4 @@
-"""From a retain command to document drafts: chunks with who spoke, when and under which digest. Pure, before any read."""
+"""From a retain command to document drafts: chunks with speaker, time and digest. Pure, before any read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ AGENT_ROLES = frozenset({"assistant", "ai", "agent", "model", "tool", "function"
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """A chunk before it has a place and a vector. `digest` covers all the caller gave, `content_hash` what is embedded."""
+    """A chunk without a place and a vector yet. `digest` covers all that was given, `content_hash` what is embedded."""
 
     text: str
     separator: str

@@ -26,6 +26,6 @@ def final_score(fused: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1.0 / (1.0 + np.exp(-np.clip(fused, -30.0, 30.0)))
 
 
-def keyword_score(bm25: float) -> float:
-    """BM25 on the wire: BM25 / (BM25 + k), in [0, 1)."""
+def keyword_score(bm25: NDArray[np.float64]) -> NDArray[np.float64]:
+    """BM25 on the wire: BM25 / (BM25 + k), in [0, 1), float64, (n,)."""
     return bm25 / (bm25 + KEYWORD_HALF)

@@ -1,4 +1,4 @@
-"""From document drafts and the bank's view to a plan: what is new, what stays, what goes. Pure; the idempotency rules."""
+"""From document drafts and the bank's view to a plan: what is new, stays, goes. The idempotency rules."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ class Merge:
 
 
 def merge_document(scope: Scope, old: Document | None, draft: DocumentDraft) -> Merge:
-    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays as it is."""
+    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays."""
     kept = list(old.chunks) if old and draft.mode == "append" else []
     tail = (old.tail if old else "") if kept else ""
     seen = Counter(entry.digest for entry in kept)
@@ -82,9 +82,7 @@ def merge_document(scope: Scope, old: Document | None, draft: DocumentDraft) -> 
         id_ = unit_id(scope, draft.id, chunk.digest, seen[chunk.digest])
         seen[chunk.digest] += 1
         separator = tail + ITEM_SEPARATOR + chunk.separator if kept and number == 0 else chunk.separator
-        entry = ChunkEntry(
-            id_, chunk.digest, chunk.content_hash, 0, separator, chunk.speaker, chunk.type, chunk.item
-        )
+        entry = ChunkEntry(id_, chunk.digest, chunk.content_hash, 0, separator, chunk.speaker, chunk.type, chunk.item)
         wanted.append((entry, chunk))
     places, moved = place([by_id[e.unit_id].position if e.unit_id in by_id else None for e, _ in wanted])
     entries = tuple(replace(entry, position=at) for (entry, _), at in zip(wanted, places, strict=True))

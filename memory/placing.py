@@ -1,4 +1,4 @@
-"""Sparse positions of a document's chunks: kept ones stay where they are, new ones go between, few are ever rewritten."""
+"""Sparse positions of a document's chunks: kept ones stay, new ones go between, few are rewritten."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from memory.packing import pack
 from memory.query import Understood
 from memory.recipes import HYBRID, Budget, Recipe
 from memory.records import UnitType
-from memory.store_calls import Call, Hit, Lane, LaneHits, ScoreUnits, SearchLanes
+from memory.store_calls import Call, Hits, Lane, LaneHits, ScoreUnits, SearchLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class MinScores:
     semantic: float | None = None
     keyword: float | None = None
     final: float | None = None
+
+
+NO_BOUNDS = MinScores()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,15 @@ class RecallAnswer:
     trace: Mapping[str, Any] | None = None
 
 
+NOTHING = Hits((), (), np.zeros(0), np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Every unit that a lane brought, scored in all lanes, and what each lane brought."""
+    """Every unit that a lane brought, scored in all lanes; and, where asked for, what each lane brought."""
 
-    hits: tuple[Hit, ...]
-    lanes: tuple[LaneHits, ...]
+    hits: Hits
+    lanes: tuple[LaneHits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class FindCandidates:
     lexical: str
     limit: int
     where: Filter
+    trace: bool = False
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -84,9 +91,9 @@ class FindCandidates:
         )
         union = tuple(dict.fromkeys(unit for lane in lanes for unit in lane.ids))
         if not union:
-            return Candidates((), lanes)
-        hits: tuple[Hit, ...] = yield ScoreUnits(union, self.dense, self.lexical, self.where)
-        return Candidates(hits, lanes)
+            return Candidates(NOTHING, lanes if self.trace else ())
+        hits: Hits = yield ScoreUnits(union, self.dense, self.lexical, self.where)
+        return Candidates(hits, lanes if self.trace else ())
 
 
 def plan_candidates(
@@ -94,25 +101,23 @@ def plan_candidates(
 ) -> FindCandidates:
     """What to ask the store, given the embedded query: float32, (dim,), L2-normalised."""
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
-    return FindCandidates(dense, understood.lexical, recipe.candidates[query.budget], every(query.where, types))
+    limit = recipe.candidates[query.budget]
+    return FindCandidates(dense, understood.lexical, limit, every(query.where, types), query.trace)
 
 
-def answer(
-    query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = HYBRID
-) -> RecallAnswer:
+def answer(query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = HYBRID) -> RecallAnswer:
     """Fuse, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
-    hits = sorted(candidates.hits, key=lambda hit: hit.id)
-    semantic = np.array([hit.semantic for hit in hits], dtype=np.float64)
-    keyword = np.array([hit.keyword for hit in hits], dtype=np.float64)
-    fused = fuse([(recipe.semantic_weight, semantic), (recipe.keyword_weight, keyword)]) if hits else semantic
-    final = final_score(fused)
-    order = np.argsort(-fused, kind="stable")
+    hits = candidates.hits
+    fused = fuse([(recipe.semantic_weight, hits.semantic), (recipe.keyword_weight, hits.keyword)])
+    final = final_score(fused).tolist()
+    semantic, keyword = hits.semantic.tolist(), keyword_score(hits.keyword).tolist()
     ranked = [
-        Ranked(hits[i].id, hits[i].payload, float(final[i]), hits[i].semantic, keyword_score(hits[i].keyword))
-        for i in order
+        Ranked(hits.ids[i], hits.payloads[i], final[i], semantic[i], keyword[i])
+        for i in np.argsort(-fused, kind="stable").tolist()
     ]
-    kept = [result for result in ranked if _passes(result, query.min_scores)]
-    chosen = pack([int(result.payload.get("text_tokens", 0)) for result in kept], query.max_tokens, query.limit)
+    bounds = query.min_scores
+    kept = ranked if bounds == NO_BOUNDS else [result for result in ranked if _passes(result, bounds)]
+    chosen = pack([result.payload["text_tokens"] for result in kept], query.max_tokens, query.limit)
     results = tuple(kept[i] for i in chosen)
     return RecallAnswer(results, _trace(query, understood, candidates, ranked, results) if query.trace else None)
 

@@ -18,7 +18,7 @@ class Recipe:
 
 HYBRID = Recipe(
     name="hybrid",
-    candidates={"low": 50, "mid": 150, "high": 400},
+    candidates={"low": 50, "mid": 100, "high": 300},
     semantic_weight=0.6,
     keyword_weight=0.4,
 )

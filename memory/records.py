@@ -1,4 +1,4 @@
-"""What a bank consists of: units (all that recall returns) and records (all that is looked up), as frozen dataclasses."""
+"""What a bank consists of: units (recall returns them) and records (looked up), as frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised, and the text of the keyword lane."""
+    """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised; the text of the keyword lane."""
 
     dense: NDArray[np.float32]
     lexical: str
@@ -153,7 +153,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ChunkEntry:
-    """A chunk in its document's ordered list. `separator` is the text between the chunk before (or the start) and it."""
+    """A chunk in its document's ordered list. `separator` stands between the chunk before (or the start) and it."""
 
     unit_id: str
     digest: str

@@ -98,7 +98,7 @@ class Checker:
         return (
             (not kinds or any(_TYPES[kind](value) for kind in kinds))
             and ("const" not in schema or same(schema["const"], value))
-            and ("enum" not in schema or any(same(option, value) for option in schemas_list(schema, "enum")))
+            and ("enum" not in schema or any(same(option, value) for option in options_of(schema)))
         )
 
     def _combined(self, schema: Mapping[str, Any], value: Any) -> bool:
@@ -178,6 +178,18 @@ def properties_of(schema: Mapping[str, Any]) -> dict[str, Schema]:
     if not isinstance(found, Mapping):
         raise Unprocessable("response_schema: `properties` must be an object")
     return {str(name): as_schema(part) for name, part in found.items()}
+
+
+def options_of(schema: Mapping[str, Any]) -> Sequence[Any]:
+    """The values under `enum`.
+
+    Raises:
+        Unprocessable: no list, or more than MAX_COMPARED values.
+    """
+    found = schemas_list(schema, "enum")
+    if len(found) > MAX_COMPARED:
+        raise Unprocessable(f"response_schema: more than {MAX_COMPARED} options are not compared")
+    return found
 
 
 def number_of(schema: Mapping[str, Any], name: str, absent: float) -> float:

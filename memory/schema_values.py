@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from memory.schema_checking import number_of
+from memory.schema_checking import number_of, options_of
 
 NOTHING_REMEMBERED = "Nothing about this is remembered."
 """Stands where a text is required and there is no evidence."""
+MAX_TEXT_CHARS = 10_000
+"""Characters of one value."""
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NUMBER = re.compile(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,9})?(?![\w.]*\w)")
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,9})?(?!\w)")
 _FORMATS = {
     "date-time": re.compile(r"\b\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)"),
     "date": re.compile(r"\b\d{4}-\d\d-\d\d\b"),
@@ -22,6 +24,7 @@ _FORMATS = {
     "uri": re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"]{1,1000}"),
     "uuid": re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
 }
+_READ_CHARS = 20_000
 
 
 def best_text(texts: Sequence[str], hint: str) -> str:
@@ -32,41 +35,55 @@ def best_text(texts: Sequence[str], hint: str) -> str:
     return max(texts, key=lambda text: len(wanted & _content_words(text)))
 
 
-def _prefers_null(texts: Sequence[str], hint: str) -> bool:
-    """Whether nothing in the texts speaks of what the part is called."""
-    return _content_words(hint).isdisjoint(_content_words(" ".join(texts)))
+def speak_of(texts: Sequence[str], hint: str) -> bool:
+    """Whether any text shares a word with a name and its description."""
+    return not _content_words(hint).isdisjoint(_content_words(" ".join(texts)))
 
 
-def _strings(schema: Mapping[str, Any], texts: Sequence[str], hint: str) -> Iterator[str]:
+def options(schema: Mapping[str, Any], texts: Sequence[str], hint: str) -> Iterator[Any]:
+    """Options of an `enum`: those that the best texts name, then the others in order."""
+    given = options_of(schema)
+    said = f" {' '.join(_words(' '.join((best_text(texts, hint), *texts))))} "
+    named = [option for option in given if isinstance(option, str) and f" {' '.join(_words(option))} " in said]
+    yield from named
+    yield from given
+
+
+def strings(schema: Mapping[str, Any], texts: Sequence[str], hint: str) -> Iterator[str]:
+    """Texts that may fit: of a format where one is asked for, else the best text or several, cut to length."""
     best = best_text(texts, hint)
     form = _FORMATS.get(str(schema.get("format", "")))
     if form is not None:
         yield from (match[0] for text in (best, *texts) for match in form.finditer(text))
         return
-    longest = int(min(number_of(schema, "maxLength", 10_000), 10_000))
+    longest = int(max(0, min(number_of(schema, "maxLength", MAX_TEXT_CHARS), MAX_TEXT_CHARS)))
     whole = " ".join(dict.fromkeys((best, *texts)))
     yield _cut(best, longest)
     yield _cut(whole, longest)
     yield whole[:longest]
 
 
-def _numbers(kind: str, schema: Mapping[str, Any], texts: Sequence[str], hint: str) -> Iterator[float]:
-    found = (match[0] for text in (best_text(texts, hint), *texts) for match in _NUMBER.finditer(text))
-    bounds = [schema.get(name) for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")]
-    step = cast("float", schema.get("multipleOf", 1))
-    near = [
-        value
-        for bound in bounds
-        if bound is not None and abs(bound) < 2**53
-        for value in (bound, bound + 1, bound - 1, (bound // step) * step, (bound // step + 1) * step)
-    ]
-    low, high = bounds[0] if bounds[0] is not None else bounds[1], bounds[2] if bounds[2] is not None else bounds[3]
-    middle = [] if low is None or high is None else [(low + high) / 2]
-    for value in chain((float(text) for text in found), (0.0,), near, middle):
-        if float(value).is_integer():
+def numbers(kind: str, schema: Mapping[str, Any], texts: Sequence[str], hint: str) -> Iterator[float]:
+    """Numbers that may fit: those in texts that speak of it, then 0, then what the bounds leave; whole ones as int."""
+    speaking = [text for text in (best_text(texts, hint), *texts) if speak_of((text,), hint)]
+    found = (match[0] for text in speaking for match in _NUMBER.finditer(text))
+    for value in chain(map(float, found), (0.0,), _near_bounds(schema)):
+        if value.is_integer():
             yield int(value)
         elif kind == "number":
-            yield float(value)
+            yield value
+
+
+def _near_bounds(schema: Mapping[str, Any]) -> Iterator[float]:
+    names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    bounds = [bound for name in names if math.isfinite(bound := number_of(schema, name, math.nan))]
+    step = number_of(schema, "multipleOf", 1)
+    step = step if step > 0 and math.isfinite(step) else 1.0
+    for bound in bounds:
+        below = math.floor(bound / step) * step
+        yield from (bound, below, below + step, bound - 1, bound + 1)
+    if bounds:
+        yield (min(bounds) + max(bounds)) / 2
 
 
 def _cut(text: str, longest: int) -> str:
@@ -82,4 +99,4 @@ def _words(text: str) -> list[str]:
 
 
 def _content_words(text: str) -> set[str]:
-    return {word for word in _words(text) if len(word) > 3}
+    return {word for word in _words(text[:_READ_CHARS]) if len(word) > 3}

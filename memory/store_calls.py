@@ -150,17 +150,46 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A unit found, as stored, with its raw score in each lane.
+class Hits:
+    """Units found, as columns of equal length, because hundreds of them cross processes on every recall.
 
-    payload: memory.encoding's mapping, left encoded because recall passes most of it through; semantic: cosine in
-    [-1, 1]; keyword: BM25 with the bank's own IDF, 0 where no word matches.
+    payloads: memory.encoding's mappings, left encoded because recall passes most of them through, with the keys of
+    RECALLED_KEYS only; semantic: cosine in [-1, 1], float64, (n,); keyword: BM25 with the bank's own IDF, 0 where no
+    word matches, float64, (n,).
     """
 
-    id: str
-    payload: Mapping[str, Any]
-    semantic: float
-    keyword: float
+    ids: tuple[str, ...]
+    payloads: tuple[Mapping[str, Any], ...]
+    semantic: NDArray[np.float64]
+    keyword: NDArray[np.float64]
+
+
+RECALLED_KEYS = (
+    "kind",
+    "type",
+    "text",
+    "context",
+    "document_id",
+    "position",
+    "seq",
+    "speaker",
+    "role",
+    "session",
+    "occurred_start",
+    "occurred_end",
+    "mentioned_at",
+    "valid_to",
+    "category",
+    "entities",
+    "links",
+    "tags",
+    "metadata",
+    "actor_ids",
+    "sources",
+    "proof_count",
+    "text_tokens",
+)
+"""What of a unit recall ranks by or returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +209,8 @@ class SearchLanes(Call[tuple[LaneHits, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreUnits(Call[tuple[Hit, ...]]):
-    """The named units that are live and match, whole, each scored in both lanes; in the order of `ids`."""
+class ScoreUnits(Call[Hits]):
+    """The named units that are live and match, each scored in both lanes, by id."""
 
     ids: tuple[str, ...]
     dense: NDArray[np.float32]
@@ -216,7 +245,7 @@ class CreateHead(Call[None]):
 
 @dataclass(frozen=True, slots=True)
 class SwapHead(Call[bool]):
-    """Compare-and-set of the head on (epoch, commit, settled); True if this caller's write, told by its nonce, stands."""
+    """Compare-and-set of the head on (epoch, commit, settled); True if this write, told by its nonce, stands."""
 
     expected: Head
     head: Head
@@ -308,5 +337,5 @@ class Batch(Generic[T_co]):
         """Yield each call in turn."""
         answers: list[T_co] = []
         for call in self.calls:
-            answers.append((yield call))
+            answers.append((yield call))  # noqa: PERF401 - a comprehension cannot yield
         return answers

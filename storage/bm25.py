@@ -1,4 +1,4 @@
-"""BM25 term weights of the keyword lane, the same for every engine; IDF is applied by the engine over the bank's units."""
+"""BM25 term weights of the keyword lane, the same for every engine, which applies IDF."""
 
 from functools import cache
 from typing import Any

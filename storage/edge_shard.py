@@ -43,8 +43,13 @@ def open_units(path: Path, dim: int, lock_timeout_s: float) -> EdgeShard:
 
 
 def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
-    """The collection of records; created where there is none. No record has a vector, but the engine wants one named."""
-    return _open(path, EdgeConfig(sparse_vectors={schema.UNUSED: EdgeSparseVectorParams()}), schema.RECORD_INDEXES, lock_timeout_s)
+    """The collection of records; created where there is none. The engine wants a vector named; none is used."""
+    return _open(
+        path,
+        EdgeConfig(sparse_vectors={schema.UNUSED: EdgeSparseVectorParams()}),
+        schema.RECORD_INDEXES,
+        lock_timeout_s,
+    )
 
 
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:

@@ -32,6 +32,7 @@ from memory.filters import Filter as NeutralFilter
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
+    RECALLED_KEYS,
     Call,
     ClearBank,
     CountValues,
@@ -41,7 +42,7 @@ from memory.store_calls import (
     GetRecords,
     GetUnits,
     HeadPage,
-    Hit,
+    Hits,
     InsertUnits,
     Lane,
     LaneHits,
@@ -213,19 +214,22 @@ class EdgeStore:
             params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE))),
         )
 
-    def _score(self, scope: Scope, call: ScoreUnits) -> tuple[Hit, ...]:
+    def _score(self, scope: Scope, call: ScoreUnits) -> Hits:
         where = scoped(scope, _LIVE, HasId(call.ids), call.where)
         limit = len(call.ids)
-        dense = QueryRequest(limit=limit, query=_nearest(call.dense), filter=where, with_payload=True)
+        dense = QueryRequest(limit=limit, query=_nearest(call.dense), filter=where, with_payload=list(RECALLED_KEYS))
         found, worded = self._units.query_batch(
             QueryBatchRequest([dense, self._lane(scope, Lane(limit, lexical=call.lexical), where)])
         )
         keyword = {str(point.id): point.score for point in worded}
-        hits = {
-            str(point.id): Hit(str(point.id), point.payload or {}, point.score, keyword.get(str(point.id), 0.0))
-            for point in found
-        }
-        return tuple(hits[unit] for unit in call.ids if unit in hits)
+        points = {str(point.id): point for point in found}
+        ids = sorted(points)
+        return Hits(
+            tuple(ids),
+            tuple(points[unit].payload or {} for unit in ids),
+            np.array([points[unit].score for unit in ids], dtype=np.float64),
+            np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
+        )
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([_head_id(scope)], True, False)

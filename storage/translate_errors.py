@@ -8,7 +8,11 @@ EDGE_TABLE: tuple[tuple[str, type[LorebankError], str], ...] = (
     (r"WouldBlock", StoreLocked, "another process holds the store's directory"),
     (r"Shard is not initialized", Unavailable, "the store is closing"),
     (r"[Dd]imension|[Vv]ector.*(size|length)", Unprocessable, "a vector has the wrong length"),
-    (r"[Cc]orrupt|decompress|WAL|segment|No such file|[Ii]/?[Oo] error|os error", StoreDamaged, "the store cannot be read"),
+    (
+        r"[Cc]orrupt|decompress|WAL|segment|No such file|[Ii]/?[Oo] error|os error",
+        StoreDamaged,
+        "the store cannot be read",
+    ),
 )
 """Pattern in the engine's text, our error, what it means; the first that matches counts."""
 
