@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import orjson
 from pydantic import ValidationError
 
-from lorebank.wire import Problem, problem
+from lorebank.wire import Problem, make_problem
 
 _DEFAULT_RETRY_AFTER_S = 1.0
 _MAX_DETAIL_CHARS = 500
@@ -123,13 +123,13 @@ def _read_problem(status: int, body: bytes) -> Problem:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return problem(status, "Error", body.decode("utf-8", "replace")[:_MAX_DETAIL_CHARS] or "no explanation")
+        return make_problem(status, "Error", body.decode("utf-8", "replace")[:_MAX_DETAIL_CHARS] or "no explanation")
     try:
         return Problem.model_validate(parsed)
     except ValidationError:
         said = parsed.get("detail") or parsed.get("error") or parsed if isinstance(parsed, dict) else parsed
         text = said if isinstance(said, str) else orjson.dumps(said).decode()
-        return problem(status, "Error", text[:_MAX_DETAIL_CHARS])
+        return make_problem(status, "Error", text[:_MAX_DETAIL_CHARS])
 
 
 def _retry_after_s(value: str | None) -> float | None:

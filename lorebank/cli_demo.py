@@ -19,7 +19,7 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from lorebank._client import Client
-from lorebank._own_server import OwnServer, ServerNotStartedError, free_port, up_command
+from lorebank.own_server import OwnServer, ServerNotStartedError, free_port, up_command
 from lorebank._tools import speaker_of, time_of
 from lorebank.cli_output import (
     DEFAULT,

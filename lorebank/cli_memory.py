@@ -61,9 +61,7 @@ def retain(
         print_json(receipt)
         return
     stage = receipt.stage or "accepted"
-    console().print(
-        f"{stage}: {receipt.items_count} item in bank {bank}, operation {receipt.operation_id}", markup=False
-    )
+    console().print(f"{stage} in bank {bank}, operation {receipt.operation_id}", markup=False, soft_wrap=True)
 
 
 def _read_content(text: str | None, file: Path | None) -> str:

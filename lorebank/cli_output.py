@@ -60,15 +60,14 @@ def fail(message: str, code: int = EXIT_FAILED) -> typer.Exit:
 
 
 @contextlib.contextmanager
-def session(url: str, api_key: str | None, unreachable_s: float = UNREACHABLE_S) -> Iterator[Client]:
+def session(url: str, api_key: str | None, unreachable_s: float | None = None) -> Iterator[Client]:
     """A client whose errors end the command with one line.
 
     Raises:
         typer.Exit: code 1 if the server refused or did not answer, 2 if an argument is not valid.
     """
-    with Client(
-        url, api_key=api_key, timeout_s=DEADLINE_S, deadline_s=DEADLINE_S, unreachable_s=unreachable_s
-    ) as client:
+    wait_s = UNREACHABLE_S if unreachable_s is None else unreachable_s
+    with Client(url, api_key=api_key, timeout_s=DEADLINE_S, deadline_s=DEADLINE_S, unreachable_s=wait_s) as client:
         try:
             yield client
         except LorebankError as error:

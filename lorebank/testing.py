@@ -49,7 +49,7 @@ class Received:
 class _RefusedError(Exception):
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(status, title, detail)
-        self.body = wire.problem(status, title, detail)
+        self.body = wire.make_problem(status, title, detail)
 
 
 class FakeServer:
@@ -93,7 +93,7 @@ class FakeServer:
                 self._answer(request)
         if fault.drop:
             return None
-        planned = wire.problem(fault.status, "Planned fault", "a test asked for this")
+        planned = wire.make_problem(fault.status, "Planned fault", "a test asked for this")
         return fault.status, fault.headers, orjson.dumps(planned.to_wire())
 
     def _answer(self, request: Received) -> tuple[int, BaseModel]:

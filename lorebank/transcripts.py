@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from lorebank.wire import MAX_MESSAGES, Message, RetainItem, problem_of_validation
@@ -20,7 +20,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Transcript(RequestModel):
-    """One document of a transcript file."""
+    """One document of a transcript file. Unknown keys are refused, so that a misspelt one loses nothing."""
+
+    model_config = ConfigDict(extra="forbid")
 
     document_id: Id
     timestamp: Timestamp | None = None

@@ -14,7 +14,7 @@ from memory.packing import pack
 from memory.query import Understood
 from memory.recipes import HYBRID, Budget, Recipe
 from memory.records import UnitType
-from memory.store_calls import Call, Hits, Lane, LaneHits, ScoreUnits, SearchLanes
+from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, SearchLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class FindCandidates:
-    """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both lanes and brings it whole."""
+    """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole."""
 
     dense: NDArray[np.float32]
     lexical: str
@@ -89,10 +89,13 @@ class FindCandidates:
         lanes: tuple[LaneHits, ...] = yield SearchLanes(
             (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical)), self.where
         )
-        union = tuple(dict.fromkeys(unit for lane in lanes for unit in lane.ids))
-        if not union:
+        semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
+        if not semantic and not keyword:
             return Candidates(NOTHING, lanes if self.trace else ())
-        hits: Hits = yield ScoreUnits(union, self.dense, self.lexical, self.where)
+        # A keyword lane that brought fewer than it may has brought every unit with a word in common: the rest score 0.
+        unworded = tuple(unit for unit in semantic if unit not in keyword) if len(keyword) >= self.limit else ()
+        unseen = tuple(unit for unit in keyword if unit not in semantic)
+        hits: Hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded)
         return Candidates(hits, lanes if self.trace else ())
 
 

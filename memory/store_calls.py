@@ -209,13 +209,19 @@ class SearchLanes(Call[tuple[LaneHits, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreUnits(Call[Hits]):
-    """The named units that are live and match, each scored in both lanes, by id."""
+class CompleteHits(Call[Hits]):
+    """The units that lanes brought, by id, with payloads, and with the scores that their own lane did not give.
 
-    ids: tuple[str, ...]
+    semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
+    in a lane have 0 there. Units that are no longer live are left out.
+    """
+
+    semantic: Mapping[str, float]
+    keyword: Mapping[str, float]
     dense: NDArray[np.float32]
     lexical: str
-    where: Filter = TRUE
+    dense_for: tuple[str, ...]
+    lexical_for: tuple[str, ...]
 
 
 # -- writes: the steps of the protocol --------------------------------------------------------------------------------

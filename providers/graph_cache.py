@@ -20,27 +20,25 @@ _SEAL_KEY = b"lorebank.sha256"
 _LOCK_POLL_S = 0.05
 
 
-def cached_graph(folder: Path, name: str, build: Callable[[], bytes], *, lock_wait_s: float = 120.0) -> bytes:
-    """The sealed graph in `folder/name`, built and written first when it is missing or damaged.
+def cached_graph(folder: Path, name: str, build: Callable[[], bytes], *, lock_wait_s: float = 120.0) -> Path:
+    """Path of the intact graph `folder/name`, built and written first when it is missing or damaged.
 
-    An intact file is read without the lock and without writing anything, so a read-only folder may hold it.
-    Builders in several processes or threads wait for the first one and then read its file.
+    An intact file is used without the lock and without writing anything, so a read-only folder may hold it.
+    Builders in several processes or threads wait for the first one and then use its file.
 
     Raises:
         ModelUnusable: the folder cannot be read or written, or another builder holds the lock for `lock_wait_s`.
     """
     path = folder / name
     try:
-        graph = _read_sealed(path)
-        if graph is None:
+        if not _is_intact(path):
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(path.with_name(name + ".lock"), lock_wait_s):
-                graph = _read_sealed(path)  # another builder may have been first
-                if graph is None:
-                    graph = _write_sealed(path, build())
+                if not _is_intact(path):  # another builder may have been first
+                    _write_sealed(path, build())
     except OSError as exc:
         raise ModelUnusable(f"{exc.filename or path}: {exc.strerror}; choose another model cache directory") from exc
-    return graph
+    return path
 
 
 def seal_of(graph: bytes | memoryview) -> bytes:
@@ -56,25 +54,23 @@ def seal_of(graph: bytes | memoryview) -> bytes:
 _SEAL_BYTES = len(seal_of(b""))
 
 
-def _read_sealed(path: Path) -> bytes | None:
+def _is_intact(path: Path) -> bool:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return None
+        return False
     if data[-_SEAL_BYTES:] == seal_of(memoryview(data)[:-_SEAL_BYTES]):
-        return data
+        return True
     _LOG.warning("%s is damaged (%d bytes, seal broken): it is built again", path, len(data))
-    return None
+    return False
 
 
-def _write_sealed(path: Path, graph: bytes) -> bytes:
-    data = graph + seal_of(graph)
+def _write_sealed(path: Path, graph: bytes) -> None:
     # One fixed name suffices under the lock, and what a killed builder left is overwritten by the next. No fsync: a
     # file that a power loss cut short has no seal.
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
+    temporary.write_bytes(graph + seal_of(graph))
     temporary.replace(path)
-    return data
 
 
 @contextmanager

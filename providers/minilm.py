@@ -24,8 +24,8 @@ def load_minilm(cache_dir: Path, precision: Precision = "int8", *, threads: int 
     return OnnxEmbedder(graph, files.tokenizer, name=f"{MODEL_NAME}/{precision}", threads=threads)
 
 
-def load_graph(cache_dir: Path, weights: Path, precision: Precision, *, tokens: bool = False) -> bytes:
-    """Serialised graph of checked weights; `tokens` asks for the one with token vectors.
+def load_graph(cache_dir: Path, weights: Path, precision: Precision, *, tokens: bool = False) -> Path:
+    """Cached graph of checked weights; `tokens` asks for the one with token vectors.
 
     Raises:
         ModelUnusable: the graph cannot be built, or the cache cannot be used.

@@ -37,8 +37,11 @@ class RetryPolicy:
                 raise BadSettings(f"retry policy: {name} must be above 0, is {getattr(self, name)}")
 
 
-class AttemptFailed(Exception):  # noqa: N818 - a signal between an adapter and `with_retries`, never seen by callers
-    """One attempt failed in a way that may pass; `stated_wait_s` is what the server asked for, if it did."""
+class AttemptFailed(Exception):
+    """One attempt failed in a way that may pass; `stated_wait_s` is what the server asked for, if it did.
+
+    A signal between an adapter and `with_retries`; callers of either never see it.
+    """
 
     def __init__(self, error: RetryLater, stated_wait_s: float | None = None) -> None:
         super().__init__(error, stated_wait_s)

@@ -35,6 +35,7 @@ from memory.store_calls import (
     RECALLED_KEYS,
     Call,
     ClearBank,
+    CompleteHits,
     CountValues,
     CreateHead,
     FindLive,
@@ -54,7 +55,6 @@ from memory.store_calls import (
     RecordPage,
     RemoveRecords,
     RetireUnits,
-    ScoreUnits,
     SearchLanes,
     SetLive,
     SwapHead,
@@ -132,8 +132,8 @@ class EdgeStore:
         match call:
             case SearchLanes():
                 return self._search(scope, call)
-            case ScoreUnits():
-                return self._score(scope, call)
+            case CompleteHits():
+                return self._complete(scope, call)
             case ReadHead():
                 return self._head(scope)
             case GetRecords():
@@ -214,22 +214,26 @@ class EdgeStore:
             params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE))),
         )
 
-    def _score(self, scope: Scope, call: ScoreUnits) -> Hits:
-        where = scoped(scope, _LIVE, HasId(call.ids), call.where)
-        limit = len(call.ids)
-        dense = QueryRequest(limit=limit, query=_nearest(call.dense), filter=where, with_payload=list(RECALLED_KEYS))
-        found, worded = self._units.query_batch(
-            QueryBatchRequest([dense, self._lane(scope, Lane(limit, lexical=call.lexical), where)])
-        )
-        keyword = {str(point.id): point.score for point in worded}
-        points = {str(point.id): point for point in found}
-        ids = sorted(points)
+    def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
+        semantic, keyword = dict(call.semantic), dict(call.keyword)
+        self._score(scope, call.dense_for, Lane(len(call.dense_for), dense=call.dense), semantic)
+        self._score(scope, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical), keyword)
+        wanted: list[Any] = list(semantic.keys() | keyword.keys())
+        found = self._units.retrieve(wanted, True, False)
+        payloads = {str(record.id): record.payload or {} for record in found}
+        ids = sorted(unit for unit, payload in payloads.items() if _is_live(scope, payload))
         return Hits(
             tuple(ids),
-            tuple(points[unit].payload or {} for unit in ids),
-            np.array([points[unit].score for unit in ids], dtype=np.float64),
+            tuple({key: payload[key] for key in RECALLED_KEYS if key in payload} for payload in map(payloads.__getitem__, ids)),
+            np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
         )
+
+    def _score(self, scope: Scope, ids: tuple[str, ...], lane: Lane, scores: dict[str, float]) -> None:
+        """Add the lane's scores of the named units."""
+        if ids:
+            points = self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, HasId(ids))))
+            scores.update((str(point.id), point.score) for point in points)
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([_head_id(scope)], True, False)

@@ -81,7 +81,7 @@ from lorebank.wire.problem import (
     STATUS_TOO_LARGE,
     FieldProblem,
     Problem,
-    problem,
+    make_problem,
     problem_of_validation,
 )
 from lorebank.wire.recall import (
@@ -245,7 +245,7 @@ __all__ = [
     "VersionResponse",
     "Watermarks",
     "check_id",
+    "make_problem",
     "parse_instant",
-    "problem",
     "problem_of_validation",
 ]

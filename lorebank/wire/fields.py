@@ -188,9 +188,10 @@ def parse_instant(text: str) -> datetime:
         ValueError: not ISO 8601, or outside the years 1 to 9999.
     """
     try:
-        return _to_utc(datetime.fromisoformat(text.strip()))
+        moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise PydanticCustomError("instant", "must be an ISO 8601 date or time, e.g. 2024-01-15T10:30:00Z") from None
+    return _to_utc(moment)
 
 
 def _to_utc(moment: datetime) -> datetime:

@@ -34,7 +34,7 @@ class Problem(ResponseModel):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
-def problem(status: int, title: str, detail: str, **extra: Any) -> Problem:
+def make_problem(status: int, title: str, detail: str, **extra: Any) -> Problem:
     """A problem whose `error` repeats `detail`."""
     return Problem(status=status, title=title, detail=detail, error=detail, **extra)
 
@@ -49,7 +49,7 @@ def problem_of_validation(error: ValidationError) -> Problem:
     too_large = any(one["type"] == TOO_LARGE for one in found)
     listed = "; ".join(f"{'.'.join(map(str, field.loc)) or 'body'}: {field.msg}" for field in fields)
     more = f"; and {len(found) - len(fields)} more" if len(found) > len(fields) else ""
-    return problem(
+    return make_problem(
         STATUS_TOO_LARGE if too_large else STATUS_INVALID,
         "Request too large" if too_large else "Invalid request",
         listed + more,

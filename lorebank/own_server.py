@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -80,6 +80,17 @@ class OwnServer:
             raise
         return self
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server.
+
+        Raises:
+            ServerNotStartedError: it does not run.
+        """
+        if self._process is None:
+            raise ServerNotStartedError("the server does not run")
+        return self._process.pid
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -88,9 +99,10 @@ class OwnServer:
     def _read_lines(self, process: subprocess.Popen[str]) -> None:
         """Keep reading as long as the process writes, or it would block on a full pipe."""
         if process.stdout is not None:
-            for line in process.stdout:
-                self._last_lines.append(line.rstrip())
-                self._lines.put(line.rstrip())
+            with process.stdout as lines:
+                for line in lines:
+                    self._last_lines.append(line.rstrip())
+                    self._lines.put(line.rstrip())
         self._lines.put(None)
 
     def _wait_until_ready(self, deadline_s: float) -> str:
@@ -125,7 +137,7 @@ class OwnServer:
 def _end_group(group: int) -> None:
     """Wait for what is left of a process group that we started, then kill it."""
     deadline_s = time.monotonic() + GROUP_TIMEOUT_S
-    while _group_lives(group):
+    while group_lives(group):
         if time.monotonic() > deadline_s:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
@@ -133,9 +145,19 @@ def _end_group(group: int) -> None:
         time.sleep(_POLL_S)
 
 
-def _group_lives(group: int) -> bool:
+def group_lives(group: int) -> bool:
+    """Whether a process group has a process that still runs; dead ones that nobody has reaped do not count."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    return True
+    states = [state for state, number in _states_and_groups() if number == group]
+    return not states or any(state != "Z" for state in states)
+
+
+def _states_and_groups() -> Iterator[tuple[str, int]]:
+    """State letter and group of every process, from /proc; nothing on systems without it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            yield state, int(group)

@@ -1,0 +1,52 @@
+"""A bank's profile: name, mission, disposition and switches as stored, and what holds where nothing is stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TRAITS = ("skepticism", "literalism", "empathy")
+NAME = "name"
+
+DEFAULTS: Mapping[str, Any] = {
+    "reflect_mission": None,
+    "retain_mission": None,
+    "observations_mission": None,
+    "retain_extraction_mode": "chunks",
+    "retain_custom_instructions": None,
+    "enable_observations": False,
+    "enable_text_search": True,
+    "enable_temporal_retrieval": False,
+    "enable_graph_retrieval": False,
+    "enable_reranking": False,
+    **{f"disposition_{trait}": 3 for trait in TRAITS},
+}
+"""Settings of a bank that set nothing: what this version does."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankProfile:
+    """What a bank is called and how it answers; traits are 1 to 5, 3 being neutral."""
+
+    name: str
+    mission: str
+    disposition: Mapping[str, int]
+
+
+def read_profile(bank: str, stored: Mapping[str, Any]) -> BankProfile:
+    """Profile of a bank; its id is its name until it is given one."""
+    settings = resolve_settings(stored)
+    return BankProfile(
+        name=stored.get(NAME) or bank,
+        mission=settings["reflect_mission"] or "",
+        disposition={trait: settings[f"disposition_{trait}"] for trait in TRAITS},
+    )
+
+
+def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings this bank has of its own; a stored null counts as not set."""
+    return {key: value for key, value in stored.items() if key != NAME and value is not None}
+
+
+def resolve_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting as it holds for this bank."""
+    return {**DEFAULTS, **overrides_of(stored)}
