@@ -110,7 +110,7 @@ def mean_scores(scored: Iterable[tuple[int, Scores]]) -> dict[str, dict[str, flo
         groups.setdefault(str(category), []).append(scores)
     return {
         group: {name: math.fsum(scores[name] for scores in members) / len(members) for name in METRICS}
-        for group, members in sorted(groups.items(), reverse=True)
+        for group, members in sorted(groups.items())
     }
 
 

@@ -4,6 +4,7 @@ Every function answers with pieces whose separators and texts, concatenated in o
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -75,7 +76,8 @@ def cut_markdown(text: str) -> Pieces:
     spans: list[tuple[int, int]] = []
     fenced = _fenced_spans(text)
     for start, end in _paragraphs(text):
-        inside = any(low < start < high for low, high in fenced)
+        before = bisect_left(fenced, (start, 0)) - 1
+        inside = before >= 0 and start < fenced[before][1]
         opens = not inside and _HEADING.match(text, start) is not None
         fits = bool(spans) and end - spans[-1][0] <= MAX_CHUNK_CHARS
         only_heading = bool(spans) and _HEADING.match(text, spans[-1][0]) and "\n" not in text[slice(*spans[-1])]
@@ -105,7 +107,7 @@ def shared_speaker_form(texts: Sequence[str]) -> bool:
 
 def transcript_turns(text: str) -> Pieces | None:
     """Pieces of a text whose lines are turns (`Name: text`), each with its speaker; None where they are not."""
-    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]*\S[^\n]*", text)]
+    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text) if not match[0].isspace()]
     if len(lines) < 2 or not shared_speaker_form([text[start:end] for start, end in lines]):
         return None
     turns: list[tuple[int, int, str | None]] = []

@@ -145,6 +145,11 @@ def holds(tree: Filter, point_id: str, payload: Mapping[str, Any]) -> bool:
             return any(_has_words(str(value), text) for value in _values(payload, field))
 
 
+def has_word(text: str) -> bool:
+    """Whether a text has a word that Words could look for; without one it lets everything through."""
+    return bool(_words(text))
+
+
 def _values(payload: Mapping[str, Any], field: str) -> list[Any]:
     value: Any = payload
     for part in field.split("."):

@@ -1,6 +1,8 @@
 """Open, create, flush and close one embedded Qdrant collection with the vectors and indexes of the schema."""
 
+import shutil
 import time
+import uuid
 from pathlib import Path
 
 from qdrant_edge import (
@@ -23,6 +25,7 @@ from storage.schema import IndexKind
 from storage.translate_errors import translate_edge
 
 _CONFIG_FILE = "edge_config.json"
+_ASIDE = ".making"
 _POLL_S = 0.1
 
 
@@ -53,17 +56,28 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
 
 
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:
-    if (path / _CONFIG_FILE).exists():
-        return _load(path, lock_timeout_s)
-    path.mkdir(parents=True, exist_ok=True)
+    if not (path / _CONFIG_FILE).exists():
+        _create(path, config, indexes)
+    return _load(path, lock_timeout_s)
+
+
+def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> None:
+    """Made aside and renamed: a process killed meanwhile must not leave a collection without its indexes."""
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}")
+    aside.mkdir(parents=True)
     try:
-        shard = EdgeShard.create(str(path), config)
+        shard = EdgeShard.create(str(aside), config)
         for field, kind in indexes.items():
             shard.update(UpdateOperation.create_field_index(field, _index(kind)))
         shard.flush()
+        shard.close()
+        aside.rename(path)
     except Exception as exc:
-        raise translate_edge(exc) from exc
-    return shard
+        if not (path / _CONFIG_FILE).exists():  # else another process was faster: it holds the lock
+            raise translate_edge(exc) from exc
+    finally:
+        for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _load(path: Path, lock_timeout_s: float) -> EdgeShard:

@@ -1,7 +1,7 @@
 """The store's calls on the embedded engine: two collections in one directory, one writer process."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_edge import (
     CountRequest,
-    Direction,
     EdgeShard,
     FacetRequest,
     Filter,
     IdfParams,
-    OrderBy,
     Point,
     Query,
     QueryBatchRequest,
     QueryRequest,
-    ScrollRequest,
     SearchParams,
     SparseVector,
     UpdateMode,
@@ -65,6 +62,7 @@ from memory.store_calls import (
 )
 from storage import codec, schema
 from storage.bm25 import document_weights, query_weights
+from storage.edge_scroll import all_payloads, ordered_page
 from storage.edge_shard import open_records, open_units
 from storage.query_to_edge import condition, scoped
 from storage.translate_errors import translate_edge
@@ -113,7 +111,8 @@ class EdgeStore:
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""
         where = Filter(must=[_equals(schema.TENANT, tenant), *_head_exists()])
-        found = [(p[schema.BANK], p) for p in self._scroll(self._records, where)]
+        heads = self._guarded(lambda: list(all_payloads(self._records, where)))
+        found = [(payload[schema.BANK], payload) for payload in heads]
         found.sort(key=lambda pair: pair[0])
         banks = tuple((bank, codec.head_of(payload)) for bank, payload in found[offset : offset + limit])
         return HeadPage(banks, len(found))
@@ -224,7 +223,7 @@ class EdgeStore:
         ids = sorted(unit for unit, payload in payloads.items() if _is_live(scope, payload))
         return Hits(
             tuple(ids),
-            tuple({key: payload[key] for key in RECALLED_KEYS if key in payload} for payload in map(payloads.__getitem__, ids)),
+            tuple(_recalled(payloads[unit]) for unit in ids),
             np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
         )
@@ -248,7 +247,7 @@ class EdgeStore:
         status = AnyOf(schema.STATUS, (call.status,)) if call.status is not None else TRUE
         where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), status)
         total = self._records.count(CountRequest(filter=where, exact=True))
-        payloads = self._ordered(self._records, where, schema.ORDER, call.limit, call.offset)
+        payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)
 
     def _get_units(self, scope: Scope, ids: Sequence[str]) -> dict[str, Unit]:
@@ -274,34 +273,13 @@ class EdgeStore:
     def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
         where = scoped(scope, _LIVE, call.where)
         total = self._units.count(CountRequest(filter=where, exact=True))
-        points = self._ordered(self._units, where, schema.SEQ, call.limit, call.offset)
+        points = ordered_page(self._units, where, schema.SEQ, call.limit, call.offset)
         return UnitPage(tuple(codec.unit_of(point, payload) for point, payload in points), total)
 
     def _count_values(self, scope: Scope, call: CountValues) -> dict[str, int]:
         where = scoped(scope, _LIVE, call.where)
         answer = self._units.facet(FacetRequest(key=call.field, limit=call.limit, exact=True, filter=where))
         return {str(hit.value): hit.count for hit in answer.hits}
-
-    def _ordered(
-        self, shard: EdgeShard, where: Filter, field: str, limit: int, offset: int
-    ) -> list[tuple[str, dict[str, Any]]]:
-        """One page by a field, highest first. Ordered scrolls have no page token: what comes before is skipped."""
-        if limit <= 0:
-            return []
-        request = ScrollRequest(
-            limit=offset + limit, filter=where, with_payload=True, order_by=OrderBy(field, Direction.Desc)
-        )
-        records, _ = shard.scroll(request)
-        return [(str(record.id), record.payload or {}) for record in records[offset:]]
-
-    def _scroll(self, shard: EdgeShard, where: Filter) -> Iterable[dict[str, Any]]:
-        offset: Any = None
-        while True:
-            request = ScrollRequest(offset=offset, limit=1000, filter=where, with_payload=True)
-            records, offset = self._guarded(lambda request=request: shard.scroll(request))
-            yield from (record.payload or {} for record in records)
-            if offset is None:
-                return
 
     # -- writes
 
@@ -363,6 +341,10 @@ def _head_id(scope: Scope) -> str:
 def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
     live = UnitState.LIVE.value
     return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] == live
+
+
+def _recalled(payload: dict[str, Any]) -> dict[str, Any]:
+    return {key: payload[key] for key in RECALLED_KEYS if key in payload}
 
 
 def _nearest(dense: NDArray[np.float32]) -> Query:

@@ -41,6 +41,8 @@ def condition(tree: neutral.Filter) -> Condition:
             return HasIdCondition(set(ids))
         case neutral.Empty(field):
             return IsEmptyCondition(field)
+        case neutral.Size(field, 0):  # the engine counts values of fields that are there only
+            return IsEmptyCondition(field)
         case neutral.Size(field, count):
             return FieldCondition(key=field, values_count=ValuesCount(gte=count, lte=count))
         case neutral.AnyOf(field, values):
@@ -48,6 +50,8 @@ def condition(tree: neutral.Filter) -> Condition:
         case neutral.Between(field, gte, lte):
             return _between(field, gte, lte)
         case neutral.Words(field, text):
+            if not neutral.has_word(text):  # the engine matches nothing then
+                return Filter(must_not=[IsEmptyCondition(field)])
             return FieldCondition(key=field, match=MatchText(text=text))
 
 

@@ -8,6 +8,7 @@ EDGE_TABLE: tuple[tuple[str, type[LorebankError], str], ...] = (
     (r"WouldBlock", StoreLocked, "another process holds the store's directory"),
     (r"Shard is not initialized", Unavailable, "the store is closing"),
     (r"[Dd]imension|[Vv]ector.*(size|length)", Unprocessable, "a vector has the wrong length"),
+    (r"^failed to (extract|parse)|surrogates not allowed|exceeds 64-bit", Unprocessable, "a value cannot be stored"),
     (
         r"[Cc]orrupt|decompress|WAL|segment|No such file|[Ii]/?[Oo] error|os error",
         StoreDamaged,

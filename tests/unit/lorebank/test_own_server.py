@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lorebank import Client, _own_server
+from lorebank import Client, own_server
 from lorebank.own_server import OwnServer, ServerNotStartedError, group_lives, up_command
 
 FAKE = """
@@ -106,7 +106,7 @@ def test_a_server_that_never_gets_ready_is_stopped() -> None:
 @pytest.mark.parametrize("script", [STUBBORN, LEAVES_A_CHILD], ids=["ignores SIGTERM", "leaves a child"])
 def test_what_does_not_end_is_killed(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole group, after it had its chance."""
-    monkeypatch.setattr(_own_server, "GROUP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(own_server, "GROUP_TIMEOUT_S", 0.1)
     with OwnServer(command(script), lambda _: None, stop_timeout_s=0.1) as server:
         group = group_of(server)
     assert_gone(group)

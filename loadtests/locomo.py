@@ -1,0 +1,166 @@
+"""Measures retrieval quality and speed on a LoCoMo file: `python -m loadtests.locomo FILE.ndjson`."""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loadtests.baselines import order_by_bm25, order_by_cosine, order_by_fusion
+from loadtests.dialogue import Conversation, read_conversations
+from loadtests.entry import start
+from loadtests.floors import RecallFloor, core_count, measure_embedder, product_embedder
+from loadtests.locomo_report import BM25, DENSE, PRODUCT, RRF, LocomoReport, print_report, report_console
+from loadtests.locomo_traffic import BankPlan, RecallRun, RetainRun, line_of, recall_all, retain_all
+from loadtests.own_server import server_at
+from loadtests.percentiles import Percentiles
+from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
+from lorebank import DEFAULT_URL, Client
+from memory.ports import Embedder
+
+Scored = list[tuple[int, Scores]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocomoOptions:
+    """How a run is made."""
+
+    retain_clients: int = 4
+    keep_banks: bool = False
+
+
+def measure(
+    file: str, conversations: Sequence[Conversation], server: AbstractContextManager[str], options: LocomoOptions
+) -> LocomoReport:
+    """Floors and baselines first, while nothing else runs; then the server, entered and left here.
+
+    Raises:
+        LorebankError: banks could not be deleted.
+        ModelUnusable: the embedder could not be loaded.
+        ServerNotStartedError: a server of our own did not start.
+    """
+    embedders = [product_embedder() for _ in range(core_count())]
+    with _progress() as progress:
+        step = progress.add_task("bare embedder", total=1)
+        texts = [turn.text for conversation in conversations for turn in conversation.turns if turn.text.strip()]
+        embedder_floor = measure_embedder(texts, embedders)
+        progress.advance(step)
+        step = progress.add_task("baselines", total=len(conversations))
+        scored: dict[str, Scored] = {BM25: [], DENSE: [], RRF: []}
+        floors: list[RecallFloor] = []
+        for conversation in conversations:
+            floors.append(_rank_baselines(conversation, embedders[0], scored))
+            progress.advance(step)
+    with server as url:
+        retained, recalled = _drive(url, conversations, floors, options)
+    means = {PRODUCT: mean_scores(recalled.scored), **{name: mean_scores(one) for name, one in scored.items()}}
+    return LocomoReport(
+        file=file,
+        conversations=len(conversations),
+        items=retained.items,
+        questions=_counts(recalled.scored),
+        scores=means,
+        embedder=embedder_floor,
+        retain_clients=options.retain_clients,
+        retain_items_per_s=retained.items / retained.wall_s,
+        retain_refused=retained.refused,
+        retain=Percentiles.find(retained.latencies_ms),
+        recall=Percentiles.find(recalled.recall_ms),
+        stub=Percentiles.find(recalled.stub_ms),
+        floor=Percentiles.find(recalled.floor_ms),
+        failures=[*retained.failures, *recalled.failures],
+    )
+
+
+def _rank_baselines(conversation: Conversation, embedder: Embedder, scored: dict[str, Scored]) -> RecallFloor:
+    """Add the baselines' scores of every question; gives the floor over the same vectors."""
+    turns = conversation.turns
+    documents = [line_of(None, turn.speaker, turn.text) for turn in turns]
+    hits = [
+        Hit((turn.dia_id,), price_tokens(line_of(turn.started_at.date().isoformat(), turn.speaker, turn.text)))
+        for turn in turns
+    ]
+    queries = [question.text for question in conversation.questions]
+    vectors = embedder.embed(documents)
+    bm25 = order_by_bm25(documents, queries)
+    dense = order_by_cosine(vectors, embedder.embed(queries))
+    for name, orders in ((BM25, bm25), (DENSE, dense), (RRF, order_by_fusion([bm25, dense]))):
+        for question, order in zip(conversation.questions, orders, strict=True):
+            ranking = [hits[index] for index in order]
+            scored[name].append((question.category, score(ranking, question.evidence)))
+    return RecallFloor(embedder, np.ascontiguousarray(vectors))
+
+
+def _drive(
+    url: str, conversations: Sequence[Conversation], floors: Sequence[RecallFloor], options: LocomoOptions
+) -> tuple[RetainRun, RecallRun]:
+    run_id = uuid.uuid4().hex[:8]
+    plans = [
+        BankPlan(f"locomo-{run_id}-{conversation.conversation_id}", conversation, floor)
+        for conversation, floor in zip(conversations, floors, strict=True)
+    ]
+    with Client(url) as client:
+        client.ready()
+        try:
+            with _progress() as progress:
+                sessions = sum(len(conversation.sessions) for conversation in conversations)
+                step = progress.add_task("retain sessions", total=sessions)
+                retained = retain_all(url, plans, options.retain_clients, lambda: progress.advance(step))
+                questions = sum(len(conversation.questions) for conversation in conversations)
+                asked = progress.add_task("recall questions", total=questions)
+                recalled = recall_all(url, plans, lambda: progress.advance(asked))
+        finally:
+            if not options.keep_banks:
+                for plan in plans:
+                    client.delete_bank(plan.bank_id)
+    return retained, recalled
+
+
+def _counts(scored: Scored) -> dict[str, int]:
+    """Questions by category, and of all."""
+    numbers = [str(category) for category, _ in scored]
+    return {ALL: len(numbers), **{number: numbers.count(number) for number in sorted(set(numbers))}}
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield progress
+
+
+def main(
+    file: Annotated[Path, typer.Argument(help="conversations, one a line", exists=True, dir_okay=False)],
+    *,
+    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
+    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="clients that retain at once")] = 4,
+    json_out: Annotated[Path | None, typer.Option("--json", help="write all figures here")] = None,
+    limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
+    with_captions: Annotated[bool, typer.Option("--with-captions", help="captions of images in the texts")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="do not delete the banks")] = False,
+) -> None:
+    """Retain a LoCoMo file, recall its questions, and compare with baselines and floors of the same run."""
+    started_s = time.perf_counter()
+    conversations = read_conversations(file, limit=limit_conversations, captions=with_captions)
+    options = LocomoOptions(retain_clients=concurrency, keep_banks=keep)
+    report = measure(file.name, conversations, server_at(None if own_server else url), options)
+    console = report_console()
+    print_report(report, console)
+    console.print(f"took {time.perf_counter() - started_s:.0f} s")
+    if json_out is not None:
+        json_out.write_bytes(orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2))
+    if report.failures or report.recall is None:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,166 @@
+"""Writes conversations to banks over HTTP and asks their questions, timing every request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Any
+
+from loadtests.dialogue import Conversation, Session, dia_ids_in
+from loadtests.floors import RecallFloor
+from loadtests.scoring import Hit, Scores, price_tokens, score
+from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
+from lorebank import wire
+
+STUB_PATH = "/v1/_stub/recall"
+"""Answers a recall's body with a constant, through the same ingress."""
+PATIENCE_S = 60.0
+"""How long a refused retain is repeated."""
+_WARM_UP_RECALLS = 10
+
+Advance = Callable[[], None]
+"""Called once for every request that is done, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankPlan:
+    """A conversation, the bank it goes to, and the in-process floor of its recalls."""
+
+    bank_id: str
+    conversation: Conversation
+    floor: RecallFloor
+
+
+@dataclass(slots=True)
+class RetainRun:
+    """What the retains cost, waits after refusals included; `wall_s` is from the first sent to the last answered."""
+
+    items: int = 0
+    wall_s: float = 0.0
+    refused: int = 0
+    latencies_ms: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RecallRun:
+    """Scores by category in the order of the questions, and latencies of recall, stub and floor."""
+
+    scored: list[tuple[int, Scores]] = field(default_factory=list)
+    recall_ms: list[float] = field(default_factory=list)
+    stub_ms: list[float] = field(default_factory=list)
+    floor_ms: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def retain_body(session: Session, operation_id: str) -> dict[str, Any]:
+    """One document for the session, one item a turn, in order; blank turns cannot be stored and are left out."""
+    return {
+        "operation_id": operation_id,
+        "items": [
+            {
+                "content": turn.text,
+                "timestamp": turn.started_at.isoformat(),
+                "document_id": f"session-{session.number}",
+                "metadata": {"speaker": turn.speaker, "dia_id": turn.dia_id},
+            }
+            for turn in session.turns
+            if turn.text.strip()
+        ],
+    }
+
+
+def retain_all(url: str, plans: Sequence[BankPlan], clients: int, advance: Advance) -> RetainRun:
+    """One request a session, `clients` at once; the banks take turns, so that each gets its sessions about in order."""
+    run = RetainRun()
+    lock = threading.Lock()
+    # Sharing the iterator is safe: in CPython a step of a list's iterator is atomic.
+    waiting = iter(list(_by_turns(plans)))
+
+    def work() -> None:
+        with TimedConnection(url) as connection:
+            for bank_id, session in waiting:
+                body = retain_body(session, f"{bank_id}/{session.number}")
+                try:
+                    latency_ms = connection.post_ok(retain_path(bank_id), body, wait_s=PATIENCE_S).latency_ms
+                except LoadError as error:
+                    with lock:
+                        run.failures.append(str(error))
+                else:
+                    with lock:
+                        run.items += len(body["items"])
+                        run.latencies_ms.append(latency_ms)
+                advance()
+            with lock:
+                run.refused += connection.refused
+
+    started_s = time.perf_counter()
+    with ThreadPoolExecutor(clients) as threads:
+        for done in [threads.submit(work) for _ in range(clients)]:
+            done.result()
+    run.wall_s = time.perf_counter() - started_s
+    return run
+
+
+def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallRun:
+    """Every question once, by one client over one connection; stub, floor and recall take turns, so drift hits all."""
+    run = RecallRun()
+    with TimedConnection(url) as connection:
+        stub = _warm_up(connection, plans)
+        for plan in plans:
+            path = recall_path(plan.bank_id)
+            for question in plan.conversation.questions:
+                body = {"query": question.text}
+                ranking: list[Hit] = []
+                try:
+                    if stub:
+                        run.stub_ms.append(connection.post_ok(STUB_PATH, body).latency_ms)
+                    run.floor_ms.append(plan.floor.measure_ms(question.text))
+                    answer = connection.post_ok(path, body)
+                    run.recall_ms.append(answer.latency_ms)
+                    ranking = ranking_of(wire.RecallResponse.model_validate_json(answer.body))
+                except (LoadError, ValueError) as error:
+                    run.failures.append(str(error))
+                run.scored.append((question.category, score(ranking, question.evidence)))
+                advance()
+    return run
+
+
+def ranking_of(answer: wire.RecallResponse) -> list[Hit]:
+    """The results as hits: their turns by metadata.dia_id, their price as of one line "[date] Speaker: text"."""
+    return [
+        Hit(dia_ids_in((result.metadata or {}).get("dia_id", "")), price_tokens(_line(result)))
+        for result in answer.results
+    ]
+
+
+def line_of(date: str | None, speaker: str | None, text: str) -> str:
+    """A turn as it would be shown to a reader."""
+    return f"{f'[{date}] ' if date else ''}{f'{speaker}: ' if speaker else ''}{text}"
+
+
+def _line(result: wire.RecallResult) -> str:
+    instant = result.mentioned_at or result.occurred_start
+    speaker = result.speaker or (result.metadata or {}).get("speaker")
+    return line_of(instant[: len("2000-01-01")] if instant else None, speaker, result.text)
+
+
+def _by_turns(plans: Sequence[BankPlan]) -> Iterator[tuple[str, Session]]:
+    """First sessions of all banks, then second ones, and so on."""
+    columns = ([(plan.bank_id, session) for session in plan.conversation.sessions] for plan in plans)
+    return (pair for pair in chain.from_iterable(zip_longest(*columns)) if pair is not None)
+
+
+def _warm_up(connection: TimedConnection, plans: Sequence[BankPlan]) -> bool:
+    """Send a few requests that do not count; whether the server has a stub."""
+    body = {"query": "Is anybody there?"}
+    stub = connection.post(STUB_PATH, body).status == 200
+    for plan in plans:
+        for _ in range(_WARM_UP_RECALLS // len(plans) + 1):
+            connection.post(recall_path(plan.bank_id), body)
+            plan.floor.measure_ms(body["query"])
+            if stub:
+                connection.post(STUB_PATH, body)
+    return stub

@@ -1,0 +1,60 @@
+"""The HTTP application: its routes and middlewares over a client; needs no Ray."""
+
+from fastapi import FastAPI
+
+from actors.client import BankClient
+from actors.settings import Settings
+from lorebank import __version__
+from serve_app import (
+    bank_routes,
+    document_routes,
+    entity_routes,
+    health,
+    memory_routes,
+    operation_routes,
+    recall_routes,
+    reflect_routes,
+    stub_routes,
+)
+from serve_app.admission import Admission
+from serve_app.errors import AnswerErrors, add_handlers
+from serve_app.ids_in_paths import IdsInPaths
+from serve_app.metrics import Measured, Metrics
+
+ROUTERS = (
+    health.router,
+    recall_routes.router,
+    memory_routes.router,
+    reflect_routes.router,
+    document_routes.router,
+    operation_routes.router,
+    entity_routes.router,
+    bank_routes.router,
+    stub_routes.router,
+)
+
+
+def build_api(client: BankClient, settings: Settings) -> FastAPI:
+    """The application; what it is made of is fixed, so that every replica serves the same.
+
+    Raises:
+        BadSettings: `api_keys` cannot be read.
+    """
+    app = FastAPI(
+        title="lorebank",
+        version=__version__,
+        summary="Long-term memory for AI agents: retain, recall, reflect.",
+        redirect_slashes=False,
+    )
+    app.state.client = client
+    app.state.settings = settings
+    app.state.metrics = Metrics()
+    for router in ROUTERS:
+        app.include_router(router)
+    add_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(Admission, settings=settings)
+    app.add_middleware(IdsInPaths)
+    app.add_middleware(AnswerErrors)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    return app

@@ -1,0 +1,59 @@
+"""MemoryApi, the Ray Serve deployment that carries the HTTP application, and its builder for `serve run`."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+
+from actors.client import BankClient
+from actors.settings import Settings, load_settings
+from memory.ids import Scope
+from memory.recall import RecallQuery
+from serve_app.api import build_api
+
+MAX_ONGOING = 128
+"""Requests Serve hands to one replica at once; more than Admission takes, so that refusals are ours."""
+MAX_QUEUED = 1024
+"""Requests that wait in Serve's proxy for a replica; beyond it Serve itself answers 503."""
+_WARM_UP = Scope("", "warm-up")
+"""A bank no caller can name: its tenant is empty."""
+
+
+class MemoryApi:
+    """One replica: a client of the actors, warmed up, under the HTTP application."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def __serve_build_asgi_app__(self) -> FastAPI:
+        """Connect, make the models answer once, and only then be ready.
+
+        Raises:
+            OperatorAction: a setting, the model or the data directory cannot be used.
+        """
+        client = await BankClient.connect(self._settings)
+        await client.recall(_WARM_UP, RecallQuery("warm up the query embedder"))
+        return build_api(client, self._settings)
+
+
+def build(args: Mapping[str, str]) -> Application:
+    """The Serve application; `serve run serve_app.app:build port=8080 data=DIR` hands the settings over as text.
+
+    Raises:
+        BadSettings: a setting is out of range or contradicts another.
+    """
+    return build_for(load_settings(**args))
+
+
+def build_for(settings: Settings) -> Application:
+    """The Serve application of settings that are loaded already."""
+    deploy = serve.deployment(
+        name="MemoryApi",
+        num_replicas=settings.replicas,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=MAX_ONGOING,
+        max_queued_requests=MAX_QUEUED,
+    )
+    application: Application = deploy(serve.ingress()(MemoryApi)).bind(settings)
+    return application

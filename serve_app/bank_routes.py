@@ -1,0 +1,216 @@
+"""Banks: create, change, look at, list, delete; their settings and statistics."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from actors.client import BankClient
+from lorebank import wire
+from lorebank.wire.fields import JsonObject, RequestModel
+from memory.bank_profile import TRAITS, overrides_of, read_profile, resolve_settings
+from memory.commands import DeleteBank, UpdateBank
+from memory.encoding import instant_to_text
+from memory.errors import NotFound, TooLarge, Unprocessable
+from memory.ids import Scope
+from memory.records import Head
+from serve_app.body import JsonRoute
+from serve_app.request_context import BANK, BANKS, Bank, Client, Limit, Offset, Tenant, json_response, scan
+
+router = APIRouter(route_class=JsonRoute, tags=["banks"])
+
+MAX_SETTINGS = 100
+"""Settings of one bank."""
+_TYPE_COUNTER = "type:"
+
+
+class ConfigUpdate(RequestModel):
+    """Body of PATCH config: settings by name; those this version does not know are kept as given."""
+
+    updates: JsonObject
+
+
+class ConfigResponse(wire.ResponseModel):
+    """Settings as they hold for the bank, and those that are its own."""
+
+    bank_id: str
+    config: dict[str, Any]
+    overrides: dict[str, Any]
+
+
+@router.put(BANK, response_model=wire.BankProfileResponse)
+async def put_bank(bank: Bank, client: Client, body: wire.BankUpdateRequest) -> Response:
+    """Create a bank, or change the given fields of one."""
+    head = await _update(client, bank, _changes(body))
+    return json_response(_profile_row(bank.bank, head))
+
+
+@router.patch(BANK, response_model=wire.BankProfileResponse)
+async def patch_bank(bank: Bank, client: Client, body: wire.BankUpdateRequest) -> Response:
+    """Change the given fields of a bank that exists."""
+    if await client.find_head(bank) is None:
+        raise NotFound(f"no bank {bank.bank!r}")
+    head = await _update(client, bank, _changes(body))
+    return json_response(_profile_row(bank.bank, head))
+
+
+@router.get(BANK, response_model=wire.BankProfileResponse)
+@router.get(BANK + "/profile", response_model=wire.BankProfileResponse)
+async def get_profile(bank: Bank, client: Client) -> Response:
+    """Name, disposition and mission; the defaults for a bank nobody wrote to, which a first write creates."""
+    return json_response(_profile_row(bank.bank, await _head(client, bank)))
+
+
+@router.delete(BANK, response_model=wire.DeleteResponse)
+async def delete_bank(bank: Bank, client: Client) -> Response:
+    """Delete a bank with all it holds. Deleting one that does not exist succeeds, with nothing deleted."""
+    deleted = 0
+    if await client.find_head(bank) is not None:
+        receipt = await client.delete_bank(bank, DeleteBank(str(uuid.uuid4())))
+        deleted = receipt.units_deleted
+    message = f"bank {bank.bank} deleted with {deleted} memories"
+    return json_response({"success": True, "message": message, "deleted_count": deleted})
+
+
+@router.get(BANKS, response_model=wire.BankListResponse)
+async def list_banks(
+    tenant: Tenant,
+    client: Client,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    q: Annotated[str | None, Query(max_length=wire.MAX_ID_CHARS)] = None,
+) -> Response:
+    """A page of the tenant's banks by id; `q` is looked for in ids and names."""
+    if q:
+        wanted = q.lower()
+        kept, _ = await scan(
+            lambda rows, start: _page(client, tenant, rows, start),
+            lambda row: wanted in row[0].lower() or wanted in read_profile(row[0], row[1].profile).name.lower(),
+        )
+        found, total = kept[offset : offset + limit], len(kept)
+    else:
+        found, total = await _page(client, tenant, limit, offset)
+    rows = [_list_row(name, head) for name, head in found]
+    return json_response({"banks": rows, "total": total, "limit": limit, "offset": offset})
+
+
+@router.get(BANK + "/config", response_model=ConfigResponse)
+async def get_config(bank: Bank, client: Client) -> Response:
+    """Settings of a bank."""
+    return json_response(_config_row(bank.bank, await _head(client, bank)))
+
+
+@router.patch(BANK + "/config", response_model=ConfigResponse)
+async def patch_config(bank: Bank, client: Client, body: ConfigUpdate) -> Response:
+    """Change settings of a bank."""
+    try:
+        known = _changes(wire.BankUpdateRequest.model_validate(body.updates))
+    except ValidationError as exc:
+        raise Unprocessable(f"updates: {wire.problem_of_validation(exc).detail}") from exc
+    other = {key: value for key, value in body.updates.items() if key not in wire.BankUpdateRequest.model_fields}
+    head = await _update(client, bank, {**other, **known})
+    return json_response(_config_row(bank.bank, head))
+
+
+@router.delete(BANK + "/config", response_model=ConfigResponse)
+async def delete_config(bank: Bank, client: Client) -> Response:
+    """Drop a bank's own settings; its name stays."""
+    head = await _head(client, bank)
+    own = overrides_of(head.profile)
+    if own:
+        head = await _update(client, bank, dict.fromkeys(own))
+    return json_response(_config_row(bank.bank, head))
+
+
+@router.get(BANK + "/stats", response_model=wire.BankStatsResponse)
+async def get_stats(bank: Bank, client: Client) -> Response:
+    """Counts over a bank; zeros for one that does not exist."""
+    head = await _head(client, bank)
+    by_type = {
+        name.removeprefix(_TYPE_COUNTER): count
+        for name, count in head.counters.items()
+        if name.startswith(_TYPE_COUNTER)
+    }
+    return json_response(
+        {
+            "bank_id": bank.bank,
+            "total_nodes": head.counters.get("units", 0),
+            "total_links": 0,
+            "total_documents": head.counters.get("documents", 0),
+            "nodes_by_fact_type": by_type,
+            "links_by_link_type": {},
+            "links_by_fact_type": {},
+            "links_breakdown": {},
+            "pending_operations": 0,
+            "failed_operations": 0,
+            "operations_by_status": {},
+            "last_consolidated_at": None,
+            "last_memory_write_at": _instant(head, "updated_at"),
+            "pending_consolidation": 0,
+            "failed_consolidation": 0,
+            "total_observations": by_type.get("observation", 0),
+            "seq": head.seq,
+        }
+    )
+
+
+async def _head(client: BankClient, bank: Scope) -> Head:
+    return await client.find_head(bank) or Head()
+
+
+async def _update(client: BankClient, bank: Scope, changes: Mapping[str, Any]) -> Head:
+    if len(changes) > MAX_SETTINGS or len(str(changes)) > wire.MAX_CONTEXT_BYTES:
+        raise TooLarge(f"a bank has at most {MAX_SETTINGS} settings, {wire.MAX_CONTEXT_BYTES} bytes in all")
+    return await client.update_bank(bank, UpdateBank(str(uuid.uuid4()), changes))
+
+
+async def _page(client: BankClient, tenant: str, limit: int, offset: int) -> tuple[list[tuple[str, Head]], int]:
+    page = await client.list_banks(tenant, limit, offset)
+    return list(page.banks), page.total
+
+
+def _changes(body: wire.BankUpdateRequest) -> dict[str, Any]:
+    """The settings a request changes, under the names they are stored by."""
+    aliases = {"mission", "background", "disposition"}
+    changes = {key: value for key, value in body.model_dump(exclude_unset=True).items() if key not in aliases}
+    mission = body.mission_text()
+    if mission is not None:
+        changes["reflect_mission"] = mission
+    changes.update({f"disposition_{trait}": value for trait, value in body.traits().items()})
+    return changes
+
+
+def _profile_row(bank: str, head: Head) -> dict[str, Any]:
+    profile = read_profile(bank, head.profile)
+    return {
+        "bank_id": bank,
+        "name": profile.name,
+        "disposition": {trait: profile.disposition[trait] for trait in TRAITS},
+        "mission": profile.mission,
+        "background": profile.mission,
+    }
+
+
+def _list_row(bank: str, head: Head) -> dict[str, Any]:
+    row = _profile_row(bank, head)
+    del row["background"]
+    return {
+        **row,
+        "created_at": _instant(head, "created_at"),
+        "updated_at": _instant(head, "updated_at"),
+        "fact_count": head.counters.get("units", 0),
+        "last_document_at": _instant(head, "updated_at") if head.counters.get("documents") else None,
+        "last_write_at": _instant(head, "updated_at"),
+    }
+
+
+def _config_row(bank: str, head: Head) -> dict[str, Any]:
+    return {"bank_id": bank, "config": resolve_settings(head.profile), "overrides": overrides_of(head.profile)}
+
+
+def _instant(head: Head, field: str) -> str | None:
+    value = getattr(head, field)
+    return None if value is None else instant_to_text(value)

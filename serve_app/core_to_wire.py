@@ -1,0 +1,95 @@
+"""What the core answers -> what clients read: plain mappings, ready to be encoded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from memory.encoding import encode_unit
+from memory.recall import Ranked
+from memory.records import Unit, UnitKind
+
+
+def result_row(result: Ranked) -> dict[str, Any]:
+    """One result of recall; the payload's times are RFC 3339 already."""
+    return {
+        **_shared_fields(result.id, result.payload),
+        "source_fact_ids": [source["unit_id"] for source in result.payload.get("sources", ())] or None,
+        "scores": {
+            "final": result.final,
+            "reranker": None,
+            "semantic": result.semantic,
+            "keyword": result.keyword,
+        },
+    }
+
+
+def evidence_row(result: Ranked) -> dict[str, Any]:
+    """One unit that an answer is based on."""
+    return _shared_fields(result.id, result.payload)
+
+
+def unit_row(unit: Unit) -> dict[str, Any]:
+    """One row of the memory listing, where `entities` is a comma-separated text."""
+    row = unit_detail(unit)
+    return {
+        **row,
+        "fact_type": row["type"],
+        "entities": ", ".join(unit.entities),
+        "consolidated_at": None,
+        "consolidation_failed_at": None,
+        "invalidation_reason": None,
+        "invalidated_at": None,
+        "edited_at": None,
+    }
+
+
+def unit_detail(unit: Unit) -> dict[str, Any]:
+    """One unit in full, where `entities` is a list of names."""
+    payload = encode_unit(unit)
+    fields = _shared_fields(unit.id, payload)
+    return {
+        **fields,
+        "context": payload.get("context", ""),
+        "date": payload.get("occurred_start") or payload.get("mentioned_at") or "",
+        "state": "valid",
+        "updated_at": payload.get("recorded_at"),
+        "superseded_by": payload.get("superseded_by"),
+        "source_memory_ids": [source.unit_id for source in unit.sources],
+    }
+
+
+def chunk_row(bank: str, unit: Unit, index: int) -> dict[str, Any]:
+    """One chunk of a document, verbatim."""
+    return {
+        "chunk_id": unit.id,
+        "document_id": unit.document_id,
+        "bank_id": bank,
+        "chunk_index": index,
+        "chunk_text": unit.text,
+        "created_at": encode_unit(unit).get("recorded_at", ""),
+    }
+
+
+def _shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    get = payload.get
+    kind = payload["kind"]
+    return {
+        "id": unit_id,
+        "text": payload["text"],
+        "type": payload["type"],
+        "kind": kind,
+        "entities": get("entities", []),
+        "context": get("context"),
+        "occurred_start": get("occurred_start"),
+        "occurred_end": get("occurred_end"),
+        "mentioned_at": get("mentioned_at"),
+        "document_id": get("document_id"),
+        "metadata": get("metadata", {}),
+        "chunk_id": unit_id if kind == UnitKind.CHUNK else None,
+        "tags": get("tags", []),
+        "speaker": get("speaker"),
+        "role": get("role"),
+        "seq": get("seq"),
+        "proof_count": get("proof_count", 1),
+        "valid_from": get("valid_from"),
+        "valid_to": get("valid_to"),
+    }

@@ -1,0 +1,123 @@
+"""The server on one machine: start Ray, the actors and Serve; say when it is ready; wait; stop all of it."""
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import ray
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from actors.cluster import start_cluster
+from actors.settings import Settings
+from memory.errors import Unavailable
+from serve_app.app import build_for
+from serve_app.ports import ReservedPort
+from serve_app.ray_session import children, kill, start_ray, stop_ray
+
+READY_TIMEOUT_S = 120.0
+DRAIN_TIMEOUT_S = 6.0
+"""How long requests that are being answered may take once the server stops."""
+_POLL_S = 0.05
+_PROXY_GRACE_S = 5.0
+"""Serve's own deadline comes this much after ours, so that the answer to a slow request is ours."""
+
+Say = Callable[[str], None]
+
+
+def run_server(settings: Settings, port: ReservedPort, temp_dir: Path, say: Say) -> None:
+    """Run until SIGINT or SIGTERM; when this returns, every process it started is gone.
+
+    Raises:
+        OperatorAction: a setting, the model or the data directory cannot be used.
+        RetryLater: a part did not come up in time.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        say("starting Ray")
+        start_ray(temp_dir)
+        say(f"starting the actors on {settings.data}")
+        start_cluster(settings)
+        say("starting the HTTP replicas")
+        _start_serve(settings, port)
+        _wait_until_ready(port.url)
+        sys.stdout.write(f"ready {port.url}\n")
+        sys.stdout.flush()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        stop.wait()
+    except KeyboardInterrupt:
+        stop.set()
+    finally:
+        signal.signal(signal.SIGTERM, _force)
+        signal.signal(signal.SIGINT, _force)
+        say("stopping")
+        _stop(say)
+    shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def _start_serve(settings: Settings, port: ReservedPort) -> None:
+    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    port.release()
+    serve.start(
+        http_options=HTTPOptions(
+            host=settings.host, port=port.number, request_timeout_s=settings.request_timeout_s + _PROXY_GRACE_S
+        ),
+        logging_config=quiet,
+    )
+    serve.run(build_for(settings), name="lorebank", route_prefix="/", logging_config=quiet)
+
+
+def _wait_until_ready(url: str) -> None:
+    """Ask for readiness until it is given.
+
+    Raises:
+        Unavailable: it was not given in time.
+    """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    said = ""
+    while time.monotonic() < deadline_s:
+        try:
+            with direct.open(f"{url}/health/ready", timeout=5.0) as answer:
+                if answer.status == 200:
+                    return
+        except OSError as exc:
+            said = str(exc)
+        time.sleep(_POLL_S)
+    raise Unavailable(f"the server did not become ready within {READY_TIMEOUT_S:g} s: {said}")
+
+
+def _stop(say: Say) -> None:
+    if not ray.is_initialized():
+        return
+    draining = threading.Thread(target=serve.shutdown, daemon=True)
+    draining.start()
+    draining.join(DRAIN_TIMEOUT_S)
+    if draining.is_alive():
+        say("requests still running are given up")
+    stop_ray()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """A signal while starting: give up at once and stop what was started."""
+    raise KeyboardInterrupt
+
+
+def _force(*_: object) -> NoReturn:
+    """A signal while stopping: kill what is left and go."""
+    kill(children())
+    sys.stderr.write("stopped by force\n")
+    os._exit(1)

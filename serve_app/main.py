@@ -1,0 +1,104 @@
+"""`python -m serve_app.main`: the server in the foreground, which is what `lorebank up` turns into.
+
+Exit codes: 0 stopped as asked, 1 something failed, 2 an operator must act (the one line on stderr says what to do).
+"""
+
+import argparse
+import ipaddress
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from actors.settings import Settings, load_settings
+from memory.errors import LorebankError, OperatorAction
+from serve_app.data_lock import DataLock
+from serve_app.ports import reserve_port
+
+EXIT_FAILED = 1
+EXIT_OPERATOR = 2
+ROOT = Path(__file__).resolve().parent.parent
+
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Idle workers keep the embedding model; Ray would end them after a second and load it anew for the next batch.
+    "RAY_idle_worker_killing_time_threshold_ms": str(24 * 3_600_000),
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy_problems:proxy_middlewares",
+}
+"""What Ray reads when it is imported and hands down to its processes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server; the exit code."""
+    given = vars(_parser().parse_args(arguments))
+    del given["no_ui"]
+    try:
+        _run(load_settings(**given))
+    except OperatorAction as exc:
+        _complain(exc)
+        return EXIT_OPERATOR
+    except LorebankError as exc:
+        _complain(exc)
+        return EXIT_FAILED
+    return 0
+
+
+def _run(settings: Settings) -> None:
+    port = reserve_port(settings.host, settings.port)
+    with DataLock(settings.data):
+        _warn_if_open(settings)
+        set_ray_environment()
+        # Ray reads its environment when it is imported.
+        from serve_app.local_server import run_server  # noqa: PLC0415
+        from serve_app.ray_session import temp_dir_of  # noqa: PLC0415
+
+        run_server(settings, port, temp_dir_of(settings.data), _progress())
+
+
+def set_ray_environment() -> None:
+    """Set what Ray's processes inherit; an authentication mode the operator chose stays."""
+    os.environ.update(RAY_ENVIRONMENT)
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """One flag per setting, by its name; one not given is read from the environment or lorebank.toml."""
+    parser = argparse.ArgumentParser(prog="lorebank up", description="Run the server until Ctrl-C.")
+    parser.add_argument("--no-ui", action="store_true", help="do not serve web pages")
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f" (default: {field.default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=f"LOREBANK_{name.upper()}{default}")
+    return parser
+
+
+def _warn_if_open(settings: Settings) -> None:
+    try:
+        loopback = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = settings.host == "localhost"
+    if not loopback and settings.api_keys is None:
+        _complain(f"{settings.host} is reachable from other machines, and no api_keys are set")
+
+
+def _complain(what: object) -> None:
+    sys.stderr.write(f"lorebank: {what}\n")
+
+
+def _progress() -> Callable[[str], None]:
+    """Writes progress lines to stderr, each with the seconds since the start."""
+    started_s = time.monotonic()
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - started_s:5.1f} s] {line}\n")
+        sys.stderr.flush()
+
+    return say
+
+
+if __name__ == "__main__":
+    sys.exit(main())

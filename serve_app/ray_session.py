@@ -1,0 +1,77 @@
+"""A local Ray of this server's own: its environment, its start, and an end that leaves no process behind."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import ray
+
+from actors.settings import NAMESPACE
+from memory.errors import BadSettings
+
+OBJECT_STORE_BYTES = 200 << 20
+"""Ray takes 30 % of the memory by default; what is passed between our processes is small."""
+_END_TIMEOUT_S = 3.0
+
+
+def temp_dir_of(data: Path) -> Path:
+    """Directory of Ray's sockets and logs for a data directory; short, because socket paths are limited to 107 bytes.
+
+    Raises:
+        BadSettings: its parent belongs to another user.
+    """
+    parent = Path(f"/tmp/lorebank-{os.getuid()}")  # noqa: S108 - made for this user alone, checked below
+    try:
+        parent.mkdir(mode=0o700, exist_ok=True)
+        owner = parent.lstat().st_uid
+    except OSError as exc:
+        raise BadSettings(f"{parent} cannot be used for Ray's sockets and logs: {exc.strerror}") from exc
+    if owner != os.getuid():
+        raise BadSettings(f"{parent} belongs to another user; remove it")
+    return parent / hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+
+
+def start_ray(temp_dir: Path) -> None:
+    """Start a Ray of one node whose processes end with this one; what an earlier one left in `temp_dir` is removed."""
+    shutil.rmtree(temp_dir, ignore_errors=True)
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=str(temp_dir),
+    )
+
+
+def stop_ray() -> None:
+    """Stop it and wait until none of its processes is left; those that stay are killed."""
+    started = children()
+    ray.shutdown()
+    end(started)
+
+
+def children() -> list[psutil.Process]:
+    """Every process below this one."""
+    found: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return found
+
+
+def end(processes: Iterable[psutil.Process]) -> None:
+    """Wait for processes to end, then kill those that have not."""
+    _, left = psutil.wait_procs(processes, timeout=_END_TIMEOUT_S)
+    kill(left)
+    psutil.wait_procs(left, timeout=_END_TIMEOUT_S)
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill processes; those that are gone already are left alone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -1,0 +1,288 @@
+"""The store's calls in plain Python: what the other engines are compared with, and what fast tests run on."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory import store_calls as calls
+from memory.errors import Unavailable, Unprocessable
+from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
+from memory.ids import Scope, record_id
+from memory.records import Head, RecordKind, Unit, UnitState
+from memory.store_calls import Call
+from storage import codec, schema
+from storage.bm25 import document_weights, query_weights
+
+T = TypeVar("T")
+Payload = dict[str, Any]
+_LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """dense: float64, (dim,), L2-normalised or zero; lexical: BM25 weight by token."""
+
+    dense: NDArray[np.float64]
+    lexical: Mapping[int, float]
+
+
+class ReferenceStore:
+    """Engine on dictionaries of payloads, which are replaced and never changed. Loses everything with its process."""
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+        self._units: dict[str, Payload] = {}
+        self._vectors: dict[str, _Vectors] = {}
+        self._records: dict[str, Payload] = {}
+        self._closed = False
+        self.dirty_bytes = 0
+        """Calls that wrote since the last flush."""
+
+    def copy(self) -> "ReferenceStore":
+        """An independent store with the same contents."""
+        twin = ReferenceStore(self._dim)
+        twin._units, twin._records = dict(self._units), dict(self._records)
+        twin._vectors = dict(self._vectors)
+        return twin
+
+    def dump(self) -> tuple[dict[str, Payload], dict[str, Payload]]:
+        """Payloads of all units and of all records, by id."""
+        return dict(self._units), dict(self._records)
+
+    def flush(self) -> None:
+        """Nothing to do: there is no disk."""
+        self.dirty_bytes = 0
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+
+    def call(self, scope: Scope, call: Call[T]) -> T:
+        """One atomic call on one bank.
+
+        Raises:
+            Unprocessable: a vector is not finite or has the wrong length.
+            Unavailable: the store is closed.
+        """
+        if self._closed:
+            raise Unavailable("the store is closing")
+        return cast("T", self._read(scope, call))
+
+    def list_heads(self, tenant: str, limit: int, offset: int) -> calls.HeadPage:
+        """Heads of the tenant's banks that exist, by name."""
+        where = every(
+            AnyOf(schema.TENANT, (tenant,)),
+            AnyOf(schema.KIND, (RecordKind.HEAD.value,)),
+            AnyOf(schema.STATUS, (schema.HEAD_EXISTS,)),
+        )
+        found = [payload for point, payload in self._records.items() if holds(where, point, payload)]
+        banks = sorted(((payload[schema.BANK], codec.head_of(payload)) for payload in found), key=lambda pair: pair[0])
+        return calls.HeadPage(tuple(banks[offset : offset + limit]), len(found))
+
+    def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
+        """A live unit by its bare id, if it belongs to the tenant."""
+        payload = self._units.get(unit_id)
+        if payload is None or payload[schema.TENANT] != tenant or payload[schema.STATE] != UnitState.LIVE.value:
+            return None
+        return Scope(tenant, payload[schema.BANK]), codec.unit_of(unit_id, payload)
+
+    # -- reads
+
+    def _read(self, scope: Scope, call: Call[Any]) -> Any:
+        match call:
+            case calls.ReadHead():
+                head = self._records.get(_head_id(scope))
+                return codec.head_of(head) if head else None
+            case calls.GetRecords(kind, keys):
+                ids = [record_id(scope, kind.value, key) for key in keys]
+                found = [codec.record_of(self._records[point]) for point in ids if point in self._records]
+                return {record.key: record for record in found}
+            case calls.ListRecords():
+                return self._list_records(scope, call)
+            case calls.GetUnits(ids):
+                return {point: codec.unit_of(point, payload) for point, payload in self._live(scope, HasId(ids))}
+            case calls.GetDense(ids):
+                bank = [point for point, _ in _matching(self._units, scope, HasId(ids))]
+                return {point: self._vectors[point].dense.astype(np.float32) for point in bank}
+            case calls.FindLive(ids):
+                return frozenset(point for point, _ in self._live(scope, HasId(ids)))
+            case calls.ListUnits(limit, offset, where):
+                live = sorted(self._live(scope, where), key=lambda pair: (-pair[1][schema.SEQ], pair[0]))
+                page = live[offset : offset + max(limit, 0)]
+                return calls.UnitPage(tuple(codec.unit_of(point, payload) for point, payload in page), len(live))
+            case calls.CountValues(field, limit, where):
+                counts = Counter(value for _, payload in self._live(scope, where) for value in _values(payload, field))
+                return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
+            case calls.SearchLanes(lanes, where):
+                return tuple(self._search(scope, lane, where) for lane in lanes)
+            case calls.CompleteHits():
+                return self._complete(scope, call)
+            case _:
+                self.dirty_bytes += 1
+                return self._write(scope, call)
+
+    def _live(self, scope: Scope, *where: Filter) -> Iterator[tuple[str, Payload]]:
+        return _matching(self._units, scope, _LIVE, *where)
+
+    def _list_records(self, scope: Scope, call: calls.ListRecords) -> calls.RecordPage:
+        status = AnyOf(schema.STATUS, (call.status,)) if call.status is not None else None
+        where = every(AnyOf(schema.KIND, (call.kind.value,)), status)
+        found = sorted(_matching(self._records, scope, where), key=lambda pair: (-pair[1][schema.ORDER], pair[0]))
+        page = found[call.offset : call.offset + max(call.limit, 0)]
+        return calls.RecordPage(tuple(codec.record_of(payload) for _, payload in page), len(found))
+
+    def _search(self, scope: Scope, lane: calls.Lane, where: Filter) -> calls.LaneHits:
+        """Best first, ties by id; the keyword lane brings only units with a word in common."""
+        ids = [point for point, _ in self._live(scope, where)]
+        if lane.dense is not None:
+            query = self._normalised(lane.dense)
+            scores = {point: float(self._vectors[point].dense @ query) for point in ids}
+        else:
+            scores = self._bm25(scope, lane.lexical or "", ids)
+        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[: lane.limit]
+        return calls.LaneHits(tuple(point for point, _ in best), tuple(score for _, score in best))
+
+    def _bm25(self, scope: Scope, text: str, ids: Sequence[str]) -> dict[str, float]:
+        """Scores of those of the units that share a word with the text; IDF over all live units of the bank."""
+        query = query_weights(text)
+        weights = dict(zip(query.indices, query.values, strict=True))
+        corpus = [self._vectors[point].lexical for point, _ in self._live(scope)]
+        idf = {token: _idf(len(corpus), sum(token in unit for unit in corpus)) for token in weights}
+        scores: dict[str, float] = {}
+        for point in ids:
+            unit = self._vectors[point].lexical
+            common = weights.keys() & unit.keys()
+            if common:
+                scores[point] = sum(weights[token] * unit[token] * idf[token] for token in common)
+        return scores
+
+    def _complete(self, scope: Scope, call: calls.CompleteHits) -> calls.Hits:
+        semantic, keyword = dict(call.semantic), dict(call.keyword)
+        for ids, lane, scores in (
+            (call.dense_for, calls.Lane(len(call.dense_for), dense=call.dense), semantic),
+            (call.lexical_for, calls.Lane(len(call.lexical_for), lexical=call.lexical), keyword),
+        ):
+            found = self._search(scope, lane, HasId(ids))
+            scores.update(zip(found.ids, found.scores, strict=True))
+        live = dict(self._live(scope, HasId(tuple(semantic.keys() | keyword.keys()))))
+        ids = tuple(sorted(live))
+        return calls.Hits(
+            ids,
+            tuple({key: live[point][key] for key in calls.RECALLED_KEYS if key in live[point]} for point in ids),
+            np.array([semantic.get(point, 0.0) for point in ids], dtype=np.float64),
+            np.array([keyword.get(point, 0.0) for point in ids], dtype=np.float64),
+        )
+
+    # -- writes
+
+    def _write(self, scope: Scope, call: Call[Any]) -> bool | None:
+        match call:
+            case calls.InsertUnits(units):
+                self._insert(scope, units)
+            case calls.CreateHead(head):
+                self._records.setdefault(_head_id(scope), codec.head_payload(scope, head, ""))
+            case calls.SwapHead(expected, head, nonce):
+                return self._swap_head(scope, expected, head, nonce)
+            case calls.WriteRecords(records):
+                for record in records:
+                    point = record_id(scope, record.kind.value, record.key)
+                    stored = self._records.get(point)
+                    if stored is None or holds(every(*_not_after(record.seq, record.epoch)), point, stored):
+                        self._records[point] = codec.record_payload(scope, record)
+            case calls.SetLive(ids, seq, epoch):
+                change = {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch}
+                for point, payload in list(_matching(self._units, scope, HasId(ids), *_not_after(seq, epoch))):
+                    self._units[point] = payload | change
+            case calls.MoveUnits(positions, epoch):
+                where = (HasId(tuple(positions)), Between(schema.EPOCH, lte=epoch))
+                for point, payload in list(_matching(self._units, scope, *where)):
+                    self._units[point] = payload | {schema.POSITION: positions[point]}
+            case calls.RetireUnits(ids, seq, epoch):
+                self._drop_units(scope, HasId(ids), *_older(seq, epoch))
+            case calls.RemoveRecords(kind, keys, seq, epoch):
+                ids = tuple(record_id(scope, kind.value, key) for key in keys)
+                self._drop_records(scope, HasId(ids), *_older(seq, epoch))
+            case calls.ClearBank(seq, epoch):
+                kept = AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value))
+                self._drop_units(scope, *_older(seq, epoch))
+                self._drop_records(scope, Not(kept), *_older(seq, epoch))
+            case calls.SweepPending(epoch):
+                pending = AnyOf(schema.STATE, (UnitState.PENDING.value,))
+                self._drop_units(scope, pending, Between(schema.EPOCH, lte=epoch))
+            case calls.TrimCommits(commit):
+                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
+                self._drop_records(scope, commits, Between(schema.ORDER, lte=commit))
+            case _:
+                raise TypeError(f"the store does not know the call {type(call).__name__}")
+        return None
+
+    def _insert(self, scope: Scope, units: Sequence[calls.NewUnit]) -> None:
+        made = {new.unit.id: (codec.unit_payload(scope, new.unit, UnitState.PENDING), self._made(new)) for new in units}
+        for point, (payload, vectors) in made.items():
+            if point not in self._units:
+                self._units[point], self._vectors[point] = payload, vectors
+
+    def _made(self, new: calls.NewUnit) -> _Vectors:
+        if new.vectors is None:
+            raise Unprocessable(f"unit {new.unit.id} has no vectors")
+        words = document_weights(new.vectors.lexical)
+        return _Vectors(self._normalised(new.vectors.dense), dict(zip(words.indices, words.values, strict=True)))
+
+    def _normalised(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
+        vector = np.asarray(dense, dtype=np.float64)
+        if vector.shape != (self._dim,) or not np.isfinite(vector).all():
+            raise Unprocessable(f"expected {self._dim} finite numbers, got {vector.shape}")
+        length = float(np.linalg.norm(vector))
+        return vector / length if length else vector
+
+    def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
+        point = _head_id(scope)
+        stored = self._records.get(point)
+        if stored is None:
+            return False
+        if (stored[schema.EPOCH], stored[schema.COMMIT], stored[schema.SETTLED]) == (
+            expected.epoch,
+            expected.commit,
+            expected.settled,
+        ):
+            self._records[point] = codec.head_payload(scope, head, nonce)
+        return bool(self._records[point][schema.NONCE] == nonce)
+
+    def _drop_units(self, scope: Scope, *where: Filter) -> None:
+        for point, _ in list(_matching(self._units, scope, *where)):
+            del self._units[point], self._vectors[point]
+
+    def _drop_records(self, scope: Scope, *where: Filter) -> None:
+        for point, _ in list(_matching(self._records, scope, *where)):
+            del self._records[point]
+
+
+def _matching(points: Mapping[str, Payload], scope: Scope, *where: Filter) -> Iterator[tuple[str, Payload]]:
+    tree = every(AnyOf(schema.BANK_KEY, (scope.key,)), *where)
+    return ((point, payload) for point, payload in points.items() if holds(tree, point, payload))
+
+
+def _head_id(scope: Scope) -> str:
+    return record_id(scope, RecordKind.HEAD.value, codec.HEAD_KEY)
+
+
+def _not_after(seq: int, epoch: int) -> tuple[Filter, Filter]:
+    return Between(schema.SEQ, lte=seq), Between(schema.EPOCH, lte=epoch)
+
+
+def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:
+    return _not_after(seq - 1, epoch)
+
+
+def _values(payload: Payload, field: str) -> set[str]:
+    value = payload.get(field, ())
+    return {str(part) for part in value} if isinstance(value, list) else {str(value)}
+
+
+def _idf(units: int, holding: int) -> float:
+    return math.log((units - holding + 0.5) / (holding + 0.5) + 1)

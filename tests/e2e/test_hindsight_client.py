@@ -1,0 +1,222 @@
+"""The official hindsight-client, unmodified, over every operation the server has."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from hindsight_client import Hindsight
+from hindsight_client_api.exceptions import ApiException, NotFoundException
+
+Scenario = Callable[[Hindsight, str], Awaitable[None]]
+
+
+def run(url: str, scenario: Scenario) -> None:
+    """One scenario in one event loop with a bank of its own, deleted at the end."""
+    bank = f"hindsight {uuid.uuid4()}"
+
+    async def whole() -> None:
+        client = Hindsight(base_url=url)
+        try:
+            await scenario(client, bank)
+            await client.adelete_bank(bank)
+        finally:
+            await client.aclose()
+
+    asyncio.run(whole())
+
+
+def test_banks_are_made_changed_listed_and_deleted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        made = await client.acreate_bank(bank, name="Ada", mission="Remember what Ada likes.", disposition_empathy=5)
+        assert (made.bank_id, made.name, made.mission) == (bank, "Ada", "Remember what Ada likes.")
+        assert made.disposition.empathy == 5
+        assert made.disposition.skepticism == 3
+        profile = await client.banks.get_bank_profile(bank)
+        assert profile.name == "Ada"
+        listed = await client.banks.list_banks()
+        assert bank in [item.bank_id for item in listed.banks]
+        await client.aset_mission(bank, "Remember what Ada dislikes.")
+        assert (await client.banks.get_bank_profile(bank)).mission == "Remember what Ada dislikes."
+        stats = await client.banks.get_agent_stats(bank)
+        assert (stats.bank_id, stats.total_nodes, stats.total_documents) == (bank, 0, 0)
+        deleted = await client.banks.delete_bank(bank)
+        assert deleted.success
+        assert bank not in [item.bank_id for item in (await client.banks.list_banks()).banks]
+        assert (await client.alist_memories(bank)).total == 0
+
+    run(server_url, scenario)
+
+
+def test_what_is_retained_is_recalled_listed_and_counted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        kept = await client.aretain(
+            bank,
+            "Grace moved to Lisbon in March and teaches sailing there.",
+            timestamp=datetime(2026, 3, 14, 9, 30, tzinfo=UTC),
+            context="a letter",
+            document_id="letters/1",
+            metadata={"source": "post"},
+            tags=["friends"],
+        )
+        assert (kept.success, kept.bank_id, kept.items_count, kept.var_async) == (True, bank, 1, False)
+        batch = await client.aretain_batch(
+            bank,
+            [{"content": "Tom breeds alpacas.", "tags": ["farm"]}, {"content": "Tom sold two alpacas to Grace."}],
+            document_id="notes",
+        )
+        assert batch.items_count == 2
+        found = await client.arecall(bank, "Where does Grace live now?", include_chunks=True, trace=True)
+        best = found.results[0]
+        assert best.text == "Grace moved to Lisbon in March and teaches sailing there."
+        assert (best.document_id, best.context, best.metadata, best.tags) == (
+            "letters/1",
+            "a letter",
+            {"source": "post"},
+            ["friends"],
+        )
+        assert best.mentioned_at is not None
+        assert best.mentioned_at.startswith("2026-03-14T09:30:00")
+        assert best.scores is not None
+        assert 0 < best.scores.final < 1
+        assert found.chunks is not None
+        assert found.chunks[best.chunk_id].text == best.text
+        assert found.trace is not None
+        memories = await client.alist_memories(bank, limit=2)
+        assert (memories.total, len(memories.items)) == (3, 2)
+        one = await client.memory.get_memory(bank, best.id)
+        assert one is not None
+        stats = await client.banks.get_agent_stats(bank)
+        assert (stats.total_nodes, stats.total_documents) == (3, 2)
+        tags = await client.memory.list_tags(bank)
+        assert {item.tag: item.count for item in tags.items} == {"friends": 1, "farm": 1}
+        entities = await client.entities.list_entities(bank)
+        assert (entities.limit, entities.offset) == (100, 0)
+
+    run(server_url, scenario)
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        ("any", {"red", "red blue", "plain"}),
+        ("all", {"red blue", "plain"}),
+        ("any_strict", {"red", "red blue"}),
+        ("all_strict", {"red blue"}),
+        ("exact", {"red blue"}),
+    ],
+)
+def test_tags_narrow_recall(server_url: str, match: str, expected: set[str]) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        items = [
+            {"content": "red", "tags": ["red"]},
+            {"content": "red blue", "tags": ["red", "blue"]},
+            {"content": "green", "tags": ["green"]},
+            {"content": "plain"},
+        ]
+        await client.aretain_batch(bank, items)
+        wanted = ["red", "blue"]
+        found = await client.arecall(bank, "Which colours are there?", tags=wanted, tags_match=match)
+        assert {result.text for result in found.results} == expected
+        groups = [{"not": {"tags": ["green"], "match": "any_strict"}}]
+        found = await client.arecall(bank, "Which colours are there?", tag_groups=groups)
+        assert {result.text for result in found.results} == {"red", "red blue", "plain"}
+
+    run(server_url, scenario)
+
+
+def test_types_and_budgets_narrow_recall(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        await client.aretain(bank, "I booked the ferry for you.", metadata={"role": "assistant"})
+        await client.aretain(bank, "The ferry leaves at nine.", metadata={"role": "user"})
+        worlds = await client.arecall(bank, "ferry", types=["world"])
+        assert [result.text for result in worlds.results] == ["The ferry leaves at nine."]
+        experiences = await client.arecall(bank, "ferry", types=["experience"])
+        assert [result.text for result in experiences.results] == ["I booked the ferry for you."]
+        short = await client.arecall(bank, "ferry", max_tokens=8, budget="high")
+        assert len(short.results) == 1
+        nothing = await client.arecall(bank, "ferry", min_scores={"semantic": 0.999})
+        assert nothing.results == []
+
+    run(server_url, scenario)
+
+
+def test_documents_are_read_replaced_and_deleted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        name = "trips/2026 summer/ö.md"
+        await client.aretain(bank, "We rent a boat.\n\nIt is blue.", document_id=name, tags=["trip"])
+        document = await client.documents.get_document(bank, name)
+        assert (document.id, document.original_text, document.tags) == (
+            name,
+            "We rent a boat.\n\nIt is blue.",
+            ["trip"],
+        )
+        chunks = await client.documents.list_document_chunks(bank, name)
+        assert chunks.items
+        chunk = await client.documents.get_chunk(chunks.items[0].chunk_id)
+        assert chunk.chunk_text in document.original_text
+        await client.aretain(bank, "We rent a van.", document_id=name)
+        assert (await client.documents.get_document(bank, name)).original_text == "We rent a van."
+        listed = await client.documents.list_documents(bank)
+        assert listed.total == 1
+        gone = await client.documents.delete_document(bank, name)
+        assert (gone.success, gone.document_id, gone.memory_units_deleted) == (True, name, 1)
+        with pytest.raises(NotFoundException):
+            await client.documents.get_document(bank, name)
+        with pytest.raises(NotFoundException):
+            await client.documents.delete_document(bank, name)
+        assert (await client.alist_memories(bank)).total == 0
+
+    run(server_url, scenario)
+
+
+def test_an_asynchronous_retain_is_an_operation_that_can_be_repeated_but_not_reused(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        operation_id = str(uuid.uuid4())
+        for _ in range(2):
+            answer = await client.aretain(bank, "Once only.", retain_async=True, operation_id=operation_id)
+            assert answer.var_async
+            assert answer.operation_id == operation_id
+        assert (await client.alist_memories(bank)).total == 1
+        listed = await client.operations.list_operations(bank)
+        assert operation_id in [operation.id for operation in listed.operations]
+        status = await client.operations.get_operation_status(bank, operation_id)
+        assert status.status == "completed"
+        with pytest.raises(ApiException) as reused:
+            await client.aretain(bank, "Something else.", retain_async=True, operation_id=operation_id)
+        assert reused.value.status == 409
+
+    run(server_url, scenario)
+
+
+def test_reflect_answers_from_memory_and_fills_a_schema(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        await client.aretain(bank, "Nora is allergic to walnuts.")
+        answer = await client.areflect(bank, "What must Nora not eat?", include_facts=True)
+        assert "walnuts" in answer.text
+        assert answer.based_on is not None
+        assert answer.based_on.memories
+        schema = {
+            "type": "object",
+            "properties": {
+                "recommendation": {"type": "string"},
+                "reasons": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["recommendation", "reasons"],
+        }
+        answer = await client.areflect(bank, "What must Nora not eat?", response_schema=schema)
+        assert answer.structured_output is not None
+        assert answer.structured_output["recommendation"]
+        assert all(isinstance(reason, str) for reason in answer.structured_output["reasons"])
+
+    run(server_url, scenario)
+
+
+def test_the_server_says_how_it_is(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        del bank
+        assert (await client.aget_version()).api_version
+        assert await client.monitoring.health_endpoint_health_get() is not None
+
+    run(server_url, scenario)
