@@ -13,9 +13,10 @@ MIN_BATCH_TEXTS = 8
 
 
 class MicroBatcher:
-    """Collects texts for at most `wait_s`, then sends them in length-sorted batches of at most `max_texts`.
+    """Collects texts for `wait_s`, and while all workers are busy; then sends them, sorted by length, in batches.
 
-    Batches are cut so that all workers get a share: few texts in one batch, many in equal parts.
+    Each worker that has nothing to do gets a share of what waits, at least MIN_BATCH_TEXTS and at most `max_texts`; the
+    rest waits for the next worker, together with what arrives until then.
     """
 
     def __init__(self, dispatch: Dispatch, *, max_texts: int, wait_s: float, workers: int) -> None:
@@ -41,17 +42,26 @@ class MicroBatcher:
         return list(await asyncio.gather(*futures))
 
     def _send(self) -> None:
+        """Give every free worker a batch."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting, self._waiting = self._waiting, []
-        waiting.sort(key=lambda pair: len(pair[0]))
-        share = -(-len(waiting) // self._workers)
-        size = max(MIN_BATCH_TEXTS, min(self._max_texts, share))
-        for start in range(0, len(waiting), size):
-            task = asyncio.get_running_loop().create_task(self._run(waiting[start : start + size]))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        free = self._workers - len(self._running)
+        if free <= 0 or not self._waiting:
+            return
+        self._waiting.sort(key=lambda pair: len(pair[0]))
+        size = max(MIN_BATCH_TEXTS, min(self._max_texts, -(-len(self._waiting) // free)))
+        for _ in range(free):
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            if batch:
+                task = asyncio.get_running_loop().create_task(self._run(batch))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if self._timer is None:
+            self._send()
 
     async def _run(self, batch: list[tuple[str, "asyncio.Future[NDArray[np.float32]]"]]) -> None:
         try:

@@ -28,6 +28,9 @@ from memory.store_calls import (
 )
 
 
+READY_TIMEOUT_S = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
     """One page of documents, last updated first; `total` counts all."""
@@ -194,7 +197,7 @@ class BankClient:
         Raises:
             RetryLater: a part does not answer.
         """
-        return await self._cluster.ready()
+        return await self._cluster.ready(min(READY_TIMEOUT_S, self._settings.request_timeout_s))
 
     @property
     def settings(self) -> Settings:

@@ -65,13 +65,12 @@ class Cluster:
             self._ring = await load_ring(self.store) or self._ring
             raise Unavailable(f"bank {scope.bank!r} moved: {exc}", 0.1) from exc
 
-    async def ready(self) -> dict[str, Any]:
+    async def ready(self, timeout_s: float) -> dict[str, Any]:
         """What each host and shard answers.
 
         Raises:
             RetryLater: one of them does not.
         """
-        timeout_s = min(5.0, self._settings.request_timeout_s)
         hosts = await asyncio.gather(*(ask(host.ping.remote(), timeout_s, name) for name, host in self._hosts.items()))
         shards = await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
         return {"hosts": hosts, "shards": shards, "ring_version": self._ring.version}
@@ -90,7 +89,7 @@ def start_cluster(settings: Settings) -> None:
 async def _started(settings: Settings) -> None:
     warming = warm_up(settings)
     cluster = await connect_cluster(settings)
-    await cluster.ready()
+    await cluster.ready(START_TIMEOUT_S)
     for reference in warming:
         await ask(reference, START_TIMEOUT_S, "embedding worker")
 

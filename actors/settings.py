@@ -39,7 +39,7 @@ class Settings(BaseSettings):
 
     # How many of each part
     storage_shards: Annotated[int, Field(ge=1, le=64)] = 1
-    bank_hosts: Annotated[int, Field(ge=1, le=1024)] = 2
+    bank_hosts: Annotated[int, Field(ge=1, le=1024)] = max(1, (os.cpu_count() or 1) // 2)
     replicas: Annotated[int, Field(ge=1)] = 2
     embed_workers: Count = max(1, os.cpu_count() or 1)
 

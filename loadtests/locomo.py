@@ -19,7 +19,15 @@ from loadtests.dialogue import Conversation, read_conversations
 from loadtests.entry import start
 from loadtests.floors import RecallFloor, core_count, measure_embedder, product_embedder
 from loadtests.locomo_report import BM25, DENSE, PRODUCT, RRF, LocomoReport, print_report, report_console
-from loadtests.locomo_traffic import BankPlan, RecallRun, RetainRun, line_of, recall_all, retain_all
+from loadtests.locomo_traffic import (
+    REQUEST_ITEMS,
+    BankPlan,
+    RecallRun,
+    RetainRun,
+    line_of,
+    recall_all,
+    retain_all,
+)
 from loadtests.own_server import server_at
 from loadtests.percentiles import Percentiles
 from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
@@ -34,6 +42,7 @@ class LocomoOptions:
     """How a run is made."""
 
     retain_clients: int = 4
+    request_items: int = REQUEST_ITEMS
     keep_banks: bool = False
 
 
@@ -70,6 +79,7 @@ def measure(
         scores=means,
         embedder=embedder_floor,
         retain_clients=options.retain_clients,
+        request_items=options.request_items,
         retain_items_per_s=retained.items / retained.wall_s,
         retain_refused=retained.refused,
         retain=Percentiles.find(retained.latencies_ms),
@@ -113,7 +123,13 @@ def _drive(
             with _progress() as progress:
                 sessions = sum(len(conversation.sessions) for conversation in conversations)
                 step = progress.add_task("retain sessions", total=sessions)
-                retained = retain_all(url, plans, options.retain_clients, lambda: progress.advance(step))
+                retained = retain_all(
+                    url,
+                    plans,
+                    options.retain_clients,
+                    lambda: progress.advance(step),
+                    request_items=options.request_items,
+                )
                 questions = sum(len(conversation.questions) for conversation in conversations)
                 asked = progress.add_task("recall questions", total=questions)
                 recalled = recall_all(url, plans, lambda: progress.advance(asked))
@@ -143,6 +159,7 @@ def main(
     url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
     own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="clients that retain at once")] = 4,
+    request_items: Annotated[int, typer.Option(min=1, help="turns in one retain, about")] = REQUEST_ITEMS,
     json_out: Annotated[Path | None, typer.Option("--json", help="write all figures here")] = None,
     limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
     with_captions: Annotated[bool, typer.Option("--with-captions", help="captions of images in the texts")] = False,
@@ -151,7 +168,7 @@ def main(
     """Retain a LoCoMo file, recall its questions, and compare with baselines and floors of the same run."""
     started_s = time.perf_counter()
     conversations = read_conversations(file, limit=limit_conversations, captions=with_captions)
-    options = LocomoOptions(retain_clients=concurrency, keep_banks=keep)
+    options = LocomoOptions(retain_clients=concurrency, request_items=request_items, keep_banks=keep)
     report = measure(file.name, conversations, server_at(None if own_server else url), options)
     console = report_console()
     print_report(report, console)

@@ -16,6 +16,8 @@ from lorebank import wire
 
 STUB_PATH = "/v1/_stub/recall"
 """Answers a recall's body with a constant, through the same ingress."""
+REQUEST_ITEMS = 100
+"""Turns in one retain, about: what a client that moves its history over would send."""
 PATIENCE_S = 60.0
 """How long a refused retain is repeated."""
 _WARM_UP_RECALLS = 10
@@ -55,8 +57,8 @@ class RecallRun:
     failures: list[str] = field(default_factory=list)
 
 
-def retain_body(session: Session, operation_id: str) -> dict[str, Any]:
-    """One document for the session, one item a turn, in order; blank turns cannot be stored and are left out."""
+def retain_body(sessions: Sequence[Session], operation_id: str) -> dict[str, Any]:
+    """One document a session, one item a turn, in order; blank turns cannot be stored and are left out."""
     return {
         "operation_id": operation_id,
         "items": [
@@ -66,23 +68,29 @@ def retain_body(session: Session, operation_id: str) -> dict[str, Any]:
                 "document_id": f"session-{session.number}",
                 "metadata": {"speaker": turn.speaker, "dia_id": turn.dia_id},
             }
+            for session in sessions
             for turn in session.turns
             if turn.text.strip()
         ],
     }
 
 
-def retain_all(url: str, plans: Sequence[BankPlan], clients: int, advance: Advance) -> RetainRun:
-    """One request a session, `clients` at once; the banks take turns, so that each gets its sessions about in order."""
+def retain_all(
+    url: str, plans: Sequence[BankPlan], clients: int, advance: Advance, *, request_items: int = REQUEST_ITEMS
+) -> RetainRun:
+    """Whole sessions up to about `request_items` a request, `clients` at once; the banks take turns.
+
+    `advance` is called once a session.
+    """
     run = RetainRun()
     lock = threading.Lock()
     # Sharing the iterator is safe: in CPython a step of a list's iterator is atomic.
-    waiting = iter(list(_by_turns(plans)))
+    waiting = iter(list(_by_turns(plans, request_items)))
 
     def work() -> None:
         with TimedConnection(url) as connection:
-            for bank_id, session in waiting:
-                body = retain_body(session, f"{bank_id}/{session.number}")
+            for bank_id, sessions in waiting:
+                body = retain_body(sessions, f"{bank_id}/{sessions[0].number}")
                 try:
                     latency_ms = connection.post_ok(retain_path(bank_id), body, wait_s=PATIENCE_S).latency_ms
                 except LoadError as error:
@@ -92,7 +100,8 @@ def retain_all(url: str, plans: Sequence[BankPlan], clients: int, advance: Advan
                     with lock:
                         run.items += len(body["items"])
                         run.latencies_ms.append(latency_ms)
-                advance()
+                for _ in sessions:
+                    advance()
             with lock:
                 run.refused += connection.refused
 
@@ -147,10 +156,22 @@ def _line(result: wire.RecallResult) -> str:
     return line_of(instant[: len("2000-01-01")] if instant else None, speaker, result.text)
 
 
-def _by_turns(plans: Sequence[BankPlan]) -> Iterator[tuple[str, Session]]:
-    """First sessions of all banks, then second ones, and so on."""
-    columns = ([(plan.bank_id, session) for session in plan.conversation.sessions] for plan in plans)
+def _by_turns(plans: Sequence[BankPlan], request_items: int) -> Iterator[tuple[str, list[Session]]]:
+    """First requests of all banks, then second ones, and so on; each bank gets its sessions about in order."""
+    columns = ([(plan.bank_id, part) for part in _parts(plan.conversation.sessions, request_items)] for plan in plans)
     return (pair for pair in chain.from_iterable(zip_longest(*columns)) if pair is not None)
+
+
+def _parts(sessions: Sequence[Session], request_items: int) -> Iterator[list[Session]]:
+    """Sessions in order, as many to a part as hold about `request_items` turns; at least one."""
+    part: list[Session] = []
+    for session in sessions:
+        if part and sum(len(each.turns) for each in part) + len(session.turns) > request_items:
+            yield part
+            part = []
+        part.append(session)
+    if part:
+        yield part
 
 
 def _warm_up(connection: TimedConnection, plans: Sequence[BankPlan]) -> bool:

@@ -42,6 +42,7 @@ SEQ_BLOCK = 1000
 """Seqs reserved with each epoch; what an owner does not use is left out for good."""
 HISTORY_COMMITS = 256
 """Settled commits kept as the bank's history."""
+_SETTLED = "settled"
 _SWAP_ATTEMPTS = 8
 _HEAL_ATTEMPTS = 3
 
@@ -137,6 +138,9 @@ class Recover:
             found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
             if key not in found:
                 raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
+            if found[key].status == _SETTLED:  # applied in full; its owner died before the head said so
+                head = yield from _mark_settled(head, number, f"{self.nonce}-{number}")
+                continue
             plan = decode_plan(found[key].body, head)
             plan = replace(plan, add=tuple(NewUnit(new.unit, self.vectors.get(new.unit.id)) for new in plan.add))
             missing = yield from apply_plan(head, plan)
@@ -194,9 +198,13 @@ def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
 def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[Head]:
     """Mark a commit applied: its record shrinks to history, the head's `settled` moves on."""
     summary = Record(
-        RecordKind.COMMIT, key, summarise_plan(plan), seq=plan.seq, epoch=head.epoch, order=number, status="settled"
+        RecordKind.COMMIT, key, summarise_plan(plan), seq=plan.seq, epoch=head.epoch, order=number, status=_SETTLED
     )
     yield WriteRecords((summary,))
+    return (yield from _mark_settled(head, number, nonce))
+
+
+def _mark_settled(head: Head, number: int, nonce: str) -> Steps[Head]:
     settled = replace(head, settled=number, commits={c: k for c, k in head.commits.items() if c >= number})
     if not (yield SwapHead(head, settled, f"{nonce}-settled")):
         raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")

@@ -14,6 +14,8 @@ MAX_DEPTH = 64
 """Schemas within schemas, references counted."""
 MAX_COMPARED = 500
 """Entries of a list compared with each other or with a value."""
+_HUGE = 2**1000
+"""Numbers from here on are multiples of nothing: dividing them could overflow."""
 UNSUPPORTED = frozenset(
     {
         "pattern",
@@ -237,7 +239,7 @@ def _text_fits(schema: Mapping[str, Any], text: str) -> bool:
 
 def _number_fits(schema: Mapping[str, Any], value: float) -> bool:
     step = number_of(schema, "multipleOf", 0)
-    ratio = value / step if step > 0 else 0.0
+    ratio = 0.0 if step <= 0 else value / step if abs(value) < _HUGE else math.inf
     return (
         number_of(schema, "minimum", -math.inf) <= value <= number_of(schema, "maximum", math.inf)
         and number_of(schema, "exclusiveMinimum", -math.inf) < value < number_of(schema, "exclusiveMaximum", math.inf)

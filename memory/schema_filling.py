@@ -55,7 +55,7 @@ def fill_schema(schema: Mapping[str, Any], texts: Sequence[str]) -> dict[str, An
         Unprocessable: the schema is malformed, describes no object, or cannot be satisfied from texts.
     """
     try:
-        value = _Filler(schema).fill(schema, _Place(tuple(texts)))
+        value = _Filler(schema).fill(schema, _Place(tuple(texts), followed=("#",)))
     except _CannotFillError as exc:
         raise Unprocessable(f"response_schema cannot be satisfied without a language model: {exc}") from exc
     if not isinstance(value, dict):

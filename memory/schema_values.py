@@ -91,7 +91,7 @@ def _cut(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     head = text[:longest]
-    return head[: head.rfind(" ")] if " " in head.strip() else head
+    return head if text[longest] == " " or " " not in head.strip() else head[: head.rfind(" ")]
 
 
 def _words(text: str) -> list[str]:

@@ -237,7 +237,8 @@ class NewUnit:
 
 @dataclass(frozen=True, slots=True)
 class InsertUnits(Call[None]):
-    """Insert as pending; an id that already exists is left as it is, whatever its state."""
+    """Insert as pending. An id that exists is left as it is, unless it is a leftover of a plan that never committed:
+    still pending, with no higher seq or epoch; that one is replaced, for its position and times are another plan's."""
 
     units: tuple[NewUnit, ...]
 
@@ -283,7 +284,7 @@ class FindLive(Call[frozenset[str]]):
 
 @dataclass(frozen=True, slots=True)
 class MoveUnits(Call[None]):
-    """Set positions of units; those with a higher epoch are left as they are."""
+    """Set positions and epoch of units, so that no former owner's late move follows; those with a higher epoch stay."""
 
     positions: Mapping[str, int]
     epoch: int

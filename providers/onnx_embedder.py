@@ -17,6 +17,7 @@ MAX_TOKENS = 256
 
 _BATCH_TEXTS = 32
 _BATCH_TOKENS = 512  # padding included; larger passes leave the processor's cache: 32 long texts took 1.7 times as long
+_CALL_TOKENS = 6  # what a pass costs besides its tokens, in tokens: 0.5 ms where 28 tokens take 3.2 ms
 
 
 class OnnxEmbedder:
@@ -86,13 +87,25 @@ class OnnxEmbedder:
 
 
 def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indexes of all texts, shortest first, in batches of at most 32 texts and 512 tokens, padding included."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Sorted, so this text is the longest of the batch and sets its padded width.
-        if batch and (len(batch) == _BATCH_TEXTS or (len(batch) + 1) * lengths[index] > _BATCH_TOKENS):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+    """Indexes of all texts, shortest first, in the batches that cost least.
+
+    A batch costs its padded tokens plus _CALL_TOKENS, and holds at most 32 texts and 512 padded tokens (one text
+    always fits). The cheapest cut of the sorted texts is found by dynamic programming.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    cost = [0]
+    start_of = [0]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        most = max(1, min(_BATCH_TEXTS, _BATCH_TOKENS // max(1, longest)))
+        best = min(
+            (cost[end - count] + _CALL_TOKENS + count * longest, end - count) for count in range(1, min(most, end) + 1)
+        )
+        cost.append(best[0])
+        start_of.append(best[1])
+    cuts = [len(order)]
+    while cuts[-1] > 0:
+        cuts.append(start_of[cuts[-1]])
+    cuts.reverse()
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        yield order[start:end]

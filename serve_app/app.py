@@ -16,6 +16,9 @@ MAX_ONGOING = 128
 """Requests Serve hands to one replica at once; more than Admission takes, so that refusals are ours."""
 MAX_QUEUED = 1024
 """Requests that wait in Serve's proxy for a replica; beyond it Serve itself answers 503."""
+DRAIN_POLL_S = 0.1
+DRAIN_TIMEOUT_S = 5.0
+"""How long a replica that stops may take for requests it has begun."""
 _WARM_UP = Scope("", "warm-up")
 """A bank no caller can name: its tenant is empty."""
 
@@ -54,6 +57,8 @@ def build_for(settings: Settings) -> Application:
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=MAX_ONGOING,
         max_queued_requests=MAX_QUEUED,
+        graceful_shutdown_wait_loop_s=DRAIN_POLL_S,
+        graceful_shutdown_timeout_s=DRAIN_TIMEOUT_S,
     )
     application: Application = deploy(serve.ingress()(MemoryApi)).bind(settings)
     return application

@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -21,8 +20,10 @@ from actors.cluster import start_cluster
 from actors.settings import Settings
 from memory.errors import Unavailable
 from serve_app.app import build_for
+from serve_app.guardian import Guardian
 from serve_app.ports import ReservedPort
 from serve_app.ray_session import children, kill, start_ray, stop_ray
+from serve_app.stop_signals import interrupt, on_signals
 
 READY_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 6.0
@@ -41,30 +42,40 @@ def run_server(settings: Settings, port: ReservedPort, temp_dir: Path, say: Say)
         OperatorAction: a setting, the model or the data directory cannot be used.
         RetryLater: a part did not come up in time.
     """
+    with Guardian() as guardian:
+        _run_guarded(settings, port, temp_dir, say, guardian)
+    shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Say, guardian: Guardian) -> None:
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    ready = False
     try:
         say("starting Ray")
         start_ray(temp_dir)
+        # Ray has put handlers of its own in the place of those that main set.
+        on_signals(interrupt)
         say(f"starting the actors on {settings.data}")
         start_cluster(settings)
         say("starting the HTTP replicas")
         _start_serve(settings, port)
         _wait_until_ready(port.url)
+        guardian.learned()
+        ready = True
         sys.stdout.write(f"ready {port.url}\n")
         sys.stdout.flush()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        on_signals(lambda *_: stop.set())
         stop.wait()
-    except KeyboardInterrupt:
-        stop.set()
+    except (KeyboardInterrupt, SystemExit):
+        # The latter is how Ray, while it starts, answers SIGTERM.
+        say("interrupted")
     finally:
-        signal.signal(signal.SIGTERM, _force)
-        signal.signal(signal.SIGINT, _force)
+        on_signals(_force)
         say("stopping")
-        _stop(say)
-    shutil.rmtree(temp_dir, ignore_errors=True)
+        if ready:
+            _drain(say)
+        if ray.is_initialized():
+            stop_ray()
 
 
 def _start_serve(settings: Settings, port: ReservedPort) -> None:
@@ -100,20 +111,13 @@ def _wait_until_ready(url: str) -> None:
     raise Unavailable(f"the server did not become ready within {READY_TIMEOUT_S:g} s: {said}")
 
 
-def _stop(say: Say) -> None:
-    if not ray.is_initialized():
-        return
+def _drain(say: Say) -> None:
+    """Take no more requests and let those that are running end."""
     draining = threading.Thread(target=serve.shutdown, daemon=True)
     draining.start()
     draining.join(DRAIN_TIMEOUT_S)
     if draining.is_alive():
         say("requests still running are given up")
-    stop_ray()
-
-
-def _interrupt(*_: object) -> NoReturn:
-    """A signal while starting: give up at once and stop what was started."""
-    raise KeyboardInterrupt
 
 
 def _force(*_: object) -> NoReturn:

@@ -15,6 +15,7 @@ from actors.settings import Settings, load_settings
 from memory.errors import LorebankError, OperatorAction
 from serve_app.data_lock import DataLock
 from serve_app.ports import reserve_port
+from serve_app.stop_signals import interrupt, on_signals
 
 EXIT_FAILED = 1
 EXIT_OPERATOR = 2
@@ -35,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server; the exit code."""
     given = vars(_parser().parse_args(arguments))
     del given["no_ui"]
+    on_signals(interrupt)
     try:
         _run(load_settings(**given))
+    except KeyboardInterrupt:
+        _complain("stopped before it was ready")
     except OperatorAction as exc:
         _complain(exc)
         return EXIT_OPERATOR

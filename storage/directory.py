@@ -58,15 +58,7 @@ def shard_path(data: Path, index: int) -> Path:
 
 
 def _checked(path: Path, shards: int, space: Space) -> Card:
-    try:
-        card = Card(**orjson.loads(path.read_bytes()))
-    except (orjson.JSONDecodeError, TypeError) as exc:
-        raise StoreDamaged(f"{path} cannot be read ({exc}); restore it from a backup") from exc
-    if card.schema_version > schema.SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"{path.parent} has schema version {card.schema_version}; this program knows up to"
-            f" {schema.SCHEMA_VERSION}: upgrade lorebank"
-        )
+    card = _read(path)
     if (card.embedder, card.dim) != (space.embedder, space.dim):
         raise BadSettings(
             f"{path.parent} was made with the embedder {card.embedder} ({card.dim} dimensions), the settings say"
@@ -78,6 +70,23 @@ def _checked(path: Path, shards: int, space: Space) -> Card:
             " the number is fixed when a directory is made"
         )
     return card
+
+
+def _read(path: Path) -> Card:
+    """The version first: a newer card may hold other fields."""
+    try:
+        stored = orjson.loads(path.read_bytes())
+        version = int(stored["schema_version"])
+        if version > schema.SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"{path.parent} has schema version {version}; this program knows up to"
+                f" {schema.SCHEMA_VERSION}: upgrade lorebank"
+            )
+        return Card(
+            str(stored["id"]), version, int(stored["storage_shards"]), str(stored["embedder"]), int(stored["dim"])
+        )
+    except (ValueError, TypeError, KeyError) as exc:
+        raise StoreDamaged(f"{path} cannot be read ({exc}); restore it from a backup") from exc
 
 
 def _write(path: Path, card: Card) -> None:

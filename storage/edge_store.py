@@ -1,6 +1,5 @@
 """The store's calls on the embedded engine: two collections in one directory, one writer process."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -69,6 +68,7 @@ from storage.translate_errors import translate_edge
 
 T = TypeVar("T")
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
+_PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
 
 
@@ -155,8 +155,7 @@ class EdgeStore:
     def _write(self, scope: Scope, call: Call[Any]) -> Any:
         match call:
             case InsertUnits(units):
-                points = [self._point(scope, new) for new in units]
-                self._units.update(UpdateOperation.upsert_points(points, update_mode=UpdateMode.InsertOnly))
+                self._insert(scope, units)
             case CreateHead(head):
                 point = Point(_head_id(scope), {}, codec.head_payload(scope, head, ""))
                 self._records.update(UpdateOperation.upsert_points([point], update_mode=UpdateMode.InsertOnly))
@@ -171,7 +170,8 @@ class EdgeStore:
             case MoveUnits(positions, epoch):
                 for unit, at in positions.items():
                     where = scoped(scope, HasId((unit,)), _not_after(schema.EPOCH, epoch))
-                    self._units.update(UpdateOperation.set_payload_by_filter(where, {schema.POSITION: at}))
+                    payload = {schema.POSITION: at, schema.EPOCH: epoch}
+                    self._units.update(UpdateOperation.set_payload_by_filter(where, payload))
             case RetireUnits(ids, seq, epoch):
                 where = scoped(scope, HasId(ids), *_older(seq, epoch))
                 self._units.update(UpdateOperation.delete_points_by_filter(where))
@@ -182,8 +182,7 @@ class EdgeStore:
             case ClearBank(seq, epoch):
                 self._clear(scope, seq, epoch)
             case SweepPending(epoch):
-                pending = AnyOf(schema.STATE, (UnitState.PENDING.value,))
-                where = scoped(scope, pending, _not_after(schema.EPOCH, epoch))
+                where = scoped(scope, _PENDING, _not_after(schema.EPOCH, epoch))
                 self._units.update(UpdateOperation.delete_points_by_filter(where))
             case TrimCommits(commit):
                 commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
@@ -283,11 +282,19 @@ class EdgeStore:
 
     # -- writes
 
+    def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
+        """A conditional upsert inserts what is absent and changes only what meets the condition."""
+        points = [(new.unit, self._point(scope, new)) for new in units]
+        for seq, epoch in {(unit.seq, unit.epoch) for unit, _ in points}:
+            part = [point for unit, point in points if (unit.seq, unit.epoch) == (seq, epoch)]
+            leftover = scoped(scope, _PENDING, _not_after(schema.SEQ, seq), _not_after(schema.EPOCH, epoch))
+            self._units.update(UpdateOperation.upsert_points(part, leftover))
+
     def _point(self, scope: Scope, new: NewUnit) -> Point:
         if new.vectors is None:
             raise Unprocessable(f"unit {new.unit.id} has no vectors")
         dense = new.vectors.dense
-        if dense.shape != (self._dim,) or not math.isfinite(float(dense.sum())):
+        if dense.shape != (self._dim,) or not np.isfinite(dense).all():
             raise Unprocessable(f"unit {new.unit.id}: expected {self._dim} finite numbers, got {dense.shape}")
         lexical: SparseVector = document_weights(new.vectors.lexical)
         self.dirty_bytes += dense.nbytes + len(new.unit.text) + _TOKEN_BYTES * len(lexical.indices)

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Payload = dict[str, Any]
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 
+_PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
+
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
@@ -201,7 +203,7 @@ class ReferenceStore:
             case calls.MoveUnits(positions, epoch):
                 where = (HasId(tuple(positions)), Between(schema.EPOCH, lte=epoch))
                 for point, payload in list(_matching(self._units, scope, *where)):
-                    self._units[point] = payload | {schema.POSITION: positions[point]}
+                    self._units[point] = payload | {schema.POSITION: positions[point], schema.EPOCH: epoch}
             case calls.RetireUnits(ids, seq, epoch):
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
             case calls.RemoveRecords(kind, keys, seq, epoch):
@@ -212,8 +214,7 @@ class ReferenceStore:
                 self._drop_units(scope, *_older(seq, epoch))
                 self._drop_records(scope, Not(kept), *_older(seq, epoch))
             case calls.SweepPending(epoch):
-                pending = AnyOf(schema.STATE, (UnitState.PENDING.value,))
-                self._drop_units(scope, pending, Between(schema.EPOCH, lte=epoch))
+                self._drop_units(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
             case calls.TrimCommits(commit):
                 commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
                 self._drop_records(scope, commits, Between(schema.ORDER, lte=commit))
@@ -224,7 +225,8 @@ class ReferenceStore:
     def _insert(self, scope: Scope, units: Sequence[calls.NewUnit]) -> None:
         made = {new.unit.id: (codec.unit_payload(scope, new.unit, UnitState.PENDING), self._made(new)) for new in units}
         for point, (payload, vectors) in made.items():
-            if point not in self._units:
+            leftover = every(_PENDING, *_not_after(payload[schema.SEQ], payload[schema.EPOCH]))
+            if point not in self._units or holds(leftover, point, self._units[point]):
                 self._units[point], self._vectors[point] = payload, vectors
 
     def _made(self, new: calls.NewUnit) -> _Vectors:
@@ -280,7 +282,7 @@ def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:
 
 
 def _values(payload: Payload, field: str) -> set[str]:
-    value = payload.get(field, ())
+    value = payload.get(field, [])
     return {str(part) for part in value} if isinstance(value, list) else {str(value)}
 
 

@@ -34,14 +34,14 @@ class Writer(threading.Thread):
         self._number = number
         self._random = random.Random(seed * 1000 + number)
         self._history = history
-        self._stop = threading.Event()
+        self._asked = threading.Event()
         self.acknowledged = 0
         self.first_acknowledged = threading.Event()
 
     def run(self) -> None:
         bank = f"bank-{self._number % BANKS}"
         with httpx.Client(base_url=self._url, timeout=30) as client:
-            while not self._stop.is_set():
+            while not self._asked.is_set():
                 document = f"writer {self._number}/document {self._random.randrange(DOCUMENTS)}"
                 sent = self._history.setdefault((bank, document), Sent())
                 lines = [
@@ -63,7 +63,7 @@ class Writer(threading.Thread):
 
     def stop(self) -> None:
         """Finish the request under way and end."""
-        self._stop.set()
+        self._asked.set()
 
 
 @contextmanager

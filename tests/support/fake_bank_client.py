@@ -29,7 +29,7 @@ from memory.ingest import (
 )
 from memory.packing import pack
 from memory.plans import Plan
-from memory.recall import RecallAnswer, RecallQuery, Ranked
+from memory.recall import Ranked, RecallAnswer, RecallQuery
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit, UnitState
 from memory.store_calls import HeadPage, RecordPage, UnitPage
 
@@ -72,9 +72,7 @@ class FakeBankClient(BankClient):
             return receipt_of_operation(command.operation_id, known.body)
         merges = [merge_document(scope, self._document(bank, draft.id), draft) for draft in drafts]
         embedded = {
-            chunk.content_hash: Embedded(_DENSE, len(chunk.text.split()))
-            for merge in merges
-            for _, chunk in merge.new
+            chunk.content_hash: Embedded(_DENSE, len(chunk.text.split())) for merge in merges for _, chunk in merge.new
         }
         plan, receipt = plan_retain(self._view(scope, bank), command, merges, embedded, now)
         self._apply(bank, plan)

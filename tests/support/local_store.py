@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LocalStore:
-    """Implements memory.store_calls.Store. Every request waits a turn of the loop first, as one over a network would."""
+    """Implements memory.store_calls.Store. Every request waits a turn of the loop first, as over a network."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine

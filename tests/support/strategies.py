@@ -30,7 +30,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-LOREM = "river stone cloud maple lantern quiet harbour winter apple bicycle garden thunder velvet copper".split()
+LOREM = (
+    *("river", "stone", "cloud", "maple", "lantern", "quiet", "harbour"),
+    *("winter", "apple", "bicycle", "garden", "thunder", "velvet", "copper"),
+)
 SENTENCE = st.lists(st.sampled_from(LOREM), min_size=1, max_size=8).map(" ".join)
 
 

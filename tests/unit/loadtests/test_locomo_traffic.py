@@ -26,7 +26,7 @@ def nothing():
 
 
 def test_a_session_is_one_document_with_an_item_a_turn_and_blank_turns_are_left_out(plans):
-    body = retain_body(plans[0].conversation.sessions[0], "op-1")
+    body = retain_body(plans[0].conversation.sessions[:1], "op-1")
     assert body["operation_id"] == "op-1"
     assert body["items"][1] == {
         "content": "I bought a blue kayak.",
@@ -40,7 +40,7 @@ def test_a_session_is_one_document_with_an_item_a_turn_and_blank_turns_are_left_
 
 def test_every_session_is_one_request_and_every_question_is_asked(server, plans):
     advanced = []
-    retained = retain_all(server.url, plans, 2, lambda: advanced.append("session"))
+    retained = retain_all(server.url, plans, 2, lambda: advanced.append("session"), request_items=2)
     assert (retained.items, len(retained.latencies_ms), retained.failures) == (8, 4, [])
     assert sorted(server.banks["talk-1"].documents) == ["session-1", "session-2"]
     server.received.clear()
@@ -56,7 +56,7 @@ def test_every_session_is_one_request_and_every_question_is_asked(server, plans)
 
 def test_a_failed_request_is_told_and_its_question_scores_zero(server, plans):
     server.faults.append(Fault(500))
-    retained = retain_all(server.url, plans, 1, nothing)
+    retained = retain_all(server.url, plans, 1, nothing, request_items=2)
     assert len(retained.failures) == 1
     assert "500" in retained.failures[0]
     assert retained.items == 8 - 2
@@ -65,7 +65,7 @@ def test_a_failed_request_is_told_and_its_question_scores_zero(server, plans):
 
 def test_a_refused_retain_is_sent_again(server, plans):
     server.faults.append(Fault(429, {"retry-after": "0"}))
-    retained = retain_all(server.url, plans[:1], 1, nothing)
+    retained = retain_all(server.url, plans[:1], 1, nothing, request_items=2)
     assert (retained.items, retained.refused, retained.failures) == (4, 1, [])
 
 
@@ -83,3 +83,9 @@ def test_results_become_hits_priced_as_dated_lines():
         Hit((), 1.0),
     ]
     assert line_of("2024-03-01", "Ada", "hello") == "[2024-03-01] Ada: hello"
+
+
+def test_sessions_share_a_request_up_to_its_items(server, plans):
+    retained = retain_all(server.url, plans, 1, nothing)
+    assert (retained.items, len(retained.latencies_ms)) == (8, 2)
+    assert sorted(server.banks["talk-1"].documents) == ["session-1", "session-2"]

@@ -114,4 +114,4 @@ def test_banks_spread_over_the_buckets():
 
 
 def test_the_deployments_own_scope_has_empty_names():
-    assert SYSTEM == Scope("", "")
+    assert Scope("", "") == SYSTEM

@@ -1,0 +1,237 @@
+"""The write protocol under crashes at every call, with the real Bank over the real embedded and the reference engine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
+from memory.ids import Scope
+from memory.protocol import SLICE_UNITS
+from memory.records import UnitState
+from memory.store_calls import GetUnits, ListUnits, ReadHead, SweepPending
+from storage.edge_store import EdgeStore
+from storage.reference_store import ReferenceStore
+from tests.support.bank_process import BankProcess, activate, perform_all
+from tests.support.bank_state import BankState, check_bank, read_bank
+from tests.support.builders import DIM, fresh_scope
+
+
+def turns(*texts: str, name: str = "Ann", role: str = "user") -> tuple[Message, ...]:
+    return tuple(Message(text, role=role, name=name) for text in texts)
+
+
+HISTORY = (
+    Retain("h1", (Item(turns("one", "two", "three", "four"), "d"), Item(turns("other", name="Bob"), "e"))),
+    UpdateBank("h2", {"mission": "m"}),
+)
+COMMANDS: dict[str, Command] = {
+    "retain": Retain("op", (Item(turns("new", "same", "same", name="Zoe"), "f"), Item(turns("x", role="tool"), "g"))),
+    "replace": Retain("op", (Item(turns("three", "one", "five", "two", name="Ann"), "d"),)),
+    "replace all": Retain("op", (Item(turns("six", name="Bob"), "d"),)),
+    "append": Retain("op", (Item(turns("five", "one", name="Zoe"), "d", update_mode="append"),)),
+    "the same again": Retain("op", (Item(turns("one", "two", "three", "four"), "d"),)),
+    "retain in slices": Retain("op", (Item(turns(*(f"turn {n}" for n in range(SLICE_UNITS + 6))), "f"),)),
+    "delete document": DeleteDocument("op", "d"),
+    "delete bank": DeleteBank("op"),
+    "update bank": UpdateBank("op", {"mission": "n", "extra": 1}),
+}
+
+
+@dataclass
+class Place:
+    """An engine with the history in a bank of its own; every crash has a fresh one."""
+
+    engine: Any
+    scope: Scope
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory):
+    store = EdgeStore(tmp_path_factory.mktemp("edge"), DIM)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["reference", "edge"])
+def fresh(request) -> Callable[[], Place]:
+    """Makes a bank that holds the history, settled."""
+    engine = ReferenceStore(DIM) if request.param == "reference" else request.getfixturevalue("edge")
+
+    def make() -> Place:
+        place = Place(engine, fresh_scope())
+        perform_all(place.engine, place.scope, HISTORY, "h")
+        return place
+
+    return make
+
+
+def calls_of(place: Place, command: Command) -> int:
+    """How many calls the command takes from its arrival at a new owner to its acknowledgement."""
+    calls = 0
+    with BankProcess(place.scope, "p", [command]) as process:
+        while process.call is not None:
+            process.answer(place.engine.call(place.scope, process.call))
+            calls += 1
+        assert process.acks == ["op"]
+    return calls
+
+
+def crash_after(place: Place, command: Command, calls: int, name: str = "p") -> None:
+    """Run a new owner up to a number of calls or its end, and never again."""
+    with BankProcess(place.scope, name, [command]) as process:
+        for _ in range(calls):
+            if process.call is not None:
+                process.answer(place.engine.call(place.scope, process.call))
+
+
+def comparable(state: BankState, scope: Scope) -> BankState:
+    """Without unit ids, which differ from bank to bank."""
+    live = sorted(text for _, text in state.live)
+    return BankState(**{**vars(state), "live": tuple(live)})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_the_new(fresh, name: str):
+    command = COMMANDS[name]
+    place = fresh()
+    old = comparable(read_bank(place.engine, place.scope), place.scope)
+    total = calls_of(place, command)
+    new = comparable(read_bank(place.engine, place.scope), place.scope)
+    check_bank(place.engine, place.scope)
+    outcomes = []
+    for calls in range(total + 1):
+        place = fresh()
+        before = place.engine.call(place.scope, ReadHead()).commit
+        crash_after(place, command, calls)
+        committed = place.engine.call(place.scope, ReadHead()).commit > before
+        activate(place.engine, place.scope)
+        check_bank(place.engine, place.scope)
+        found = comparable(read_bank(place.engine, place.scope), place.scope)
+        assert found == (new if committed else old), f"after call {calls} of {total}"
+        outcomes.append(committed)
+        perform_all(place.engine, place.scope, [command], "retry")  # under its operation id, by yet another owner
+        check_bank(place.engine, place.scope)
+        again = comparable(read_bank(place.engine, place.scope), place.scope)
+        assert again == new, f"retried after call {calls} of {total}"
+    assert outcomes == sorted(outcomes)
+    assert {outcomes[0], outcomes[-1]} == {False, True}
+
+
+@pytest.mark.parametrize("name", ["replace", "replace all", "append", "retain"])
+def test_a_reader_sees_the_old_version_the_new_or_both_at_every_call(fresh, name: str):
+    place = fresh()
+    old = {text for _, text in read_bank(place.engine, place.scope).live}
+    calls_of(place, COMMANDS[name])
+    new = {text for _, text in read_bank(place.engine, place.scope).live}
+    place = fresh()
+    with BankProcess(place.scope, "p", [COMMANDS[name]]) as process:
+        while process.call is not None:
+            process.answer(place.engine.call(place.scope, process.call))
+            seen = {text for _, text in read_bank(place.engine, place.scope).live}
+            assert seen >= old or seen >= new
+            assert seen <= old | new
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_crash_during_recovery_is_recovered_from(fresh, name: str):
+    """The first owner dies after its commit, the second at each call of its recovery."""
+    command = COMMANDS[name]
+    place = fresh()
+    total = calls_of(place, command)
+    new = comparable(read_bank(place.engine, place.scope), place.scope)
+    commit_at = committing_call(fresh(), command)
+    for first in (commit_at, commit_at + 2):
+        for second in range(0, total, 2):
+            place = fresh()
+            crash_after(place, command, first)
+            crash_after(place, UpdateBank("op-2", {}), second, "q")
+            activate(place.engine, place.scope)
+            check_bank(place.engine, place.scope)
+            found = comparable(read_bank(place.engine, place.scope), place.scope)
+            if name == "delete bank" and found.exists:  # the update came after the delete and made the bank anew
+                assert (found.live, found.profile) == ((), {})
+            else:
+                assert found == new
+
+
+def committing_call(place: Place, command: Command) -> int:
+    """Number of the call by which the command is committed."""
+    before = place.engine.call(place.scope, ReadHead()).commit
+    calls = 0
+    with BankProcess(place.scope, "p", [command]) as process:
+        while place.engine.call(place.scope, ReadHead()).commit == before:
+            process.answer(place.engine.call(place.scope, process.call))
+            calls += 1
+    return calls
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process inside a call."""
+
+
+class _Mortal:
+    """An edge collection whose process dies before one of its updates."""
+
+    def __init__(self, shard: Any, fuse: list[int]) -> None:
+        self._shard, self._fuse = shard, fuse
+
+    def update(self, operation: Any) -> None:
+        self._fuse[0] -= 1
+        if self._fuse[0] < 0:
+            raise _Killed
+        self._shard.update(operation)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shard, name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(edge, monkeypatch, name: str):
+    command = COMMANDS[name]
+
+    def fresh() -> Place:
+        place = Place(edge, fresh_scope())
+        perform_all(edge, place.scope, HISTORY, "h")
+        return place
+
+    place = fresh()
+    old = comparable(read_bank(edge, place.scope), place.scope)
+    calls_of(place, command)
+    new = comparable(read_bank(edge, place.scope), place.scope)
+    survived = False
+    updates = 0
+    while not survived:
+        place = fresh()
+        before = edge.call(place.scope, ReadHead()).commit
+        fuse = [updates]
+        with monkeypatch.context() as patch:
+            patch.setattr(edge, "_units", _Mortal(edge._units, fuse))
+            patch.setattr(edge, "_records", _Mortal(edge._records, fuse))
+            try:
+                calls_of(place, command)
+                survived = True
+            except _Killed:
+                pass
+        committed = edge.call(place.scope, ReadHead()).commit > before
+        activate(edge, place.scope)
+        check_bank(edge, place.scope)
+        assert comparable(read_bank(edge, place.scope), place.scope) == (new if committed else old), updates
+        updates += 1
+    assert updates > 5
+
+
+def test_recovery_embeds_again_what_is_missing(fresh):
+    """A former owner's late retirement may take units of the commit that is being applied."""
+    place = fresh()
+    command = COMMANDS["replace"]
+    crash_after(place, command, committing_call(place, command))
+    head = place.engine.call(place.scope, ReadHead())
+    place.engine.call(place.scope, SweepPending(head.epoch))  # all that was prepared is gone
+    activate(place.engine, place.scope)
+    check_bank(place.engine, place.scope)
+    state = read_bank(place.engine, place.scope)
+    assert state.texts["d"] == "three\none\nfive\ntwo"
+    unit = next(unit for unit in place.engine.call(place.scope, ListUnits(10)).units if unit.text == "five")
+    assert place.engine.call(place.scope, GetUnits((unit.id,)))[unit.id].state is UnitState.LIVE

@@ -1,0 +1,121 @@
+"""A real Bank that stops before every call to the store: whoever holds the process decides when, and whether, it goes on."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.bank import Bank, BankPorts
+from memory.commands import Command
+from memory.ids import Scope
+from memory.store_calls import Call, Request
+from storage.run import run
+from tests.support.builders import EMBEDDER
+from tests.support.clocks import FakeClock, nonces
+
+
+class WordCounter:
+    """Implements memory.ports.Tokenizer."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+
+async def embed(texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    return list(EMBEDDER.embed(texts))
+
+
+def bank_ports(store: Any, name: str = "n", **changed: Any) -> BankPorts:
+    """Ports of a bank: the real embedder of tests, a clock and nonces that repeat from run to run."""
+    ports = {"embed": embed, "tokenizer": WordCounter(), "clock": FakeClock(), "nonce": nonces(name)}
+    return BankPorts(store=store, **{**ports, **changed})
+
+
+class BankProcess:
+    """One owner of a bank that performs commands in order. `call` is what it wants of the store next, None at its end."""
+
+    def __init__(self, scope: Scope, name: str, commands: Sequence[Command]) -> None:
+        self.call: Call[Any] | None = None
+        self.acks: list[str] = []
+        self._commands = commands
+        self._loop = asyncio.new_event_loop()
+        self._answer: asyncio.Future[Any] | None = None
+        self._scope = scope
+        self._bank = Bank(scope, bank_ports(self, name), mailbox_commands=8)
+        self._task = self._loop.create_task(self._perform_all())
+        self._go_on()
+
+    async def _perform_all(self) -> None:
+        for command in self._commands:
+            await self._bank.perform(command)
+            self.acks.append(command.operation_id)
+
+    async def perform(self, scope: Scope, request: Request[Any]) -> Any:
+        """The store port: each call of a request waits for its answer from outside."""
+        assert scope == self._scope
+        if isinstance(request, Call):
+            return await self._ask(request)
+        steps = request.steps()
+        answer = None
+        while True:
+            try:
+                call = steps.send(answer)
+            except StopIteration as done:
+                return done.value
+            answer = await self._ask(call)
+
+    def _ask(self, call: Call[Any]) -> "asyncio.Future[Any]":
+        self.call, self._answer = call, self._loop.create_future()
+        return self._answer
+
+    def answer(self, value: Any) -> None:
+        """Give the answer to `call`; the process runs on to its next one."""
+        assert self._answer is not None
+        waiting, self.call, self._answer = self._answer, None, None
+        waiting.set_result(value)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self.call is None and not self._task.done():
+            self._loop.run_until_complete(asyncio.sleep(0))
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the process ended with, if it did not end well."""
+        return self._task.exception() if self._task.done() else None
+
+    def __enter__(self) -> "BankProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It never goes on: a crash, or its end."""
+        self._task.cancel()
+        self._loop.run_until_complete(asyncio.gather(self._task, return_exceptions=True))
+        self._loop.close()
+
+
+def activate(engine: Any, scope: Scope, name: str = "next") -> Bank:
+    """A new owner that takes the bank over and settles what the former one left."""
+    process = Bank(scope, bank_ports(_Direct(engine), name), mailbox_commands=8)
+    asyncio.run(process._activated())
+    return process
+
+
+def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: str = "n") -> list[Any]:
+    """Receipts of commands performed by one owner, one after the other."""
+
+    async def perform() -> list[Any]:
+        bank = Bank(scope, bank_ports(_Direct(engine), name), mailbox_commands=8)
+        return [await bank.perform(command) for command in commands]
+
+    return asyncio.run(perform())
+
+
+class _Direct:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    async def perform(self, scope: Scope, request: Request[Any]) -> Any:
+        return run(self._engine, scope, request)

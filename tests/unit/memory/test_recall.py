@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.filters import AnyOf
+from memory.fusion import final_score, fuse, keyword_score
+from memory.ids import Scope
+from memory.query import understand
+from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
+from memory.recipes import HYBRID, Recipe
+from memory.records import UnitType
+from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
+from storage.reference_store import ReferenceStore
+from storage.run import run
+from tests.support.builders import DIM, dense, new_unit, put_live, put_texts
+from tests.support.strategies import SENTENCE
+
+SCOPE = Scope("t", "b")
+SMALL = Recipe("small", {"low": 2, "mid": 3, "high": 5}, 0.6, 0.4)
+
+
+def bank(*texts: str) -> ReferenceStore:
+    engine = ReferenceStore(DIM)
+    put_texts(engine, SCOPE, texts)
+    return engine
+
+
+def recall(engine: ReferenceStore, query: RecallQuery, recipe: Recipe = HYBRID) -> RecallAnswer:
+    understood = understand(query.query, ())
+    candidates = run(engine, SCOPE, plan_candidates(query, understood, dense(understood.dense), recipe))
+    return answer(query, understood, candidates, recipe)
+
+
+def hits(semantic, keyword, tokens=None) -> Candidates:
+    ids = tuple(f"id-{n:03d}" for n in range(len(semantic)))
+    payloads = tuple({"text_tokens": count} for count in (tokens or [1] * len(ids)))
+    return Candidates(Hits(ids, payloads, np.array(semantic, dtype=float), np.array(keyword, dtype=float)))
+
+
+def ranked(candidates: Candidates, **query) -> RecallAnswer:
+    return answer(RecallQuery("q", **query), understand("q", ()), candidates)
+
+
+SCORED = st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 30)), min_size=1, max_size=20)
+
+
+@given(SCORED)
+def test_results_come_best_first_with_scores_as_shown(scored):
+    semantic, keyword = (np.array(column) for column in zip(*scored, strict=True))
+    results = ranked(hits(semantic, keyword)).results
+    assert len(results) == len(scored)
+    finals = [result.final for result in results]
+    assert finals == sorted(finals, reverse=True)
+    assert all(0 < final < 1 for final in finals)
+    expected = final_score(fuse([(0.6, semantic), (0.4, keyword)]))
+    for result in results:
+        index = int(result.id.removeprefix("id-"))
+        assert result.final == expected[index]
+        assert result.semantic == semantic[index]
+        assert result.keyword == keyword_score(keyword)[index]
+
+
+def test_ties_go_by_id():
+    tied = ranked(hits([0.5, 0.9, 0.5, 0.9], [1.0, 1.0, 1.0, 1.0]))
+    assert [result.id for result in tied.results] == ["id-001", "id-003", "id-000", "id-002"]
+    same = ranked(hits([0.3] * 5, [0.0] * 5))
+    assert [result.final for result in same.results] == [0.5] * 5
+    assert [result.id for result in same.results] == sorted(result.id for result in same.results)
+
+
+@given(SCORED, st.integers(0, 40), st.none() | st.integers(0, 10), st.data())
+def test_the_token_budget_and_the_limit_are_kept(scored, max_tokens, limit, data):
+    tokens = data.draw(st.lists(st.integers(1, 9), min_size=len(scored), max_size=len(scored)))
+    made = ranked(hits(*zip(*scored, strict=True), tokens=tokens), max_tokens=max_tokens, limit=limit)
+    assert sum(result.payload["text_tokens"] for result in made.results) <= max_tokens
+    assert limit is None or len(made.results) <= limit
+
+
+@pytest.mark.parametrize("lane", ["semantic", "keyword", "final"])
+def test_results_below_a_bound_are_left_out_before_packing(lane: str):
+    candidates = hits([0.1, 0.5, 0.9, 0.7], [1.0, 5.0, 9.0, 7.0], tokens=[50, 1, 1, 1])
+    every = ranked(candidates).results
+    bound = sorted(getattr(result, lane) for result in every)[2]
+    kept = ranked(candidates, min_scores=MinScores(**{lane: bound}), limit=5).results
+    assert [result.id for result in kept] == ["id-002", "id-003"]
+
+
+def test_nothing_found_is_an_empty_answer():
+    assert ranked(Candidates(NOTHING)) == RecallAnswer(())
+    assert recall(ReferenceStore(DIM), RecallQuery("anything")) == RecallAnswer(())
+
+
+def test_a_trace_is_there_only_where_it_was_asked_for():
+    engine = bank("red apple", "green pear", "blue sky")
+    assert recall(engine, RecallQuery("apple")).trace is None
+    trace = recall(engine, RecallQuery("apple", trace=True, limit=1)).trace
+    assert [lane["lane"] for lane in trace["lanes"]] == ["semantic", "keyword"]
+    assert len(trace["lanes"][1]["ids"]) == 1
+    assert [unit["returned"] for unit in trace["ranked"]] == [True, False, False]
+    assert recall(ReferenceStore(DIM), RecallQuery("apple", trace=True)).trace["ranked"] == []
+
+
+@given(st.lists(SENTENCE, max_size=12), SENTENCE)
+def test_candidates_are_the_best_of_each_lane_scored_in_both(texts, query):
+    engine = bank(*texts)
+    wanted = RecallQuery(query, budget="low", trace=True)
+    understood = understand(query, ())
+    candidates = run(engine, SCOPE, plan_candidates(wanted, understood, dense(query), SMALL))
+    every = engine.call(SCOPE, SearchLanes((Lane(100, dense=dense(query)), Lane(100, lexical=query))))
+    semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in every)
+    assert set(candidates.hits.ids) == {*list(semantic)[:2], *list(keyword)[:2]}
+    assert list(candidates.hits.ids) == sorted(candidates.hits.ids)
+    for row, unit in enumerate(candidates.hits.ids):
+        assert candidates.hits.semantic[row] == pytest.approx(semantic[unit], abs=1e-6)
+        assert candidates.hits.keyword[row] == pytest.approx(keyword.get(unit, 0.0), abs=1e-6)
+
+
+def test_recall_takes_two_trips_at_most():
+    calls = []
+
+    class Counting:
+        def __init__(self, engine):
+            self.engine = engine
+
+        def call(self, scope, call):
+            calls.append(type(call))
+            return self.engine.call(scope, call)
+
+    recall(Counting(bank("red apple", "green pear")), RecallQuery("apple"))
+    assert calls == [SearchLanes, CompleteHits]
+    calls.clear()
+    recall(Counting(ReferenceStore(DIM)), RecallQuery("apple"))
+    assert calls == [SearchLanes]
+
+
+def test_types_and_the_callers_filter_narrow_both_lanes():
+    engine = ReferenceStore(DIM)
+    put_live(
+        engine,
+        SCOPE,
+        new_unit(SCOPE, "red apple one", tags=("x",)),
+        new_unit(SCOPE, "red apple two", tags=("x",), type=UnitType.EXPERIENCE),
+        new_unit(SCOPE, "red apple three"),
+    )
+
+    def found(**query):
+        return sorted(r.payload["text"] for r in recall(engine, RecallQuery("red apple", **query)).results)
+
+    assert len(found()) == 3
+    assert found(types=(UnitType.EXPERIENCE,)) == ["red apple two"]
+    assert found(where=AnyOf("tags", ("x",))) == ["red apple one", "red apple two"]
+    assert found(where=AnyOf("tags", ("x",)), types=(UnitType.WORLD,)) == ["red apple one"]
+    assert found(types=(UnitType.OBSERVATION,)) == []
+
+
+@pytest.mark.parametrize("budget", ["low", "mid", "high"])
+def test_a_budget_bounds_what_each_lane_brings(budget):
+    plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), dense("q"))
+    assert plan.limit == HYBRID.candidates[budget]
+    assert HYBRID.candidates["low"] < HYBRID.candidates["mid"] < HYBRID.candidates["high"]

@@ -1,0 +1,92 @@
+"""Banks: profile, settings, listing, statistics, deletion."""
+
+from hindsight_client_api import models
+
+from tests.support.http_calls import Http
+
+BANK = "/v1/default/banks/alice"
+
+
+def test_put_creates_and_answers_with_the_profile(http: Http) -> None:
+    body = {"name": "Alice", "mission": "help", "disposition_empathy": 5, "retain_mission": None}
+    parsed = models.BankProfileResponse.from_dict(http.call("PUT", BANK, json=body).json())
+    assert (parsed.bank_id, parsed.name, parsed.mission, parsed.background) == ("alice", "Alice", "help", "help")
+    assert (parsed.disposition.skepticism, parsed.disposition.empathy) == (3, 5)
+
+
+def test_put_changes_only_what_is_set(http: Http) -> None:
+    http.call("PUT", BANK, json={"name": "Alice", "mission": "help"})
+    answer = http.call("PUT", BANK, json={"disposition": {"skepticism": 1, "literalism": 2, "empathy": 4}}).json()
+    assert answer["name"] == "Alice"
+    assert answer["mission"] == "help"
+    assert answer["disposition"] == {"skepticism": 1, "literalism": 2, "empathy": 4}
+
+
+def test_reflect_mission_wins(http: Http) -> None:
+    body = {"background": "c", "mission": "b", "reflect_mission": "a"}
+    assert http.call("PUT", BANK, json=body).json()["mission"] == "a"
+    assert http.call("PUT", BANK, json={"background": "c"}).json()["mission"] == "c"
+
+
+def test_patch_needs_a_bank(http: Http) -> None:
+    assert http.call("PATCH", BANK, json={"name": "A"}).status_code == 404
+    http.call("PUT", BANK, json={})
+    assert http.call("PATCH", BANK, json={"name": "A"}).json()["name"] == "A"
+    assert http.get(BANK).json() == http.get(f"{BANK}/profile").json()
+
+
+def test_wrong_settings_are_422(http: Http) -> None:
+    for body in ({"disposition_empathy": 6}, {"disposition_empathy": "3"}, {"retain_extraction_mode": "x"}, []):
+        assert http.call("PUT", BANK, json=body).status_code == 422
+
+
+def test_an_unknown_bank_has_defaults_and_zeros(http: Http) -> None:
+    profile = models.BankProfileResponse.from_dict(http.get(f"{BANK}/profile").json())
+    assert (profile.name, profile.mission, profile.disposition.literalism) == ("alice", "", 3)
+    stats = models.BankStatsResponse.from_dict(http.get(f"{BANK}/stats").json())
+    assert (stats.total_nodes, stats.total_documents, stats.nodes_by_fact_type) == (0, 0, {})
+    assert http.get("/v1/default/banks").json()["total"] == 0
+
+
+def test_stats_count(retained: Http) -> None:
+    stats = models.BankStatsResponse.from_dict(retained.get(f"{BANK}/stats", params={"refresh": True}).json())
+    assert (stats.total_nodes, stats.total_documents) == (3, 2)
+    assert stats.nodes_by_fact_type == {"world": 2, "experience": 1}
+    assert stats.last_memory_write_at is not None
+
+
+def test_list(retained: Http) -> None:
+    retained.call("PUT", "/v1/default/banks/b%2F2", json={"name": "Second"})
+    answer = models.BankListResponse.from_dict(retained.get("/v1/default/banks").json())
+    assert [bank.bank_id for bank in answer.banks] == ["alice", "b/2"]
+    assert answer.banks[0].fact_count == 3
+    assert [bank["name"] for bank in retained.get("/v1/default/banks?q=SECO").json()["banks"]] == ["Second"]
+    assert retained.get("/v1/default/banks?limit=1&offset=1").json()["banks"][0]["bank_id"] == "b/2"
+
+
+def test_delete_removes_everything_and_may_be_repeated(retained: Http) -> None:
+    first = models.DeleteResponse.from_dict(retained.call("DELETE", BANK).json())
+    assert (first.success, first.deleted_count) == (True, 3)
+    again = models.DeleteResponse.from_dict(retained.call("DELETE", BANK).json())
+    assert (again.success, again.deleted_count) == (True, 0)
+    assert retained.get(f"{BANK}/memories/list").json()["total"] == 0
+    assert retained.get(f"{BANK}/documents").json()["total"] == 0
+
+
+def test_config_resolves_and_resets(http: Http) -> None:
+    http.call("PUT", BANK, json={"name": "Alice", "mission": "help"})
+    updates = {"updates": {"disposition_empathy": 1, "recall_max_tokens": 99}}
+    answer = models.BankConfigResponse.from_dict(http.call("PATCH", f"{BANK}/config", json=updates).json())
+    assert answer.overrides == {"reflect_mission": "help", "disposition_empathy": 1, "recall_max_tokens": 99}
+    assert answer.config["disposition_empathy"] == 1
+    assert answer.config["disposition_literalism"] == 3
+    assert http.get(f"{BANK}/config").json() == answer.to_dict()
+    assert http.call("DELETE", f"{BANK}/config").json()["overrides"] == {}
+    assert http.get(BANK).json()["name"] == "Alice"
+
+
+def test_config_is_bounded(http: Http) -> None:
+    assert http.call("PATCH", f"{BANK}/config", json={"updates": {"disposition_empathy": 9}}).status_code == 422
+    many = {f"key_{n}": n for n in range(101)}
+    assert http.call("PATCH", f"{BANK}/config", json={"updates": many}).status_code == 413
+    assert http.call("PATCH", f"{BANK}/config", json={"updates": {"a": "x" * 70_000}}).status_code == 413

@@ -1,0 +1,39 @@
+"""What a killed server started ends; what ended by itself is left alone."""
+
+import subprocess
+import sys
+import time
+
+import psutil
+
+from serve_app.guardian import Guardian
+
+SERVER = """
+import subprocess, sys, time
+from serve_app.guardian import Guardian
+with Guardian() as guardian:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    guardian.learned()
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_children_of_a_killed_server_end() -> None:
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    child = psutil.Process(int(server.stdout.readline()))
+    others = psutil.Process(server.pid).children(recursive=True)
+    server.kill()
+    server.communicate()
+    _, left = psutil.wait_procs({child, *others}, timeout=5.0)
+    assert left == []
+
+
+def test_it_ends_with_its_server() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    started_s = time.monotonic()
+    with Guardian() as guardian:
+        guardian.learned()
+    assert child.wait(5.0) < 0
+    assert time.monotonic() - started_s < 5.0
