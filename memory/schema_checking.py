@@ -203,7 +203,8 @@ def number_of(schema: Mapping[str, Any], name: str, absent: float) -> float:
     found = schema.get(name, absent)
     if not is_number(found):
         raise Unprocessable(f"response_schema: `{name}` must be a number")
-    return float(found) if abs(found) < 2**53 else math.copysign(math.inf, found)
+    number: float = found
+    return number
 
 
 def is_number(value: Any) -> bool:

@@ -25,6 +25,8 @@ _FORMATS = {
     "uuid": re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
 }
 _READ_CHARS = 20_000
+_EXACT = 2**53
+"""Whole numbers below it are exact as floats."""
 
 
 def best_text(texts: Sequence[str], hint: str) -> str:
@@ -76,9 +78,9 @@ def numbers(kind: str, schema: Mapping[str, Any], texts: Sequence[str], hint: st
 
 def _near_bounds(schema: Mapping[str, Any]) -> Iterator[float]:
     names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-    bounds = [bound for name in names if math.isfinite(bound := number_of(schema, name, math.nan))]
+    bounds = [float(bound) for name in names if abs(bound := number_of(schema, name, math.nan)) < _EXACT]
     step = number_of(schema, "multipleOf", 1)
-    step = step if step > 0 and math.isfinite(step) else 1.0
+    step = float(step) if 0 < step < _EXACT else 1.0
     for bound in bounds:
         below = math.floor(bound / step) * step
         yield from (bound, below, below + step, bound - 1, bound + 1)

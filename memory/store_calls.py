@@ -237,8 +237,10 @@ class NewUnit:
 
 @dataclass(frozen=True, slots=True)
 class InsertUnits(Call[None]):
-    """Insert as pending. An id that exists is left as it is, unless it is a leftover of a plan that never committed:
-    still pending, with no higher seq or epoch; that one is replaced, for its position and times are another plan's."""
+    """Insert as pending; an id that exists stays as it is, unless it is a leftover: pending, of no higher seq or epoch.
+
+    Leftovers of plans that never committed are replaced, for their positions and times are those of another plan.
+    """
 
     units: tuple[NewUnit, ...]
 

@@ -4,6 +4,7 @@ The application answers every error with a problem body, so a plain-text error c
 take the request, or the one that had it is gone. Loaded by the proxy actor through an import path.
 """
 
+import logging
 from http import HTTPStatus
 
 from starlette.middleware import Middleware
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.errors import problem_response
 
 IMPORT_PATH = f"{__name__}:proxy_middlewares"
+log = logging.getLogger("lorebank.proxy")
+
 _SERVES_OWN_PATHS = "/-/"
 _RETRY_AFTER_S = 1.0
 
@@ -22,7 +25,7 @@ def proxy_middlewares() -> list[Middleware]:
 
 
 class ProxyProblems:
-    """ASGI middleware: plain-text errors below it are answered as 503 problems."""
+    """ASGI middleware: plain-text errors and exceptions below it are answered as 503 problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,18 +35,26 @@ class ProxyProblems:
         if scope["type"] != "http" or scope["path"].startswith(_SERVES_OWN_PATHS):
             await self._app(scope, receive, send)
             return
-        replacing = False
+        began = replacing = False
 
         async def send_problem(message: Message) -> None:
-            nonlocal replacing
+            nonlocal began, replacing
             if message["type"] == "http.response.start" and _is_plain_error(message):
                 replacing = True
             if not replacing:
+                began = True
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                began = True
                 await _unavailable(scope, receive, send)
 
-        await self._app(scope, receive, send_problem)
+        try:
+            await self._app(scope, receive, send_problem)
+        except Exception:
+            if began:
+                raise
+            log.exception("the proxy failed")
+            await _unavailable(scope, receive, send)
 
 
 def _is_plain_error(start: Message) -> bool:

@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,10 @@ class ReferenceStore:
         self.dirty_bytes = 0
         """Calls that wrote since the last flush."""
 
-    def copy(self) -> "ReferenceStore":
+    def copy(self) -> Self:
         """An independent store with the same contents."""
-        twin = ReferenceStore(self._dim)
-        twin._units, twin._records = dict(self._units), dict(self._records)
-        twin._vectors = dict(self._vectors)
+        twin = copy(self)
+        vars(twin).update(_units=dict(self._units), _vectors=dict(self._vectors), _records=dict(self._records))
         return twin
 
     def dump(self) -> tuple[dict[str, Payload], dict[str, Payload]]:

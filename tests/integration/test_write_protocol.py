@@ -1,4 +1,4 @@
-"""The write protocol under crashes at every call, with the real Bank over the real embedded and the reference engine."""
+"""The write protocol under crashes at every call: the real Bank over the embedded and the reference engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,8 +71,7 @@ def calls_of(place: Place, command: Command) -> int:
     """How many calls the command takes from its arrival at a new owner to its acknowledgement."""
     calls = 0
     with BankProcess(place.scope, "p", [command]) as process:
-        while process.call is not None:
-            process.answer(place.engine.call(place.scope, process.call))
+        while process.step(place.engine):
             calls += 1
         assert process.acks == ["op"]
     return calls
@@ -82,8 +81,7 @@ def crash_after(place: Place, command: Command, calls: int, name: str = "p") -> 
     """Run a new owner up to a number of calls or its end, and never again."""
     with BankProcess(place.scope, name, [command]) as process:
         for _ in range(calls):
-            if process.call is not None:
-                process.answer(place.engine.call(place.scope, process.call))
+            process.step(place.engine)
 
 
 def comparable(state: BankState, scope: Scope) -> BankState:
@@ -127,8 +125,7 @@ def test_a_reader_sees_the_old_version_the_new_or_both_at_every_call(fresh, name
     new = {text for _, text in read_bank(place.engine, place.scope).live}
     place = fresh()
     with BankProcess(place.scope, "p", [COMMANDS[name]]) as process:
-        while process.call is not None:
-            process.answer(place.engine.call(place.scope, process.call))
+        while process.step(place.engine):
             seen = {text for _, text in read_bank(place.engine, place.scope).live}
             assert seen >= old or seen >= new
             assert seen <= old | new
@@ -162,7 +159,7 @@ def committing_call(place: Place, command: Command) -> int:
     calls = 0
     with BankProcess(place.scope, "p", [command]) as process:
         while place.engine.call(place.scope, ReadHead()).commit == before:
-            process.answer(place.engine.call(place.scope, process.call))
+            process.step(place.engine)
             calls += 1
     return calls
 

@@ -1,8 +1,8 @@
-"""A real Bank that stops before every call to the store: whoever holds the process decides when, and whether, it goes on."""
+"""A real Bank that stops before every call to the store: whoever holds it decides when, and whether, it goes on."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,16 @@ def bank_ports(store: Any, name: str = "n", **changed: Any) -> BankPorts:
 
 
 class BankProcess:
-    """One owner of a bank that performs commands in order. `call` is what it wants of the store next, None at its end."""
+    """One owner of a bank that performs commands in order; `wish` is what it wants of the store next, None at its end.
 
-    def __init__(self, scope: Scope, name: str, commands: Sequence[Command]) -> None:
-        self.call: Call[Any] | None = None
+    With `whole`, a wish is a whole request (as a store that is one process takes them), else a single call.
+    """
+
+    def __init__(self, scope: Scope, name: str, commands: Sequence[Command], *, whole: bool = False) -> None:
+        self.wish: Request[Any] | None = None
         self.acks: list[str] = []
         self._commands = commands
+        self._whole = whole
         self._loop = asyncio.new_event_loop()
         self._answer: asyncio.Future[Any] | None = None
         self._scope = scope
@@ -53,9 +57,9 @@ class BankProcess:
             self.acks.append(command.operation_id)
 
     async def perform(self, scope: Scope, request: Request[Any]) -> Any:
-        """The store port: each call of a request waits for its answer from outside."""
+        """The store port: everything waits for its answer from outside."""
         assert scope == self._scope
-        if isinstance(request, Call):
+        if self._whole or isinstance(request, Call):
             return await self._ask(request)
         steps = request.steps()
         answer = None
@@ -66,19 +70,29 @@ class BankProcess:
                 return done.value
             answer = await self._ask(call)
 
-    def _ask(self, call: Call[Any]) -> "asyncio.Future[Any]":
-        self.call, self._answer = call, self._loop.create_future()
+    def _ask(self, wish: Request[Any]) -> "asyncio.Future[Any]":
+        self.wish, self._answer = wish, self._loop.create_future()
         return self._answer
 
     def answer(self, value: Any) -> None:
-        """Give the answer to `call`; the process runs on to its next one."""
+        """Give the answer to the wish, which may be an error; the process runs on to its next one."""
         assert self._answer is not None
-        waiting, self.call, self._answer = self._answer, None, None
-        waiting.set_result(value)
+        waiting, self.wish, self._answer = self._answer, None, None
+        if isinstance(value, Exception):
+            waiting.set_exception(value)
+        else:
+            waiting.set_result(value)
         self._go_on()
 
+    def step(self, engine: Any) -> bool:
+        """Let the store do what the process wishes; False where it has ended."""
+        if self.wish is None:
+            return False
+        self.answer(engine.call(self._scope, self.wish))
+        return True
+
     def _go_on(self) -> None:
-        while self.call is None and not self._task.done():
+        while self.wish is None and not self._task.done():
             self._loop.run_until_complete(asyncio.sleep(0))
 
     @property
@@ -86,7 +100,7 @@ class BankProcess:
         """What the process ended with, if it did not end well."""
         return self._task.exception() if self._task.done() else None
 
-    def __enter__(self) -> "BankProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What a bank holds, read through the store's calls, in a form that can be compared; and whether it agrees with itself."""
+"""What a bank holds, read through the store's calls, in a form to compare; and whether it agrees with itself."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Every interleaving of several owners of one bank over one store, call by call.
+"""Every interleaving of several owners of one bank over one store, call by call or request by request.
 
 A process depends on nothing but the answers it got, so equal stores with equal answers so far are visited once: what
 would be millions of runs are some thousands of states.
@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from memory.errors import Stale
+from memory.errors import LorebankError, Stale
 from memory.ids import Scope
 from storage.reference_store import ReferenceStore
+from storage.run import run
 from tests.support.bank_process import BankProcess
 
 START = 0
@@ -20,9 +21,9 @@ START = 0
 
 @dataclass(frozen=True)
 class Step:
-    """Where a process stands after its answers so far: what it asks next (None: it has ended) and what it acknowledged."""
+    """Where a process stands after its answers: what it wishes next (None: it has ended), what it acknowledged."""
 
-    call: Any
+    wish: Any
     acks: tuple[str, ...]
     fenced: bool
 
@@ -66,7 +67,7 @@ class _Automaton:
             error = process.error
             if error is not None and not isinstance(error, Stale):
                 raise error
-            return Step(process.call, tuple(process.acks), fenced=error is not None)
+            return Step(process.wish, tuple(process.acks), fenced=error is not None)
 
 
 def explore(store: ReferenceStore, scope: Scope, owners: Sequence[Callable[[], BankProcess]]) -> Iterator[State]:
@@ -81,10 +82,13 @@ def explore(store: ReferenceStore, scope: Scope, owners: Sequence[Callable[[], B
         steps = tuple(automaton.steps[history] for automaton, history in zip(automata, histories, strict=True))
         yield State(at, steps, path)
         for who, step in enumerate(steps):
-            if step.call is None:
+            if step.wish is None:
                 continue
             after = at.copy()
-            answer = after.call(scope, step.call)
+            try:
+                answer = run(after, scope, step.wish)
+            except LorebankError as exc:
+                answer = exc
             moved = (*histories[:who], automata[who].after(histories[who], answer), *histories[who + 1 :])
             key = (fingerprint(after), moved)
             if key not in seen:

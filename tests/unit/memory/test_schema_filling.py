@@ -147,6 +147,7 @@ def test_pydantic_schemas_fill_and_validate() -> None:
         {"properties": {"a": {"allOf": [{"anyOf": []}, {"anyOf": []}]}}, "required": ["a"]},
         {"properties": {str(n): {"type": "null"} for n in range(3000)}},
         {"properties": {"a": {"type": "number", "minimum": "x"}}, "required": ["a"]},
+        {"properties": {"a": {"type": "number", "minimum": 10**400, "multipleOf": 1e-320}}, "required": ["a"]},
     ],
     ids=lambda schema: str(schema)[:60],
 )

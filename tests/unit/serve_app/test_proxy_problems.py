@@ -1,5 +1,8 @@
 """What Serve's proxy says by itself in plain text reaches the caller as a problem."""
 
+import logging
+
+import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -30,6 +33,23 @@ def test_plain_errors_become_problems() -> None:
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "1"
             assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+def test_a_proxy_that_fails_is_answered_for(caplog: pytest.LogCaptureFixture) -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("the replica died")
+
+    with Http(ProxyProblems(failing)) as http, caplog.at_level(logging.CRITICAL):
+        assert http.get("/v1").status_code == 503
+
+
+def test_a_failure_in_the_middle_of_an_answer_is_not_hidden() -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("the replica died")
+
+    with Http(ProxyProblems(failing)) as http, pytest.raises(RuntimeError):
+        http.get("/v1")
 
 
 def test_everything_else_passes() -> None:

@@ -44,7 +44,7 @@ def test_every_method(settings: Settings) -> None:
         operations = await client.list_operations(BANK)
         assert (await client.get_operation(BANK, operations.operations[0].id)).status == "completed"
         assert (await client.list_entities(BANK)).total == 0
-        assert (await client.list_tags(BANK, q="FO*")).items[0].count == 1
+        assert (await client.list_tags(BANK, q="Foo*")).items[0].count == 1
         assert (await client.version()).features.mcp is False
         assert (await client.health()).status == (await client.ready()).status == "healthy"
         assert (await client.delete_document(BANK, "d/1")).memory_units_deleted == 1

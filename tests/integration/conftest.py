@@ -1,0 +1,44 @@
+"""One Ray cluster on this machine for all tests of actors in a run, with two hosts and a deterministic embedder."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    from serve_app.main import set_ray_environment
+
+    set_ray_environment()
+    import ray
+
+    from actors.cluster import start_cluster
+    from actors.settings import NAMESPACE
+
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    settings = load_settings(
+        data=tmp_path_factory.mktemp("deployment") / "data", embedder="hash", bank_hosts=2, storage_shards=2
+    )
+    start_cluster(settings)
+    yield settings
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Ray's handles belong to the loop that first awaited them."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
