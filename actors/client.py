@@ -27,7 +27,6 @@ from memory.store_calls import (
     UnitPage,
 )
 
-
 READY_TIMEOUT_S = 5.0
 
 

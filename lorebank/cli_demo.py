@@ -19,7 +19,6 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from lorebank._client import Client
-from lorebank.own_server import OwnServer, ServerNotStartedError, free_port, up_command
 from lorebank._tools import speaker_of, time_of
 from lorebank.cli_output import (
     DEFAULT,
@@ -35,6 +34,7 @@ from lorebank.cli_output import (
     short_time,
     table_of,
 )
+from lorebank.own_server import OwnServer, ServerNotStartedError, free_port, up_command
 from lorebank.transcripts import BadLine, Transcript, read_transcripts
 from lorebank.wire import RecallResult
 

@@ -1,6 +1,7 @@
 """Embeds texts with all-MiniLM-L6-v2 on onnxruntime, on the CPU."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -107,5 +108,5 @@ def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
     while cuts[-1] > 0:
         cuts.append(start_of[cuts[-1]])
     cuts.reverse()
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         yield order[start:end]

@@ -41,9 +41,15 @@ class Guardian:
         """Let it end: what is still running of what it knows is killed."""
         self.learned()
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
+                self._process.stdin.close()
                 self._process.wait(_END_TIMEOUT_S)
+
+    @property
+    def pid(self) -> int:
+        """Id of the process; it must have been started."""
+        assert self._process is not None
+        return self._process.pid
 
     def learned(self) -> None:
         """Everything that lasts has been started."""
@@ -54,9 +60,11 @@ class Guardian:
         assert self._process is not None
         assert self._process.stdin is not None
         last = False
-        while not last:
-            last = self._learned.wait(_SAMPLE_S)
-            self._tell(self._process.stdin, self._process.pid)
+        # Without its guardian, if somebody killed it, the server goes on.
+        with contextlib.suppress(BrokenPipeError):
+            while not last:
+                last = self._learned.wait(_SAMPLE_S)
+                self._tell(self._process.stdin, self._process.pid)
 
     def _tell(self, pipe: IO[str], guardian: int) -> None:
         for process in psutil.Process().children(recursive=True):

@@ -75,7 +75,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
         if ready:
             _drain(say)
         if ray.is_initialized():
-            stop_ray()
+            stop_ray(spared=guardian.pid)
 
 
 def _start_serve(settings: Settings, port: ReservedPort) -> None:

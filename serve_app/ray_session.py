@@ -50,9 +50,9 @@ def start_ray(temp_dir: Path) -> None:
     )
 
 
-def stop_ray() -> None:
-    """Stop it and wait until none of its processes is left; those that stay are killed."""
-    started = children()
+def stop_ray(spared: int) -> None:
+    """Stop it and wait until no process but `spared` is left below this one; those that stay are killed."""
+    started = [process for process in children() if process.pid != spared]
     ray.shutdown()
     end(started)
 

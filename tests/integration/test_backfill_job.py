@@ -19,7 +19,7 @@ LINES = [
         "timestamp": "2026-05-01T10:00:00Z",
         "tags": ["chat"],
         "messages": [
-            {"role": "user", "name": "Ines", "content": "I am moving to Porto in June."},
+            {"role": "user", "name": "Inge", "content": "I am moving to Porto in June."},
             {"role": "assistant", "content": "I will remember that."},
         ],
     },
@@ -57,7 +57,7 @@ def test_a_backfill_retains_every_line_and_running_it_again_adds_nothing(
         scope = Scope("jobs", "filled")
         chat = await client.get_document(scope, "chat/1")
         assert await client.original_text(scope, chat) == "I am moving to Porto in June.\nI will remember that."
-        assert (chat.version, [entry.speaker for entry in chat.chunks]) == (1, ["Ines", "assistant"])
+        assert (chat.version, [entry.speaker for entry in chat.chunks]) == (1, ["Inge", "assistant"])
         note = (await client.list_units(scope, limit=10)).units
         assert {"source": "note"} in [dict(unit.metadata) for unit in note]
 

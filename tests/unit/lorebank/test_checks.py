@@ -23,8 +23,8 @@ from lorebank._checks import (
     check_server,
     check_space,
 )
-from lorebank.own_server import free_port
 from lorebank.cli import app
+from lorebank.own_server import free_port
 from lorebank.testing import FakeServer
 
 NO_SERVER = Check("server", "warn", "none")

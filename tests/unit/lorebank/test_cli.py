@@ -11,8 +11,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from lorebank import cli_server, wire
-from lorebank.own_server import free_port
 from lorebank.cli import app
+from lorebank.own_server import free_port
 from lorebank.testing import FakeServer, Fault
 
 Run = Callable[..., Result]

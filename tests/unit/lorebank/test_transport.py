@@ -18,8 +18,8 @@ from lorebank import (
     ServerError,
     UnavailableError,
 )
-from lorebank.own_server import free_port
 from lorebank._transport import AsyncTransport, Request, RetryPolicy, Transport, TransportOptions
+from lorebank.own_server import free_port
 from lorebank.testing import FakeServer, Fault
 
 GET = Request("GET", "/version")

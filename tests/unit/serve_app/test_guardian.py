@@ -37,3 +37,10 @@ def test_it_ends_with_its_server() -> None:
         guardian.learned()
     assert child.wait(5.0) < 0
     assert time.monotonic() - started_s < 5.0
+
+
+def test_a_server_goes_on_without_its_guardian() -> None:
+    with Guardian() as guardian:
+        psutil.Process(guardian.pid).kill()
+        time.sleep(0.3)
+        guardian.learned()
