@@ -107,6 +107,11 @@ class Bank:
                 self._activation = None
                 raise
 
+    async def settle(self) -> None:
+        """Take the bank, if it is not taken, and with that apply what a former owner committed and did not settle."""
+        async with self._line.ticket().turn():
+            await self._activated()
+
     # -- activation
 
     async def _activated(self) -> _Activation:

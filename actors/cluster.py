@@ -71,9 +71,13 @@ class Cluster:
         Raises:
             RetryLater: one of them does not.
         """
-        hosts = await asyncio.gather(*(ask(host.ping.remote(), timeout_s, name) for name, host in self._hosts.items()))
+        hosts = await asyncio.gather(*(self._ready(name, timeout_s) for name in self._hosts))
         shards = await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
         return {"hosts": hosts, "shards": shards, "ring_version": self._ring.version}
+
+    async def _ready(self, name: str, timeout_s: float) -> Any:
+        await ask(self._hosts[name].recovered.remote(), timeout_s, f"{name} settling its banks")
+        return await ask(self._hosts[name].ping.remote(), timeout_s, name)
 
 
 def start_cluster(settings: Settings) -> None:

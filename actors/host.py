@@ -1,5 +1,7 @@
 """BankHost: the Ray actor that carries the activations of many banks and refuses those that are not its own."""
 
+import asyncio
+import logging
 import os
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -19,12 +21,18 @@ from actors.shard_store import ShardStore
 from actors.tasks import embed_batch
 from actors.wiring import build_tokenizer
 from memory.commands import Command, DeleteReceipt, RetainReceipt
-from memory.errors import NotOwner, Overloaded, Stale, Unavailable
+from memory.errors import LorebankError, NotOwner, Overloaded, Stale, Unavailable
 from memory.ids import Scope
 from memory.records import Head
 
 ACTIVATIONS = 10_000
 """Banks kept in memory; past it, idle ones are dropped, least recently used first."""
+
+
+DUE_BANKS = 64
+"""Due banks looked at in one scan."""
+
+log = logging.getLogger("lorebank.host")
 
 
 class SystemClock:
@@ -54,6 +62,8 @@ class BankHost:
         self._banks: OrderedDict[Scope, Bank] = OrderedDict()
         self._ring: Ring | None = None
         self._inside = 0
+        self._scanned = asyncio.Event()
+        self._scan = asyncio.get_running_loop().create_task(self._scan_due())
 
     async def perform(self, scope: Scope, command: Command, ring_version: int) -> RetainReceipt | DeleteReceipt | Head:
         """Do a command at its bank.
@@ -77,6 +87,10 @@ class BankHost:
         """That it lives, and how much it carries."""
         return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
 
+    async def recovered(self) -> None:
+        """Wait until every bank that was due when this host started is settled."""
+        await self._scanned.wait()
+
     async def settings(self) -> Settings:
         """The deployment's settings, for processes that join it."""
         return self._settings
@@ -87,6 +101,21 @@ class BankHost:
         if self._ring is None or owner_of(self._ring, scope) != self._name:
             version = self._ring.version if self._ring else 0
             raise NotOwner(f"{self._name} does not own bank {scope.bank!r}", version)
+
+    async def _scan_due(self) -> None:
+        """Nothing sleeps forgotten: at the start and every few seconds, settle this host's banks that are due."""
+        while True:
+            try:
+                due = await self._store.list_due(self._ports.clock.now(), DUE_BANKS)
+                self._ring = self._ring or await load_ring(self._store)
+                mine = [scope for scope in due if self._ring and owner_of(self._ring, scope) == self._name]
+                await asyncio.gather(*(self._bank(scope).settle() for scope in mine))
+                if len(due) < DUE_BANKS:
+                    self._scanned.set()
+            except LorebankError as exc:
+                log.warning("%s: banks that are due wait for the next scan: %s", self._name, exc)
+            if self._scanned.is_set():
+                await asyncio.sleep(self._settings.due_scan_s)
 
     def _bank(self, scope: Scope) -> Bank:
         bank = self._banks.get(scope)

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 32
     embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
     recall_profile_ttl_s: Seconds = 1.0
+    due_scan_s: Seconds = 2.0
+    """How often a host looks for banks of its own that have something due."""
 
     @classmethod
     def settings_customise_sources(

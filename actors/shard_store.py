@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
@@ -37,6 +38,11 @@ class ShardStore:
         )
         banks = sorted((bank for page in pages for bank in page.banks), key=lambda bank: bank[0])
         return HeadPage(tuple(banks[offset : offset + limit]), sum(page.total for page in pages))
+
+    async def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks of all shards whose head is due, at most `limit` of each shard."""
+        found = await asyncio.gather(*(self._read(shard.list_due, now, limit) for shard in self._shards))
+        return tuple(scope for scopes in found for scope in scopes)
 
     async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id; ids that are none of ours are not found."""

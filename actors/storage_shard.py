@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar, cast
 
 import ray
@@ -74,6 +75,10 @@ class StorageShard:
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks in this shard."""
         return self._opened().list_heads(tenant, limit, offset)
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks of this shard whose head is due."""
+        return self._opened().list_due(now, limit)
 
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""

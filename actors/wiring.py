@@ -1,5 +1,6 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from actors.settings import Settings
@@ -26,6 +27,10 @@ class BlockingStore(Protocol):
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of a tenant's banks."""
+        ...
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks whose head is due."""
         ...
 
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:

@@ -1,10 +1,11 @@
 """A plan: the pure description of everything one command changes in a bank, and its form in the commit record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from memory.encoding import decode_unit, encode_unit
+from memory.encoding import decode_unit, encode_unit, instant_from_text, instant_to_text
 from memory.records import Head, Record, RecordKind
 from memory.store_calls import NewUnit
 
@@ -43,16 +44,17 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
         ],
         "remove": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
+        "due_at": _due_text(plan),
     }
 
 
 def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
-    """Plan of a commit record; its units have no vectors."""
+    """Plan of a commit record, made on the head that names it; its units have no vectors."""
     return Plan(
         command=body["command"],
         operation_id=body["operation_id"],
         seq=body["seq"],
-        head_after=head,
+        head_after=replace(head, due_at=due_after(body)),
         add=tuple(NewUnit(decode_unit(unit_id, payload), None) for unit_id, payload in body["add"]),
         retire=tuple(body["retire"]),
         moves=body["moves"],
@@ -76,5 +78,15 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "documents": [record.key for record in plan.records if record.kind is RecordKind.DOCUMENT],
         "removed": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
+        "due_at": _due_text(plan),
         "settled": True,
     }
+
+
+def due_after(body: Mapping[str, Any]) -> datetime | None:
+    """When the bank is due next, once the plan of a commit record is settled."""
+    return instant_from_text(body["due_at"]) if body["due_at"] else None
+
+
+def _due_text(plan: Plan) -> str | None:
+    return instant_to_text(plan.head_after.due_at) if plan.head_after.due_at else None

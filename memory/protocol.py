@@ -12,10 +12,11 @@ are guarded by (seq, epoch), so that a late write of a former owner changes noth
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from memory.errors import StaleCommit, StaleEpoch, StoreDamaged
-from memory.plans import Plan, decode_plan, encode_plan, summarise_plan
+from memory.plans import Plan, decode_plan, due_after, encode_plan, summarise_plan
 from memory.records import Head, Record, RecordKind, Unit, Vectors
 from memory.store_calls import (
     Call,
@@ -99,6 +100,7 @@ class Execute:
             commit=number,
             settled=self.head.settled,
             commits={c: k for c, k in {**self.head.commits, number: key}.items() if c > self.head.settled},
+            due_at=self.plan.head_after.updated_at,  # due at once, until it is settled: a host that starts finds it
         )
         if not (yield SwapHead(self.head, committed, self.nonce)):
             found: Head | None = yield ReadHead()
@@ -139,7 +141,7 @@ class Recover:
             if key not in found:
                 raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
             if found[key].status == _SETTLED:  # applied in full; its owner died before the head said so
-                head = yield from _mark_settled(head, number, f"{self.nonce}-{number}")
+                head = yield from _mark_settled(head, number, due_after(found[key].body), f"{self.nonce}-{number}")
                 continue
             plan = decode_plan(found[key].body, head)
             plan = replace(plan, add=tuple(NewUnit(new.unit, self.vectors.get(new.unit.id)) for new in plan.add))
@@ -201,11 +203,12 @@ def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[H
         RecordKind.COMMIT, key, summarise_plan(plan), seq=plan.seq, epoch=head.epoch, order=number, status=_SETTLED
     )
     yield WriteRecords((summary,))
-    return (yield from _mark_settled(head, number, nonce))
+    return (yield from _mark_settled(head, number, plan.head_after.due_at, nonce))
 
 
-def _mark_settled(head: Head, number: int, nonce: str) -> Steps[Head]:
-    settled = replace(head, settled=number, commits={c: k for c, k in head.commits.items() if c >= number})
+def _mark_settled(head: Head, number: int, due_at: datetime | None, nonce: str) -> Steps[Head]:
+    later = {c: k for c, k in head.commits.items() if c >= number}
+    settled = replace(head, settled=number, commits=later, due_at=due_at)
     if not (yield SwapHead(head, settled, f"{nonce}-settled")):
         raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
     if number % HISTORY_COMMITS == 0:

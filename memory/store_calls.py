@@ -6,6 +6,7 @@ implementation of the write protocol runs over a blocking engine, an asynchronou
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -51,6 +52,10 @@ class Store(Protocol):
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> "HeadPage":
         """Heads of the tenant's banks that exist, by name."""
+        ...
+
+    async def list_due(self, now: datetime, limit: int) -> "tuple[Scope, ...]":
+        """Banks of all tenants whose head is due, at most `limit`; which of several is not said."""
         ...
 
     async def find_unit(self, tenant: str, unit_id: str) -> "tuple[Scope, Unit] | None":

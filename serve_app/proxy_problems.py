@@ -54,6 +54,8 @@ class ProxyProblems:
             if began:
                 raise
             log.exception("the proxy failed")
+        if not began:
+            # Without this, what the web server itself says to an application that says nothing would be a bare 500.
             await _unavailable(scope, receive, send)
 
 

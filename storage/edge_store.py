@@ -1,6 +1,8 @@
 """The store's calls on the embedded engine: two collections in one directory, one writer process."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -116,6 +118,13 @@ class EdgeStore:
         found.sort(key=lambda pair: pair[0])
         banks = tuple((bank, codec.head_of(payload)) for bank, payload in found[offset : offset + limit])
         return HeadPage(banks, len(found))
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks whose head is due, at most `limit`."""
+        head = condition(AnyOf(schema.KIND, (RecordKind.HEAD.value,)))
+        where = Filter(must=[head, condition(Between(schema.DUE_AT, lte=now))])
+        found = self._guarded(lambda: list(islice(all_payloads(self._records, where), limit)))
+        return tuple(Scope(payload[schema.TENANT], payload[schema.BANK]) for payload in found)
 
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""

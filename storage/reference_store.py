@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Self, TypeVar, cast
 
 import numpy as np
@@ -85,6 +86,12 @@ class ReferenceStore:
         found = [payload for point, payload in self._records.items() if holds(where, point, payload)]
         banks = sorted(((payload[schema.BANK], codec.head_of(payload)) for payload in found), key=lambda pair: pair[0])
         return calls.HeadPage(tuple(banks[offset : offset + limit]), len(found))
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks whose head is due, at most `limit`."""
+        due = every(AnyOf(schema.KIND, (RecordKind.HEAD.value,)), Between(schema.DUE_AT, lte=now))
+        found = [payload for point, payload in self._records.items() if holds(due, point, payload)]
+        return tuple(Scope(payload[schema.TENANT], payload[schema.BANK]) for payload in found[:limit])
 
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""

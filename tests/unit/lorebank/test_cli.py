@@ -237,7 +237,7 @@ def test_up_becomes_the_server(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
     program, arguments = started[0]
     assert program == sys.executable
     assert arguments == [
-        sys.executable, "-m", "serve_app.main", "--port", "9001", "--host", "127.0.0.1",
+        sys.executable, "-m", "serve_app.main", "--port", "9001",
         "--data", str(tmp_path / "here"), "--no-ui", "--durability", "disk",
     ]  # fmt: skip
 

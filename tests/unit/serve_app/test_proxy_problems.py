@@ -43,6 +43,14 @@ def test_a_proxy_that_fails_is_answered_for(caplog: pytest.LogCaptureFixture) ->
         assert http.get("/v1").status_code == 503
 
 
+def test_a_proxy_that_says_nothing_is_answered_for() -> None:
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        return
+
+    with Http(ProxyProblems(silent)) as http:
+        assert http.get("/v1").status_code == 503
+
+
 def test_a_failure_in_the_middle_of_an_answer_is_not_hidden() -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

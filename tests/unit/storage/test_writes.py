@@ -86,8 +86,7 @@ def test_a_live_unit_is_found_as_it_was_given(engine, scope):
     assert engine.call(scope, GetDense((new.unit.id,)))[new.unit.id] == pytest.approx(dense("red apple"), abs=1e-6)
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_inserting_again_leaves_a_live_unit_untouched(engine, scope, live):
+def test_inserting_again_leaves_a_live_unit_untouched(engine, scope):
     first, second = new_unit(scope, "one", position=1), new_unit(scope, "one", position=2)
     other = new_unit(scope, "two")
     put_live(engine, scope, first)
@@ -95,6 +94,17 @@ def test_inserting_again_leaves_a_live_unit_untouched(engine, scope, live):
     assert unit(engine, scope, first.unit.id).position == 1
     assert stored(engine, scope, first.unit.id, other.unit.id) == {first.unit.id, other.unit.id}
     assert engine.call(scope, FindLive((first.unit.id, other.unit.id))) == {first.unit.id}
+
+
+@pytest.mark.parametrize(("seq", "epoch", "replaced"), [(5, 5, True), (6, 9, True), (4, 9, False), (9, 4, False)])
+def test_inserting_again_replaces_a_leftover_of_no_higher_seq_or_epoch(engine, scope, seq, epoch, replaced):
+    """Else the position and the times of a plan that never committed would become visible with the next one."""
+    left = new_unit(scope, "one", position=1, seq=5, epoch=5)
+    again = new_unit(scope, "one", position=2, seq=seq, epoch=epoch)
+    engine.call(scope, InsertUnits((left,)))
+    engine.call(scope, InsertUnits((again, new_unit(scope, "two"))))
+    engine.call(scope, SetLive((left.unit.id,), 9, 9))
+    assert unit(engine, scope, left.unit.id).position == (2 if replaced else 1)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,7 @@ def test_moving_leaves_units_of_a_higher_epoch(engine, scope, epoch, moved):
     engine.call(scope, MoveUnits({one: 77, two: -3}, epoch))
     assert [unit(engine, scope, i).position for i in (one, two)] == ([77, -3] if moved else [0, 0])
     assert unit(engine, scope, one).seq == 5
+    assert unit(engine, scope, one).epoch == (epoch if moved else 5)
 
 
 def test_sweeping_takes_pending_units_up_to_an_epoch(engine, scope):

@@ -1,0 +1,194 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from actors.batcher import MIN_BATCH_TEXTS, MicroBatcher
+from tests.support.loops import idle, in_loop
+
+
+class Recorder:
+    """A dispatch that writes down its batches and answers with each text's length."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    async def __call__(self, texts: list[str]):
+        self.batches.append(texts)
+        return np.array([[len(text)] for text in texts], dtype=np.float32)
+
+
+def batcher(dispatch, *, max_texts: int = 32, workers: int = 1, wait_s: float = 0.0) -> MicroBatcher:
+    return MicroBatcher(dispatch, max_texts=max_texts, wait_s=wait_s, workers=workers)
+
+
+def texts(count: int, start: int = 0) -> list[str]:
+    return ["x" * (start + n) for n in range(count)]
+
+
+@in_loop
+async def test_texts_of_many_callers_share_a_batch_and_each_gets_its_own_vectors():
+    dispatch = Recorder()
+    batches = batcher(dispatch)
+    answers = await asyncio.gather(batches.embed(["aaa", "a"]), batches.embed(["aa"]), batches.embed([]))
+    assert [[float(vector[0]) for vector in answer] for answer in answers] == [[3, 1], [2], []]
+    assert dispatch.batches == [["a", "aa", "aaa"]]
+
+
+@in_loop
+async def test_nothing_to_embed_dispatches_nothing():
+    dispatch = Recorder()
+    assert await batcher(dispatch).embed([]) == []
+    assert dispatch.batches == []
+
+
+@in_loop
+async def test_a_full_batch_does_not_wait():
+    dispatch = Recorder()
+    never = 3600.0
+    await batcher(dispatch, max_texts=8, wait_s=never).embed(texts(8))
+    assert [len(batch) for batch in dispatch.batches] == [8]
+
+
+@in_loop
+async def test_a_batch_that_is_not_full_waits_for_its_time():
+    loop, due = asyncio.get_running_loop(), []
+    loop.call_later = lambda delay, send: due.append((delay, send)) or asyncio.TimerHandle(0, send, (), loop)
+    dispatch = Recorder()
+    batches = batcher(dispatch, wait_s=0.005)
+    first, second = (asyncio.ensure_future(batches.embed([text])) for text in ("a", "bb"))
+    await idle()
+    assert dispatch.batches == []
+    ((delay, send),) = due
+    assert delay == 0.005
+    send()
+    await asyncio.gather(first, second)
+    assert dispatch.batches == [["a", "bb"]]
+
+
+@in_loop
+async def test_batches_are_sorted_by_length_and_never_too_long():
+    dispatch = Recorder()
+    await batcher(dispatch, max_texts=16).embed(texts(50)[::-1])
+    assert [len(batch) for batch in dispatch.batches] == [16, 16, 16, 2]
+    flat = [text for batch in dispatch.batches for text in batch]
+    assert flat == sorted(flat, key=len)
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "sizes"),
+    [(40, 2, [20, 20]), (40, 4, [10, 10, 10, 10]), (MIN_BATCH_TEXTS, 4, [MIN_BATCH_TEXTS]), (10, 4, [8, 2])],
+)
+def test_every_worker_gets_a_share_but_no_tiny_one(count: int, workers: int, sizes: list[int]):
+    @in_loop
+    async def run():
+        dispatch = Recorder()
+        await batcher(dispatch, max_texts=64, workers=workers).embed(texts(count))
+        assert [len(batch) for batch in dispatch.batches] == sizes
+
+    run()
+
+
+@pytest.mark.xfail(strict=True, reason="MIN_BATCH_TEXTS wins over a smaller max_texts")
+@in_loop
+async def test_no_batch_is_longer_than_it_may_be():
+    dispatch = Recorder()
+    await batcher(dispatch, max_texts=4, workers=2).embed(texts(9))
+    assert max(len(batch) for batch in dispatch.batches) <= 4
+
+
+@in_loop
+async def test_an_error_reaches_everyone_in_its_batch_and_nobody_else():
+    async def dispatch(batch: list[str]):
+        if any("bad" in text for text in batch):
+            raise ValueError("no model")
+        return np.zeros((len(batch), 1), dtype=np.float32)
+
+    batches = batcher(dispatch, max_texts=8)
+    long = texts(6, start=20)  # sorted by length they make a batch of their own
+    outcomes = await asyncio.gather(
+        batches.embed(["bad", "b"]), batches.embed(texts(6)), batches.embed(long), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [ValueError, ValueError, list]
+    assert len(await batches.embed(["d"])) == 1
+
+
+@in_loop
+async def test_a_caller_that_gives_up_does_not_disturb_the_others():
+    gate = asyncio.Event()
+
+    async def dispatch(batch: list[str]):
+        await gate.wait()
+        return np.zeros((len(batch), 1), dtype=np.float32)
+
+    batches = batcher(dispatch)
+    leaving, staying = (asyncio.ensure_future(batches.embed([text])) for text in "ab")
+    await idle()
+    leaving.cancel()
+    gate.set()
+    assert len(await staying) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_no_more_batches_are_under_way_than_there_are_workers(workers: int):
+    @in_loop
+    async def run():
+        gate = asyncio.Event()
+        running, most = 0, 0
+
+        async def dispatch(batch: list[str]):
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await gate.wait()
+            running -= 1
+            return np.zeros((len(batch), 1), dtype=np.float32)
+
+        batches = batcher(dispatch, max_texts=8, workers=workers)
+        callers = [asyncio.ensure_future(batches.embed(texts(8))) for _ in range(10)]
+        await idle()
+        assert running == workers
+        gate.set()
+        assert [len(vectors) for vectors in await asyncio.gather(*callers)] == [8] * 10
+        assert most == workers
+
+    run()
+
+
+@in_loop
+async def test_what_arrives_while_all_workers_are_busy_shares_the_next_batch():
+    gate = asyncio.Event()
+    sizes = []
+
+    async def dispatch(batch: list[str]):
+        sizes.append(len(batch))
+        if len(sizes) == 1:
+            await gate.wait()
+        return np.zeros((len(batch), 1), dtype=np.float32)
+
+    batches = batcher(dispatch)
+    first = asyncio.ensure_future(batches.embed(["first"]))
+    await idle()
+    later = [asyncio.ensure_future(batches.embed([text])) for text in "abcd"]
+    await idle()
+    assert sizes == [1]
+    gate.set()
+    await asyncio.gather(first, *later)
+    assert sizes == [1, 4]
+
+
+@in_loop
+async def test_a_worker_that_fails_is_free_again():
+    failed = []
+
+    async def dispatch(batch: list[str]):
+        if not failed:
+            failed.append(batch)
+            raise ValueError("no model")
+        return np.zeros((len(batch), 1), dtype=np.float32)
+
+    batches = batcher(dispatch, max_texts=8)
+    first, second = (asyncio.ensure_future(batches.embed(texts(8))) for _ in range(2))
+    with pytest.raises(ValueError, match="no model"):
+        await first
+    assert len(await second) == 8
