@@ -308,7 +308,10 @@ class RetireUnits(Call[None]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveRecords(Call[None]):
-    """Remove records by key, guarded like RetireUnits."""
+    """Remove records by key, guarded like RetireUnits.
+
+    What was removed keeps its (seq, epoch), so that a late write of a former owner does not make it anew.
+    """
 
     kind: RecordKind
     keys: tuple[str, ...]

@@ -1,11 +1,12 @@
 """Units and records <-> point payloads: memory's encoding plus whose they are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, instant_to_text
+from memory.filters import AnyOf, Filter, Not
 from memory.ids import Scope
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from storage import schema
@@ -50,6 +51,22 @@ def record_of(payload: Mapping[str, Any]) -> Record:
         order=payload[schema.ORDER],
         status=payload[schema.STATUS],
     )
+
+
+def removal(seq: int, epoch: int) -> dict[str, Any]:
+    """What a removed record's payload changes to."""
+    return {schema.STATUS: schema.REMOVED, schema.BODY: "{}", schema.SEQ: seq, schema.EPOCH: epoch}
+
+
+def records_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, Record]:
+    """Records of payloads by key, without the removed ones."""
+    found = (record_of(payload) for payload in payloads if payload[schema.STATUS] != schema.REMOVED)
+    return {record.key: record for record in found}
+
+
+def of_status(status: str | None) -> Filter:
+    """Filter of records with a status; None: any but removed."""
+    return Not(AnyOf(schema.STATUS, (schema.REMOVED,))) if status is None else AnyOf(schema.STATUS, (status,))
 
 
 def head_payload(scope: Scope, head: Head, nonce: str) -> dict[str, Any]:

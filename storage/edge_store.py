@@ -25,7 +25,7 @@ from qdrant_edge import (
 )
 
 from memory.errors import LorebankError, Unprocessable
-from memory.filters import TRUE, AnyOf, Between, HasId, Not
+from memory.filters import AnyOf, Between, HasId, Not
 from memory.filters import Filter as NeutralFilter
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
@@ -187,7 +187,7 @@ class EdgeStore:
             case RemoveRecords(kind, keys, seq, epoch):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 where = scoped(scope, HasId(ids), *_older(seq, epoch))
-                self._records.update(UpdateOperation.delete_points_by_filter(where))
+                self._records.update(UpdateOperation.set_payload_by_filter(where, codec.removal(seq, epoch)))
             case ClearBank(seq, epoch):
                 self._clear(scope, seq, epoch)
             case SweepPending(epoch):
@@ -248,12 +248,10 @@ class EdgeStore:
 
     def _get_records(self, scope: Scope, call: GetRecords) -> dict[str, Record]:
         ids: list[Any] = [record_id(scope, call.kind.value, key) for key in call.keys]
-        found = [codec.record_of(record.payload or {}) for record in self._records.retrieve(ids, True, False)]
-        return {record.key: record for record in found}
+        return codec.records_of(record.payload or {} for record in self._records.retrieve(ids, True, False))
 
     def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
-        status = AnyOf(schema.STATUS, (call.status,)) if call.status is not None else TRUE
-        where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), status)
+        where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
         total = self._records.count(CountRequest(filter=where, exact=True))
         payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)
@@ -341,7 +339,8 @@ class EdgeStore:
         older = _older(seq, epoch)
         kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
         self._units.update(UpdateOperation.delete_points_by_filter(scoped(scope, *older)))
-        self._records.update(UpdateOperation.delete_points_by_filter(scoped(scope, kept, *older)))
+        where = scoped(scope, kept, *older)
+        self._records.update(UpdateOperation.set_payload_by_filter(where, codec.removal(seq, epoch)))
 
     def _guarded(self, action: Any) -> Any:
         try:

@@ -109,8 +109,7 @@ class ReferenceStore:
                 return codec.head_of(head) if head else None
             case calls.GetRecords(kind, keys):
                 ids = [record_id(scope, kind.value, key) for key in keys]
-                found = [codec.record_of(self._records[point]) for point in ids if point in self._records]
-                return {record.key: record for record in found}
+                return codec.records_of(self._records[point] for point in ids if point in self._records)
             case calls.ListRecords():
                 return self._list_records(scope, call)
             case calls.GetUnits(ids):
@@ -139,8 +138,7 @@ class ReferenceStore:
         return _matching(self._units, scope, _LIVE, *where)
 
     def _list_records(self, scope: Scope, call: calls.ListRecords) -> calls.RecordPage:
-        status = AnyOf(schema.STATUS, (call.status,)) if call.status is not None else None
-        where = every(AnyOf(schema.KIND, (call.kind.value,)), status)
+        where = every(AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
         found = sorted(_matching(self._records, scope, where), key=lambda pair: (-pair[1][schema.ORDER], pair[0]))
         page = found[call.offset : call.offset + max(call.limit, 0)]
         return calls.RecordPage(tuple(codec.record_of(payload) for _, payload in page), len(found))
@@ -215,11 +213,11 @@ class ReferenceStore:
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
             case calls.RemoveRecords(kind, keys, seq, epoch):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
-                self._drop_records(scope, HasId(ids), *_older(seq, epoch))
+                self._remove_records(scope, seq, epoch, HasId(ids))
             case calls.ClearBank(seq, epoch):
                 kept = AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value))
                 self._drop_units(scope, *_older(seq, epoch))
-                self._drop_records(scope, Not(kept), *_older(seq, epoch))
+                self._remove_records(scope, seq, epoch, Not(kept))
             case calls.SweepPending(epoch):
                 self._drop_units(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
             case calls.TrimCommits(commit):
@@ -265,6 +263,10 @@ class ReferenceStore:
     def _drop_units(self, scope: Scope, *where: Filter) -> None:
         for point, _ in list(_matching(self._units, scope, *where)):
             del self._units[point], self._vectors[point]
+
+    def _remove_records(self, scope: Scope, seq: int, epoch: int, where: Filter) -> None:
+        for point, payload in list(_matching(self._records, scope, where, *_older(seq, epoch))):
+            self._records[point] = payload | codec.removal(seq, epoch)
 
     def _drop_records(self, scope: Scope, *where: Filter) -> None:
         for point, _ in list(_matching(self._records, scope, *where)):

@@ -79,6 +79,9 @@ FULL_SCAN_UNITS = 20_000
 """Banks up to this size are scanned exactly; graphs exist for bigger ones only."""
 HNSW_PAYLOAD_M = 16
 
+REMOVED = "removed"
+"""Status of a removed record: it stays, emptied, so that a late write of a former owner finds it and is refused."""
+
 HEAD_EXISTS = "exists"
 HEAD_DELETED = "deleted"
 HEAD_EMPTY = "empty"

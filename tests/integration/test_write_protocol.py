@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -103,7 +104,10 @@ def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_th
         place = fresh()
         before = place.engine.call(place.scope, ReadHead()).commit
         crash_after(place, command, calls)
-        committed = place.engine.call(place.scope, ReadHead()).commit > before
+        head = place.engine.call(place.scope, ReadHead())
+        committed = head.commit > before
+        due = place.scope in place.engine.list_due(datetime.max.replace(tzinfo=UTC), 10_000)
+        assert due == (head.commit > head.settled), "what is not settled is due, so that a host finds it"
         activate(place.engine, place.scope)
         check_bank(place.engine, place.scope)
         found = comparable(read_bank(place.engine, place.scope), place.scope)

@@ -185,11 +185,6 @@ def test_no_order_of_whole_requests_breaks_an_invariant(name: str):
 
 
 @pytest.mark.parametrize("name", DELETING)
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a stale owner's late WriteRecords makes a removed record anew; only a Qdrant server could see that",
-)
 def test_no_interleaving_of_two_owners_brings_back_what_was_deleted(name: str):
     run_all(*DELETING[name])
 

@@ -43,9 +43,8 @@ class FaultyEngine:
         assert when in {"before", "after"}
         self._armed = (call, nth, when, error)
 
-    @property
-    def armed(self) -> bool:
-        return self._armed is not None
+    def disarm(self) -> None:
+        self._armed = None
 
     def call(self, scope: Scope, call: Call[T]) -> T:
         if self._armed is None or not isinstance(call, self._armed[0]):

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memory import encoding
 from memory.ids import Scope
-from memory.plans import Plan, decode_plan, encode_plan, summarise_plan
+from memory.plans import Plan, decode_plan, due_after, encode_plan, summarise_plan
 from memory.records import Document, Head, RecallProfile, RecordKind, Unit, UnitKind, UnitState, UnitType
 from memory.store_calls import NewUnit
 from tests.support.builders import new_unit
@@ -91,6 +91,13 @@ PLAN = st.builds(
 @given(PLAN)
 def test_a_plan_survives_its_commit_record_but_for_vectors(plan: Plan):
     assert decode_plan(through_json(encode_plan(plan)), Head()) == plan
+
+
+@given(PLAN, INSTANT)
+def test_when_a_bank_is_due_after_a_plan_survives_its_commit_record(plan: Plan, due: datetime):
+    plan = replace(plan, head_after=Head(due_at=due))
+    assert decode_plan(through_json(encode_plan(plan)), Head(epoch=3)).head_after == Head(epoch=3, due_at=due)
+    assert due_after(through_json(summarise_plan(plan))) == due
 
 
 def test_a_new_field_of_a_plan_needs_a_place_in_the_commit_record():

@@ -1,6 +1,7 @@
 """The writing calls, over every engine: what each changes, and what its guards keep it from changing."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -234,6 +235,19 @@ def test_heads_are_listed_by_name_where_the_bank_exists(engine):
     assert [bank for bank, _ in engine.list_heads(tenant, 10, 2).banks] == ["c"]
     assert engine.list_heads(tenant, 10, 9).total == 3
     assert engine.list_heads("nobody", 10, 0).banks == ()
+
+
+def test_banks_that_are_due_are_found_whatever_their_tenant(engine):
+    scopes = [fresh_scope() for _ in range(4)]
+    now = datetime(2000, 1, 1, tzinfo=UTC)  # before any other test's
+    dues = [now, now - timedelta(days=1), now + timedelta(microseconds=1), None]
+    for scope, due in zip(scopes, dues, strict=True):
+        engine.call(scope, CreateHead(Head(due_at=due, deleted=due == now)))
+    assert set(engine.list_due(now, 10)) == set(scopes[:2])
+    assert len(engine.list_due(now, 1)) == 1
+    assert engine.list_due(now - timedelta(days=2), 10) == ()
+    engine.call(scopes[0], SwapHead(Head(), Head(epoch=1), "n"))
+    assert engine.list_due(now, 10) == (scopes[1],)
 
 
 # -- records
