@@ -41,7 +41,7 @@ Scored = list[tuple[int, Scores]]
 class LocomoOptions:
     """How a run is made."""
 
-    retain_clients: int = 4
+    retain_clients: int = 8
     request_items: int = REQUEST_ITEMS
     keep_banks: bool = False
 
@@ -158,7 +158,7 @@ def main(
     *,
     url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
     own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="clients that retain at once")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, help="clients that retain at once")] = 8,
     request_items: Annotated[int, typer.Option(min=1, help="turns in one retain, about")] = REQUEST_ITEMS,
     json_out: Annotated[Path | None, typer.Option("--json", help="write all figures here")] = None,
     limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,

@@ -7,7 +7,7 @@ import orjson
 
 from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, instant_to_text
 from memory.filters import AnyOf, Filter, Not
-from memory.ids import Scope
+from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from storage import schema
 
@@ -93,6 +93,11 @@ def head_payload(scope: Scope, head: Head, nonce: str) -> dict[str, Any]:
 def head_of(payload: Mapping[str, Any]) -> Head:
     """Head of a payload."""
     return decode_head(orjson.loads(payload[schema.BODY]))
+
+
+def head_id(scope: Scope) -> str:
+    """Id of the bank's head."""
+    return record_id(scope, RecordKind.HEAD.value, HEAD_KEY)
 
 
 def _owner(scope: Scope) -> dict[str, str]:

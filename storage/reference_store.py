@@ -105,7 +105,7 @@ class ReferenceStore:
     def _read(self, scope: Scope, call: Call[Any]) -> Any:
         match call:
             case calls.ReadHead():
-                head = self._records.get(_head_id(scope))
+                head = self._records.get(codec.head_id(scope))
                 return codec.head_of(head) if head else None
             case calls.GetRecords(kind, keys):
                 ids = [record_id(scope, kind.value, key) for key in keys]
@@ -192,7 +192,7 @@ class ReferenceStore:
             case calls.InsertUnits(units):
                 self._insert(scope, units)
             case calls.CreateHead(head):
-                self._records.setdefault(_head_id(scope), codec.head_payload(scope, head, ""))
+                self._records.setdefault(codec.head_id(scope), codec.head_payload(scope, head, ""))
             case calls.SwapHead(expected, head, nonce):
                 return self._swap_head(scope, expected, head, nonce)
             case calls.WriteRecords(records):
@@ -248,7 +248,7 @@ class ReferenceStore:
         return vector / length if length else vector
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
-        point = _head_id(scope)
+        point = codec.head_id(scope)
         stored = self._records.get(point)
         if stored is None:
             return False
@@ -276,10 +276,6 @@ class ReferenceStore:
 def _matching(points: Mapping[str, Payload], scope: Scope, *where: Filter) -> Iterator[tuple[str, Payload]]:
     tree = every(AnyOf(schema.BANK_KEY, (scope.key,)), *where)
     return ((point, payload) for point, payload in points.items() if holds(tree, point, payload))
-
-
-def _head_id(scope: Scope) -> str:
-    return record_id(scope, RecordKind.HEAD.value, codec.HEAD_KEY)
 
 
 def _not_after(seq: int, epoch: int) -> tuple[Filter, Filter]:

@@ -208,8 +208,8 @@ def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(edge,
         before = edge.call(place.scope, ReadHead()).commit
         fuse = [updates]
         with monkeypatch.context() as patch:
-            patch.setattr(edge, "_units", _Mortal(edge._units, fuse))
-            patch.setattr(edge, "_records", _Mortal(edge._records, fuse))
+            patch.setattr(edge._writes, "_units", _Mortal(edge._units, fuse))
+            patch.setattr(edge._writes, "_records", _Mortal(edge._records, fuse))
             try:
                 calls_of(place, command)
                 survived = True

@@ -283,6 +283,22 @@ def test_removing_a_record_is_guarded_like_retiring(engine, scope, seq, epoch, g
     assert set(bodies(engine, scope, "k", kind=COMMIT)) == {"k"}
 
 
+@pytest.mark.parametrize(
+    "removal", [RemoveRecords(OPERATION, ("k",), 6, 5), ClearBank(6, 5)], ids=lambda r: type(r).__name__
+)
+def test_what_was_removed_is_made_anew_only_by_a_later_write(engine, scope, removal):
+    """A former owner may write late what a later one removed."""
+    engine.call(scope, WriteRecords((record("k", seq=5, epoch=5),)))
+    engine.call(scope, removal)
+    for late in (record("k", seq=5, epoch=5), record("k", seq=9, epoch=4)):
+        engine.call(scope, WriteRecords((late,)))
+        assert bodies(engine, scope, "k") == {}
+        assert engine.call(scope, ListRecords(OPERATION, 10)).total == 0
+    engine.call(scope, WriteRecords((record("k", seq=7, epoch=5),)))
+    assert bodies(engine, scope, "k") == {"k": {"v": 7}}
+    assert engine.call(scope, ListRecords(OPERATION, 10)).total == 1
+
+
 def test_commits_up_to_a_number_are_trimmed(engine, scope):
     engine.call(scope, WriteRecords(tuple(record(f"c{n}", kind=COMMIT, order=n) for n in range(1, 6))))
     engine.call(scope, WriteRecords((record("op", order=1),)))

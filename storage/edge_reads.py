@@ -1,0 +1,229 @@
+"""The read calls of the store on the embedded engine."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_edge import (
+    CountRequest,
+    EdgeShard,
+    FacetRequest,
+    Filter,
+    IdfParams,
+    Query,
+    QueryBatchRequest,
+    QueryRequest,
+    SearchParams,
+)
+
+from memory.filters import AnyOf, Between, HasId
+from memory.ids import Scope, record_id
+from memory.records import Head, Record, RecordKind, Unit, UnitState
+from memory.store_calls import (
+    RECALLED_KEYS,
+    Call,
+    CompleteHits,
+    CountValues,
+    FindLive,
+    GetDense,
+    GetRecords,
+    GetUnits,
+    HeadPage,
+    Hits,
+    Lane,
+    LaneHits,
+    ListRecords,
+    ListUnits,
+    ReadHead,
+    RecordPage,
+    SearchLanes,
+    UnitPage,
+)
+from storage import codec, schema
+from storage.bm25 import query_weights
+from storage.edge_scroll import all_payloads, ordered_page
+from storage.payload_cache import Payload, PayloadCache
+from storage.query_to_edge import condition, scoped
+
+_LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
+
+
+class EdgeReads:
+    """Reads over the two collections; what recall returns of live units is taken from `cache` where it is there."""
+
+    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache) -> None:
+        self._units = units
+        self._records = records
+        self._cache = cache
+
+    def perform(self, scope: Scope, call: Call[Any]) -> Any:
+        """The answer to a read call.
+
+        Raises:
+            TypeError: it is no read call that this engine knows.
+        """
+        match call:
+            case SearchLanes():
+                return self._search(scope, call)
+            case CompleteHits():
+                return self._complete(scope, call)
+            case ReadHead():
+                return self._head(scope)
+            case GetRecords():
+                return self._get_records(scope, call)
+            case ListRecords():
+                return self._list_records(scope, call)
+            case GetUnits():
+                return self._get_units(scope, call.ids)
+            case GetDense():
+                return self._get_dense(scope, call.ids)
+            case ListUnits():
+                return self._list_units(scope, call)
+            case CountValues():
+                return self._count_values(scope, call)
+            case FindLive():
+                return frozenset(self._get_states(scope, call.ids))
+            case _:
+                raise TypeError(f"the store does not know the call {type(call).__name__}")
+
+    def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
+        """Heads of the tenant's banks that exist, by name."""
+        where = Filter(must=[_equals(schema.TENANT, tenant), *_head_exists()])
+        heads = list(all_payloads(self._records, where))
+        found = [(payload[schema.BANK], payload) for payload in heads]
+        found.sort(key=lambda pair: pair[0])
+        banks = tuple((bank, codec.head_of(payload)) for bank, payload in found[offset : offset + limit])
+        return HeadPage(banks, len(found))
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
+        """Banks whose head is due, at most `limit`."""
+        head = condition(AnyOf(schema.KIND, (RecordKind.HEAD.value,)))
+        where = Filter(must=[head, condition(Between(schema.DUE_AT, lte=now))])
+        found = islice(all_payloads(self._records, where), limit)
+        return tuple(Scope(payload[schema.TENANT], payload[schema.BANK]) for payload in found)
+
+    def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
+        """A live unit by its bare id, if it belongs to the tenant."""
+        for record in self._units.retrieve([unit_id], True, False):
+            payload = record.payload or {}
+            if payload[schema.TENANT] == tenant and payload[schema.STATE] == UnitState.LIVE.value:
+                return Scope(tenant, payload[schema.BANK]), codec.unit_of(str(record.id), payload)
+        return None
+
+    def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
+        where = scoped(scope, _LIVE, call.where)
+        answers = self._units.query_batch(QueryBatchRequest([self._lane(scope, lane, where) for lane in call.lanes]))
+        return tuple(
+            LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
+            for points in answers
+        )
+
+    def _lane(self, scope: Scope, lane: Lane, where: Filter) -> QueryRequest:
+        if lane.dense is not None:
+            return QueryRequest(limit=lane.limit, query=_nearest(lane.dense), filter=where)
+        return QueryRequest(
+            limit=lane.limit,
+            query=Query.Nearest(query_weights(lane.lexical or ""), schema.LEXICAL),
+            filter=where,
+            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE))),
+        )
+
+    def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
+        semantic, keyword = dict(call.semantic), dict(call.keyword)
+        self._score(scope, call.dense_for, Lane(len(call.dense_for), dense=call.dense), semantic)
+        self._score(scope, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical), keyword)
+        payloads = self._recalled(scope, semantic.keys() | keyword.keys())
+        ids = sorted(payloads)
+        return Hits(
+            tuple(ids),
+            tuple(payloads[unit] for unit in ids),
+            np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
+            np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
+        )
+
+    def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Payload]:
+        """What recall returns of those of the units that are live."""
+        kept, missing = self._cache.find(scope.key, units)
+        if missing:
+            generation = self._cache.generation
+            ids: list[Any] = missing
+            found = [record for record in self._units.retrieve(ids, True, False) if _is_live(scope, record.payload)]
+            read = {str(record.id): _recalled(record.payload or {}) for record in found}
+            self._cache.keep(scope.key, read, generation)
+            kept |= read
+        return kept
+
+    def _score(self, scope: Scope, ids: tuple[str, ...], lane: Lane, scores: dict[str, float]) -> None:
+        """Add the lane's scores of the named units."""
+        if ids:
+            points = self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, HasId(ids))))
+            scores.update((str(point.id), point.score) for point in points)
+
+    def _head(self, scope: Scope) -> Head | None:
+        found = self._records.retrieve([codec.head_id(scope)], True, False)
+        return codec.head_of(found[0].payload or {}) if found else None
+
+    def _get_records(self, scope: Scope, call: GetRecords) -> dict[str, Record]:
+        ids: list[Any] = [record_id(scope, call.kind.value, key) for key in call.keys]
+        return codec.records_of(record.payload or {} for record in self._records.retrieve(ids, True, False))
+
+    def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
+        where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
+        total = self._records.count(CountRequest(filter=where, exact=True))
+        payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
+        return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)
+
+    def _get_units(self, scope: Scope, ids: Sequence[str]) -> dict[str, Unit]:
+        found = self._units.retrieve(list(ids), True, False)
+        return {
+            str(record.id): codec.unit_of(str(record.id), record.payload or {})
+            for record in found
+            if _is_live(scope, record.payload)
+        }
+
+    def _get_states(self, scope: Scope, ids: Sequence[str]) -> list[str]:
+        found = self._units.retrieve(list(ids), [schema.STATE, schema.BANK_KEY], False)
+        return [str(record.id) for record in found if _is_live(scope, record.payload)]
+
+    def _get_dense(self, scope: Scope, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        found = self._units.retrieve(list(ids), [schema.BANK_KEY], [schema.DENSE])
+        return {
+            str(record.id): np.asarray(cast("Any", record.vector)[schema.DENSE], dtype=np.float32)
+            for record in found
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+        }
+
+    def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
+        where = scoped(scope, _LIVE, call.where)
+        total = self._units.count(CountRequest(filter=where, exact=True))
+        points = ordered_page(self._units, where, schema.SEQ, call.limit, call.offset)
+        return UnitPage(tuple(codec.unit_of(point, payload) for point, payload in points), total)
+
+    def _count_values(self, scope: Scope, call: CountValues) -> dict[str, int]:
+        where = scoped(scope, _LIVE, call.where)
+        answer = self._units.facet(FacetRequest(key=call.field, limit=call.limit, exact=True, filter=where))
+        return {str(hit.value): hit.count for hit in answer.hits}
+
+
+def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
+    live = UnitState.LIVE.value
+    return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] == live
+
+
+def _recalled(payload: dict[str, Any]) -> dict[str, Any]:
+    return {key: payload[key] for key in RECALLED_KEYS if key in payload}
+
+
+def _nearest(dense: NDArray[np.float32]) -> Query:
+    return Query.Nearest(dense.tolist(), schema.DENSE)
+
+
+def _equals(field: str, value: str) -> Any:
+    return condition(AnyOf(field, (value,)))
+
+
+def _head_exists() -> list[Any]:
+    return [_equals(schema.KIND, RecordKind.HEAD.value), _equals(schema.STATUS, schema.HEAD_EXISTS)]

@@ -1,0 +1,58 @@
+"""Payloads of live units, kept in memory by their directory's process: reading them costs most of a search."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Payload = Mapping[str, Any]
+_NONE: tuple[str, Payload] = ("", {})
+
+
+class PayloadCache:
+    """Up to `capacity` payloads by unit id. Safe for several readers beside one writer.
+
+    The writer forgets what it changes after it has changed it. A reader takes the generation before it reads the
+    engine and hands it back with what it read: if anything was forgotten in between, nothing is kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._payloads: dict[str, tuple[str, Payload]] = {}
+        self._generation = 0
+        self._lock = threading.Lock()
+
+    @property
+    def generation(self) -> int:
+        """Number that grows whenever something is forgotten."""
+        return self._generation
+
+    def find(self, bank_key: str, ids: Iterable[str]) -> tuple[dict[str, Payload], list[str]]:
+        """Payloads of the bank's units that are kept, and the ids of those that are not."""
+        kept: dict[str, Payload] = {}
+        missing: list[str] = []
+        for unit in ids:
+            owner, payload = self._payloads.get(unit, _NONE)
+            if owner == bank_key:
+                kept[unit] = payload
+            else:
+                missing.append(unit)
+        return kept, missing
+
+    def keep(self, bank_key: str, payloads: Mapping[str, Payload], generation: int) -> None:
+        """Keep what was read since `generation`; the oldest make room."""
+        with self._lock:
+            if generation != self._generation:
+                return
+            self._payloads.update((unit, (bank_key, payload)) for unit, payload in payloads.items())
+            while len(self._payloads) > self._capacity:
+                del self._payloads[next(iter(self._payloads))]
+
+    def forget(self, ids: Iterable[str] | None = None) -> None:
+        """Drop these, or all."""
+        with self._lock:
+            self._generation += 1
+            if ids is None:
+                self._payloads.clear()
+            else:
+                for unit in ids:
+                    self._payloads.pop(unit, None)
