@@ -31,7 +31,7 @@ from memory.ingest import (
 from memory.plans import Plan
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
-from memory.records import Document, Head, RecallProfile, Record, RecordKind
+from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
 from memory.store_calls import Batch, GetDense, GetRecords, Store
 
 Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
@@ -121,10 +121,11 @@ class Bank:
         store, scope = self._ports.store, self._scope
         head = await store.perform(scope, TakeEpoch(self._ports.nonce()))
         nonce = self._ports.nonce()
+        made: dict[str, Vectors] = {}
         recovered = await store.perform(scope, Recover(head, nonce))
-        if recovered.needs:
+        while recovered.needs:
             vectors = await self._ports.embed([unit_dense_text(unit) for unit in recovered.needs])
-            made = {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
+            made |= {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
             recovered = await store.perform(scope, Recover(recovered.head, nonce, made))
         profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
         record = profile.get(RECALL_PROFILE_KEY)

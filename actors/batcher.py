@@ -50,7 +50,7 @@ class MicroBatcher:
         if free <= 0 or not self._waiting:
             return
         self._waiting.sort(key=lambda pair: len(pair[0]))
-        size = max(MIN_BATCH_TEXTS, min(self._max_texts, -(-len(self._waiting) // free)))
+        size = min(self._max_texts, max(MIN_BATCH_TEXTS, -(-len(self._waiting) // free)))
         for _ in range(free):
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
             if batch:

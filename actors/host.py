@@ -29,8 +29,8 @@ ACTIVATIONS = 10_000
 """Banks kept in memory; past it, idle ones are dropped, least recently used first."""
 
 
-DUE_BANKS = 64
-"""Due banks looked at in one scan."""
+DUE_BANKS = 10_000
+"""Due banks looked at in one scan, one after the other."""
 
 log = logging.getLogger("lorebank.host")
 
@@ -106,16 +106,23 @@ class BankHost:
         """Nothing sleeps forgotten: at the start and every few seconds, settle this host's banks that are due."""
         while True:
             try:
-                due = await self._store.list_due(self._ports.clock.now(), DUE_BANKS)
-                self._ring = self._ring or await load_ring(self._store)
-                mine = [scope for scope in due if self._ring and owner_of(self._ring, scope) == self._name]
-                await asyncio.gather(*(self._bank(scope).settle() for scope in mine))
-                if len(due) < DUE_BANKS:
-                    self._scanned.set()
-            except LorebankError as exc:
-                log.warning("%s: banks that are due wait for the next scan: %s", self._name, exc)
-            if self._scanned.is_set():
-                await asyncio.sleep(self._settings.due_scan_s)
+                await self._settle_due()
+                self._scanned.set()
+            except Exception as exc:  # noqa: BLE001 - the scan must outlive whatever one round meets
+                log.warning("%s: looking for banks that are due failed: %s", self._name, exc)
+            await asyncio.sleep(self._settings.due_scan_s)
+
+    async def _settle_due(self) -> None:
+        self._ring = self._ring or await load_ring(self._store)
+        if self._ring is None:
+            raise Unavailable("there is no ring yet")
+        for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
+            if owner_of(self._ring, scope) == self._name:
+                try:
+                    await self._bank(scope).settle()
+                except LorebankError as exc:
+                    # One bank that cannot be settled must not keep the others waiting; the next round tries again.
+                    log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)
 
     def _bank(self, scope: Scope) -> Bank:
         bank = self._banks.get(scope)

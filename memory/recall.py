@@ -122,7 +122,9 @@ def answer(query: RecallQuery, understood: Understood, candidates: Candidates, r
     kept = ranked if bounds == NO_BOUNDS else [result for result in ranked if _passes(result, bounds)]
     chosen = pack([result.payload["text_tokens"] for result in kept], query.max_tokens, query.limit)
     results = tuple(kept[i] for i in chosen)
-    return RecallAnswer(results, _trace(query, understood, candidates, ranked, results) if query.trace else None)
+    return RecallAnswer(
+        results, _trace(query, understood, candidates, ranked, results, recipe) if query.trace else None
+    )
 
 
 def _passes(result: Ranked, bounds: MinScores) -> bool:
@@ -142,10 +144,11 @@ def _trace(
     candidates: Candidates,
     ranked: list[Ranked],
     results: tuple[Ranked, ...],
+    recipe: Recipe,
 ) -> dict[str, Any]:
     returned = {result.id for result in results}
     return {
-        "recipe": HYBRID.name,
+        "recipe": recipe.name,
         "budget": query.budget,
         "embedded_query": understood.dense,
         "keyword_query": understood.lexical,

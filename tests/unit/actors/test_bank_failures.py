@@ -123,7 +123,6 @@ async def test_settling_applies_what_was_committed_without_a_command(owner):
     assert owner.bank.idle
 
 
-@pytest.mark.xfail(strict=True, reason="Bank._activated runs Recover twice at most and goes on with an unsettled head")
 @in_loop
 async def test_recovery_embeds_until_nothing_is_missing(edge):
     """A former owner may take more away while the missing units are being embedded."""

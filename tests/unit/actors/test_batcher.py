@@ -89,7 +89,6 @@ def test_every_worker_gets_a_share_but_no_tiny_one(count: int, workers: int, siz
     run()
 
 
-@pytest.mark.xfail(strict=True, reason="MIN_BATCH_TEXTS wins over a smaller max_texts")
 @in_loop
 async def test_no_batch_is_longer_than_it_may_be():
     dispatch = Recorder()
