@@ -13,7 +13,7 @@ MIN_BATCH_TEXTS = 8
 
 
 class MicroBatcher:
-    """Collects texts for `wait_s`, and while all workers are busy; then sends them, sorted by length, in batches.
+    """Collects texts for `wait_s`, and while all workers are busy; then sends the oldest, sorted by length.
 
     Each worker that has nothing to do gets a share of what waits, at least MIN_BATCH_TEXTS and at most `max_texts`; the
     rest waits for the next worker, together with what arrives until then.
@@ -49,14 +49,14 @@ class MicroBatcher:
         free = self._workers - len(self._running)
         if free <= 0 or not self._waiting:
             return
-        self._waiting.sort(key=lambda pair: len(pair[0]))
         size = min(self._max_texts, max(MIN_BATCH_TEXTS, -(-len(self._waiting) // free)))
-        for _ in range(free):
-            batch, self._waiting = self._waiting[:size], self._waiting[size:]
-            if batch:
-                task = asyncio.get_running_loop().create_task(self._run(batch))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+        # First come, first served: only those that go now are sorted, or a long text would wait for all short ones.
+        going, self._waiting = self._waiting[: size * free], self._waiting[size * free :]
+        going.sort(key=lambda pair: len(pair[0]))
+        for start in range(0, len(going), size):
+            task = asyncio.get_running_loop().create_task(self._run(going[start : start + size]))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)

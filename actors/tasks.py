@@ -24,7 +24,9 @@ def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
 
 
 def warm_up(settings: Settings) -> list[Any]:
-    """Start as many tasks as there are workers, so that each loads the model; their references."""
-    return [
-        embed_batch.remote(settings, ["The first sentence loads the model."]) for _ in range(settings.embed_workers)
-    ]
+    """Start as many tasks as there are workers, so that each loads the model; their references.
+
+    The texts are as long and as many as any, so that the memory they need is there before the first request.
+    """
+    texts = [" ".join(["warming"] * words) for words in range(1, settings.embed_batch_texts + 1)]
+    return [embed_batch.remote(settings, texts) for _ in range(settings.embed_workers)]

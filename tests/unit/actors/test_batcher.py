@@ -67,12 +67,15 @@ async def test_a_batch_that_is_not_full_waits_for_its_time():
 
 
 @in_loop
-async def test_batches_are_sorted_by_length_and_never_too_long():
+async def test_batches_are_sorted_by_length_never_too_long_and_the_oldest_texts_go_first():
     dispatch = Recorder()
-    await batcher(dispatch, max_texts=16).embed(texts(50)[::-1])
+    long_ones_first = texts(50)[::-1]
+    await batcher(dispatch, max_texts=16).embed(long_ones_first)
     assert [len(batch) for batch in dispatch.batches] == [16, 16, 16, 2]
-    flat = [text for batch in dispatch.batches for text in batch]
-    assert flat == sorted(flat, key=len)
+    assert all(batch == sorted(batch, key=len) for batch in dispatch.batches)
+    assert [sorted(batch) for batch in dispatch.batches] == [
+        sorted(long_ones_first[start : start + 16]) for start in range(0, 50, 16)
+    ]
 
 
 @pytest.mark.parametrize(
