@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtests.baselines import order_by_bm25, order_by_cosine, order_by_fusion
-from loadtests.dialogue import Conversation, read_conversations
+from loadtests.dialogue import Conversation, Session, read_conversations
 from loadtests.entry import start
 from loadtests.floors import RecallFloor, core_count, measure_embedder, product_embedder
 from loadtests.locomo_report import BM25, DENSE, PRODUCT, RRF, LocomoReport, print_report, report_console
@@ -33,6 +33,9 @@ from loadtests.percentiles import Percentiles
 from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
 from lorebank import DEFAULT_URL, Client
 from memory.ports import Embedder
+
+WARM_UP_SESSIONS = 8
+"""Sessions of each conversation that are retained before the clock runs, in banks of their own."""
 
 Scored = list[tuple[int, Scores]]
 
@@ -117,11 +120,17 @@ def _drive(
         BankPlan(f"locomo-{run_id}-{conversation.conversation_id}", conversation, floor)
         for conversation, floor in zip(conversations, floors, strict=True)
     ]
+    scratch = [
+        BankPlan(f"{plan.bank_id}-warm-up", replace(plan.conversation, sessions=_first(plan)), plan.floor)
+        for plan in plans
+    ]
     with Client(url) as client:
         client.ready()
         try:
             with _progress() as progress:
                 sessions = sum(len(conversation.sessions) for conversation in conversations)
+                # The embedder's floor is taken warm, so the server's workers see texts before the clock runs, too.
+                retain_all(url, scratch, options.retain_clients, lambda: None, request_items=options.request_items)
                 step = progress.add_task("retain sessions", total=sessions)
                 retained = retain_all(
                     url,
@@ -134,10 +143,16 @@ def _drive(
                 asked = progress.add_task("recall questions", total=questions)
                 recalled = recall_all(url, plans, lambda: progress.advance(asked))
         finally:
+            for plan in scratch:
+                client.delete_bank(plan.bank_id)
             if not options.keep_banks:
                 for plan in plans:
                     client.delete_bank(plan.bank_id)
     return retained, recalled
+
+
+def _first(plan: BankPlan) -> tuple[Session, ...]:
+    return plan.conversation.sessions[:WARM_UP_SESSIONS]
 
 
 def _counts(scored: Scored) -> dict[str, int]:

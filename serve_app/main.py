@@ -27,6 +27,9 @@ RAY_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Idle workers keep the embedding model; Ray would end them after a second and load it anew for the next batch.
     "RAY_idle_worker_killing_time_threshold_ms": str(24 * 3_600_000),
+    # Nobody reads Ray's own records of every task and event here, and they cost a part of each message.
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_event_stats": "0",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy_problems:proxy_middlewares",
 }
 """What Ray reads when it is imported and hands down to its processes."""
