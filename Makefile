@@ -34,7 +34,7 @@ format: install ## rewrite the code in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: install ## the whole suite (about ten minutes on two cores)
+test: install ## the whole suite (about six minutes on two cores)
 	@$(BIN)/pytest -m "not long" tests
 
 unit: install ## unit and architecture tests only
