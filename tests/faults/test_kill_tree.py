@@ -61,7 +61,8 @@ def kill_rounds(data: Path, rounds: int, seed: int) -> None:
                 return
             processes = tree_of(server.pid)
             with writing(server.url, WRITERS, seed + number, history) as writers:
-                assert all(writer.first_acknowledged.wait(60) for writer in writers)
+                waited = [writer.first_acknowledged.wait(60) for writer in writers]
+                assert all(waited), [writer.unanswered for writer in writers]
                 threading.Event().wait(moments.uniform(0.0, 2.0))
                 kill_all(tree_of(server.pid) + processes)
             total += sum(writer.acknowledged for writer in writers)
