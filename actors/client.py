@@ -8,6 +8,7 @@ from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.document_reading import DocumentPart, ReadDocument
 from memory.encoding import decode_document
 from memory.errors import NotFound
 from memory.filters import TRUE, Filter
@@ -142,31 +143,24 @@ class BankClient:
             raise NotFound(f"no memory {unit_id!r}")
         return found
 
-    async def get_units(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Unit]:
-        """Live units by id; absent ones are left out."""
-        return await self._store.perform(scope, GetUnits(ids))
-
-    async def get_document(self, scope: Scope, document_id: str) -> Document:
-        """One document: its chunk list, without texts.
-
-        Raises:
-            NotFound: the bank has no such document.
-        """
-        found = await self.get_documents(scope, (document_id,))
-        if document_id not in found:
-            raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
-        return found[document_id]
-
     async def get_documents(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Document]:
         """Documents by id; absent ones are left out."""
         records = await self._store.perform(scope, GetRecords(RecordKind.DOCUMENT, ids))
         return {key: decode_document(key, record.body) for key, record in records.items()}
 
-    async def original_text(self, scope: Scope, document: Document) -> str:
-        """The document's text byte for byte, put together from its chunks."""
-        units = await self.get_units(scope, tuple(entry.unit_id for entry in document.chunks))
-        parts = [e.separator + units[e.unit_id].text for e in document.chunks if e.unit_id in units]
-        return "".join(parts) + document.tail
+    async def read_document(
+        self, scope: Scope, document_id: str, chunks: tuple[int, int | None] = (0, None)
+    ) -> DocumentPart:
+        """One document with a range of its chunks, all of one version even while it is replaced.
+
+        Raises:
+            NotFound: the bank has no such document.
+            StoreDamaged: some of its chunks are gone.
+        """
+        found = await self._store.perform(scope, ReadDocument(document_id, chunks))
+        if found is None:
+            raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
+        return found
 
     async def list_documents(self, scope: Scope, *, limit: int, offset: int = 0) -> DocumentPage:
         """Documents, last updated first."""

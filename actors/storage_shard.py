@@ -9,12 +9,12 @@ from typing import Any, ClassVar, TypeVar, cast
 import ray
 
 from actors.settings import Settings
-from actors.wiring import BlockingStore, open_shard, run_on
+from actors.wiring import BlockingStore, ShardRuns, open_shard
 from memory.errors import StaleEpoch
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
-from memory.store_calls import HeadPage, Request
+from memory.store_calls import HeadPage, Request, WriteRecords
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
@@ -30,13 +30,14 @@ def shard_name(index: int) -> str:
 class StorageShard:
     """One directory, opened at the first call, so that a failure to open reaches the caller as its own error."""
 
-    WRITES: ClassVar = (TakeEpoch, Execute, Recover)
+    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords)
 
     def __init__(self, settings: Settings, index: int, space: Any) -> None:
         self._settings = settings
         self._index = index
         self._space = space
         self._engine: BlockingStore | None = None
+        self._runs: ShardRuns | None = None
         self._opening = threading.Lock()
         self._writing = threading.Lock()
         self._epochs: dict[str, int] = {}
@@ -56,12 +57,12 @@ class StorageShard:
 
     def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure; writes one at a time, reads beside them."""
-        engine = self._opened()
+        engine, runs = self._opened(), cast("ShardRuns", self._runs)
         if not isinstance(request, self.WRITES):
-            return run_on(engine, scope, request)
+            return runs.read(scope, request)
         with self._writing:
             self._refuse_stale(scope, request)
-            answer: T = run_on(engine, scope, cast("Request[T]", request))
+            answer: T = runs.write(scope, cast("Request[T]", request))
             if isinstance(answer, Head):
                 self._epochs[scope.key] = answer.epoch
             if self._settings.durability == "disk":
@@ -96,7 +97,9 @@ class StorageShard:
             return self._engine
         with self._opening:
             if self._engine is None:
-                self._engine = open_shard(self._settings, self._index, self._space)
+                engine = open_shard(self._settings, self._index, self._space)
+                self._runs = ShardRuns(engine)
+                self._engine = engine
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
         return self._engine
 

@@ -11,7 +11,8 @@ from memory.store_calls import Call, HeadPage, Request
 from providers import factory as providers
 from storage.directory import Space, prepare_directory, shard_path
 from storage.edge_store import EdgeStore
-from storage.run import run
+from storage.grace import GracefulEngine, ReadGrace
+from storage.run import Engine, run
 
 T = TypeVar("T")
 
@@ -84,9 +85,22 @@ def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
     return EdgeStore(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S)
 
 
-def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:
-    """Run a call or a procedure over a blocking engine."""
-    return run(engine, scope, request)
+class ShardRuns:
+    """Runs requests over a blocking engine: reads in any number of threads, writes in one."""
+
+    def __init__(self, engine: BlockingStore) -> None:
+        self._grace = ReadGrace()
+        self._reading: Engine = engine
+        self._writing = GracefulEngine(engine, self._grace)
+
+    def read(self, scope: Scope, request: Request[T]) -> T:
+        """Run a call or a procedure that reads."""
+        with self._grace.reading():
+            return run(self._reading, scope, request)
+
+    def write(self, scope: Scope, request: Request[T]) -> T:
+        """Run a procedure that writes; what it retires stays until the reads under way have ended."""
+        return run(self._writing, scope, request)
 
 
 def _provider_settings(settings: Settings) -> providers.ProviderSettings:

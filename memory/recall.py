@@ -63,6 +63,8 @@ class RecallAnswer:
     trace: Mapping[str, Any] | None = None
 
 
+_ATTEMPTS = 5
+"""How often the trips are made where a replace keeps coming between them."""
 NOTHING = Hits((), (), np.zeros(0), np.zeros(0))
 
 
@@ -76,7 +78,10 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class FindCandidates:
-    """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole."""
+    """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole.
+
+    Where units went between the trips, a replace took them: both are made again, so that its new ones are found.
+    """
 
     dense: NDArray[np.float32]
     lexical: str
@@ -86,16 +91,21 @@ class FindCandidates:
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
-        lanes: tuple[LaneHits, ...] = yield SearchLanes(
-            (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical)), self.where
-        )
-        semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
-        if not semantic and not keyword:
-            return Candidates(NOTHING, lanes if self.trace else ())
-        # A keyword lane that brought fewer than it may has brought every unit with a word in common: the rest score 0.
-        unworded = tuple(unit for unit in semantic if unit not in keyword) if len(keyword) >= self.limit else ()
-        unseen = tuple(unit for unit in keyword if unit not in semantic)
-        hits: Hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded)
+        lanes: tuple[LaneHits, ...] = ()
+        hits = NOTHING
+        for _ in range(_ATTEMPTS):
+            lanes = yield SearchLanes(
+                (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical)), self.where
+            )
+            semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
+            if not semantic and not keyword:
+                return Candidates(NOTHING, lanes if self.trace else ())
+            # A keyword lane with fewer hits than it may bring has all units with a word in common: the rest score 0.
+            unworded = tuple(unit for unit in semantic if unit not in keyword) if len(keyword) >= self.limit else ()
+            unseen = tuple(unit for unit in keyword if unit not in semantic)
+            hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded)
+            if len(hits.ids) == len(semantic.keys() | keyword.keys()):
+                break
         return Candidates(hits, lanes if self.trace else ())
 
 

@@ -113,6 +113,13 @@ class GetUnits(Call[dict[str, Unit]]):
 
 
 @dataclass(frozen=True, slots=True)
+class GetChunks(Call[dict[str, Unit]]):
+    """Units that a document's list names, by id: live, or committed and about to be; absent ones are left out."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GetDense(Call[dict[str, NDArray[np.float32]]]):
     """Sentence vectors of units by id, whatever their state; absent ones are left out. float32, (dim,)."""
 

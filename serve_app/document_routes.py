@@ -59,12 +59,13 @@ async def list_documents(
 @router.get(DOCUMENT, response_model=wire.DocumentResponse)
 async def get_document(bank: Bank, client: Client, document_id: PathId) -> Response:
     """One document with its text, byte for byte as it was retained."""
-    document = await client.get_document(bank, document_id)
+    whole = await client.read_document(bank, document_id)
+    document = whole.document
     kinds = Counter(entry.type.value for entry in document.chunks)
     return json_response(
         {
             **_document_row(bank, document),
-            "original_text": await client.original_text(bank, document),
+            "original_text": whole.text,
             "nodes_by_fact_type": dict(kinds),
             "observation_scopes": None,
             "seq": document.seq,
@@ -93,11 +94,9 @@ async def list_chunks(
     bank: Bank, client: Client, document_id: PathId, limit: Limit = 100, offset: Offset = 0
 ) -> Response:
     """A page of a document's chunks, in order."""
-    document = await client.get_document(bank, document_id)
-    ids = tuple(entry.unit_id for entry in document.chunks[offset : offset + limit])
-    units = await client.get_units(bank, ids) if ids else {}
-    items = [chunk_row(bank.bank, units[id_], offset + index) for index, id_ in enumerate(ids) if id_ in units]
-    return json_response({"items": items, "total": len(document.chunks), "limit": limit, "offset": offset})
+    part = await client.read_document(bank, document_id, (offset, offset + limit))
+    items = [chunk_row(bank.bank, chunk, offset + index) for index, chunk in enumerate(part.chunks)]
+    return json_response({"items": items, "total": len(part.document.chunks), "limit": limit, "offset": offset})
 
 
 @router.get("/v1/default/chunks/{chunk_id}", response_model=wire.ChunkResponse)

@@ -1,6 +1,6 @@
 """The read calls of the store on the embedded engine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, cast
@@ -28,6 +28,7 @@ from memory.store_calls import (
     CompleteHits,
     CountValues,
     FindLive,
+    GetChunks,
     GetDense,
     GetRecords,
     GetUnits,
@@ -49,6 +50,8 @@ from storage.payload_cache import Payload, PayloadCache
 from storage.query_to_edge import condition, scoped
 
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
+_OF_LIVE: Final = frozenset({UnitState.LIVE.value})
+_OF_COMMITTED: Final = frozenset({UnitState.LIVE.value, UnitState.PENDING.value})
 
 
 class EdgeReads:
@@ -77,7 +80,9 @@ class EdgeReads:
             case ListRecords():
                 return self._list_records(scope, call)
             case GetUnits():
-                return self._get_units(scope, call.ids)
+                return self._get_units(scope, call.ids, _OF_LIVE)
+            case GetChunks():
+                return self._get_units(scope, call.ids, _OF_COMMITTED)
             case GetDense():
                 return self._get_dense(scope, call.ids)
             case ListUnits():
@@ -176,12 +181,12 @@ class EdgeReads:
         payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)
 
-    def _get_units(self, scope: Scope, ids: Sequence[str]) -> dict[str, Unit]:
+    def _get_units(self, scope: Scope, ids: Sequence[str], states: Container[str]) -> dict[str, Unit]:
         found = self._units.retrieve(list(ids), True, False)
         return {
             str(record.id): codec.unit_of(str(record.id), record.payload or {})
             for record in found
-            if _is_live(scope, record.payload)
+            if _is_of(scope, record.payload, states)
         }
 
     def _get_states(self, scope: Scope, ids: Sequence[str]) -> list[str]:
@@ -209,8 +214,11 @@ class EdgeReads:
 
 
 def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
-    live = UnitState.LIVE.value
-    return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] == live
+    return _is_of(scope, payload, _OF_LIVE)
+
+
+def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str]) -> bool:
+    return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] in states
 
 
 def _recalled(payload: dict[str, Any]) -> dict[str, Any]:

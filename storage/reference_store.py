@@ -25,6 +25,7 @@ Payload = dict[str, Any]
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
+_RETIRED: Final = AnyOf(schema.STATE, (UnitState.RETIRED.value,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,9 @@ class ReferenceStore:
                 return self._list_records(scope, call)
             case calls.GetUnits(ids):
                 return {point: codec.unit_of(point, payload) for point, payload in self._live(scope, HasId(ids))}
+            case calls.GetChunks(ids):
+                kept = _matching(self._units, scope, HasId(ids), Not(_RETIRED))
+                return {point: codec.unit_of(point, payload) for point, payload in kept}
             case calls.GetDense(ids):
                 bank = [point for point, _ in _matching(self._units, scope, HasId(ids))]
                 return {point: self._vectors[point].dense.astype(np.float32) for point in bank}

@@ -55,9 +55,9 @@ def test_a_backfill_retains_every_line_and_running_it_again_adds_nothing(
     async def look() -> None:
         client = await BankClient.connect(deployment)
         scope = Scope("jobs", "filled")
-        chat = await client.get_document(scope, "chat/1")
-        assert await client.original_text(scope, chat) == "I am moving to Porto in June.\nI will remember that."
-        assert (chat.version, [entry.speaker for entry in chat.chunks]) == (1, ["Inge", "assistant"])
+        chat = await client.read_document(scope, "chat/1")
+        assert chat.text == "I am moving to Porto in June.\nI will remember that."
+        assert (chat.document.version, [chunk.speaker for chunk in chat.chunks]) == (1, ["Inge", "assistant"])
         note = (await client.list_units(scope, limit=10)).units
         assert {"source": "note"} in [dict(unit.metadata) for unit in note]
 

@@ -11,6 +11,7 @@ import numpy as np
 from actors.client import BankClient, DocumentPage
 from actors.settings import Settings
 from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.document_reading import DocumentPart
 from memory.drafting import draft_documents
 from memory.encoding import decode_document, encode_unit
 from memory.errors import Conflict, NotFound
@@ -133,15 +134,20 @@ class FakeBankClient(BankClient):
         found.sort(key=lambda unit: (-unit.seq, unit.id))
         return UnitPage(tuple(found[offset : offset + limit]), len(found))
 
-    async def get_units(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Unit]:
-        bank = await self._bank(scope)
-        return {id_: bank.units[id_] for id_ in ids if id_ in bank.units}
-
     async def get_unit(self, scope: Scope, unit_id: str) -> Unit:
-        found = await self.get_units(scope, (unit_id,))
-        if unit_id not in found:
+        bank = await self._bank(scope)
+        if unit_id not in bank.units:
             raise NotFound(f"bank {scope.bank!r} has no memory {unit_id!r}")
-        return found[unit_id]
+        return bank.units[unit_id]
+
+    async def read_document(
+        self, scope: Scope, document_id: str, chunks: tuple[int, int | None] = (0, None)
+    ) -> DocumentPart:
+        bank = await self._bank(scope)
+        document = self._document(bank, document_id)
+        if document is None:
+            raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
+        return DocumentPart(document, tuple(bank.units[e.unit_id] for e in document.chunks[slice(*chunks)]))
 
     async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit]:
         for scope, bank in self._banks.items():
