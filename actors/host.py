@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from actors.bank import Bank, BankPorts
 from actors.batcher import MicroBatcher
-from actors.calls import ask
 from actors.placement import Ring, load_ring, owner_of
 from actors.settings import Settings
 from actors.shard_store import ShardStore
-from actors.tasks import embed_batch
+from actors.tasks import embed_texts
 from actors.wiring import build_tokenizer
 from memory.commands import Command, DeleteReceipt, RetainReceipt
 from memory.errors import LorebankError, NotOwner, Overloaded, Stale, Unavailable
@@ -141,10 +140,7 @@ class BankHost:
         del self._banks[oldest]
 
     async def _embed_batch(self, texts: list[str]) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = await ask(
-            embed_batch.remote(self._settings, texts), self._settings.request_timeout_s, "embedding"
-        )
-        return vectors
+        return await embed_texts(self._settings, texts)
 
 
 BankHostActor = ray.remote(BankHost)

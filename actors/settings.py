@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """Commands waiting at one host over all its banks; more are refused."""
     embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 32
     embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
+    embed_hedge_s: Seconds = 10.0
+    """After this long without an answer a batch is given to a second worker."""
     recall_profile_ttl_s: Seconds = 1.0
     due_scan_s: Seconds = 2.0
     """How often a host looks for banks of its own that have something due."""

@@ -1,14 +1,19 @@
 """Ray tasks: batches of texts to vectors, in warmed worker processes that keep the model."""
 
+import asyncio
+import logging
 from typing import Any
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from actors.calls import ask
 from actors.settings import Settings
 from actors.wiring import build_embedder
 from memory.ports import Embedder
+
+log = logging.getLogger("lorebank.tasks")
 
 _loaded: dict[str, Embedder] = {}
 
@@ -21,6 +26,36 @@ def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
         _loaded.clear()
         _loaded[key] = build_embedder(settings)
     return _loaded[key].embed(texts)
+
+
+async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
+    """Sentence vectors of a batch, from the first worker that answers; float32, (n_texts, dim).
+
+    Where none has answered after `embed_hedge_s`, a second worker is asked too: Ray notices a worker that died, but not
+    one that is frozen. If the second is faster, the first one's process is ended, so that its CPU is free again.
+
+    Raises:
+        RetryLater: no worker answered before the request's deadline.
+        LorebankError: whatever the embedder raised.
+    """
+    asked: list[Any] = []
+    answers: list[asyncio.Task[NDArray[np.float32]]] = []
+    try:
+        for _ in range(2):
+            asked.append(embed_batch.remote(settings, texts))
+            answers.append(asyncio.ensure_future(ask(asked[-1], settings.request_timeout_s, "embedding")))
+            timeout_s = settings.embed_hedge_s if len(answers) == 1 else None
+            await asyncio.wait(answers, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            first = next((answer for answer in answers if answer.done()), None)
+            if first is not None:
+                return first.result()
+        raise AssertionError("waiting without a timeout ends with an answer")
+    finally:
+        for reference, answer in zip(asked, answers, strict=True):
+            if not answer.done():
+                log.warning("an embedding worker has not answered; its process is ended")
+                answer.cancel()
+                ray.cancel(reference, force=True)
 
 
 def warm_up(settings: Settings) -> list[Any]:

@@ -122,6 +122,7 @@ from lorebank.wire.reflect import (
 from lorebank.wire.retain import (
     EntityInput,
     Message,
+    RetainedDocument,
     RetainItem,
     RetainRequest,
     RetainResponse,
@@ -223,6 +224,7 @@ __all__ = [
     "RetainItem",
     "RetainRequest",
     "RetainResponse",
+    "RetainedDocument",
     "ScopeMode",
     "SourceFactsIncludeOptions",
     "Stage",

@@ -142,6 +142,17 @@ class TokenUsage(ResponseModel):
     thoughts_tokens: int = 0
 
 
+class RetainedDocument(ResponseModel):
+    """What a retain made of one document: its new version, and how many chunks were added, kept and retired."""
+
+    document_id: str
+    version: int
+    seq: int
+    added: int
+    kept: int
+    retired: int
+
+
 class RetainResponse(ResponseModel):
     """Receipt of a retain: `items_count` is the number sent, `stage` how far they were when it was written."""
 
@@ -156,3 +167,6 @@ class RetainResponse(ResponseModel):
     seq: int | None = None
     stage: Stage | None = None
     durability: Literal["process", "disk"] | None = None
+    replayed: bool | None = None
+    """True: the operation had been done before, and this is its receipt."""
+    documents: list[RetainedDocument] | None = None

@@ -28,7 +28,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         log_to_driver=False,
     )
     settings = load_settings(
-        data=tmp_path_factory.mktemp("deployment") / "data", embedder="hash", bank_hosts=2, storage_shards=2
+        data=tmp_path_factory.mktemp("deployment") / "data",
+        embedder="hash",
+        bank_hosts=2,
+        storage_shards=2,
+        embed_hedge_s=2.0,
     )
     start_cluster(settings)
     yield settings
