@@ -9,7 +9,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 export RAY_AUTH_MODE ?= disabled
 PACKAGES := memory storage providers actors serve_app jobs lorebank loadtests
 
-.PHONY: help install run test unit integration faults-short e2e faults bench load lint format check lock clean
+.PHONY: help install run test test-server unit integration faults-short e2e faults bench load lint format check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ format: install ## rewrite the code in the project's format
 
 test: install ## the whole suite (about six minutes on two cores)
 	@$(BIN)/pytest -m "not long" tests
+
+test-server: install ## the store's suites against the Qdrant server at LOREBANK_QDRANT_URL; skipped without one
+	@deploy/test_server.sh $(BIN)/pytest
 
 unit: install ## unit and architecture tests only
 	@$(BIN)/pytest -m "not long" tests/unit tests/architecture

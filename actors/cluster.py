@@ -14,8 +14,9 @@ from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
 from actors.settings import NAMESPACE, Settings
 from actors.shard_store import ShardStore
 from actors.storage_shard import READERS, StorageShardActor, shard_name
+from actors.stores import DeploymentStore
 from actors.tasks import warm_up
-from actors.wiring import embedding_space, prepare_data
+from actors.wiring import connect_server, embedding_space, prepare_data
 from memory.commands import Command
 from memory.errors import BadSettings, NotOwner, Unavailable
 from memory.ids import Scope
@@ -32,10 +33,9 @@ HEAD_RESOURCE = "node:__internal_head__"
 class Cluster:
     """Handles of a running deployment's actors."""
 
-    def __init__(self, settings: Settings, shards: list[Any], hosts: Mapping[str, Any], ring: Ring) -> None:
-        self.store = ShardStore(shards, settings.request_timeout_s)
+    def __init__(self, settings: Settings, store: DeploymentStore, hosts: Mapping[str, Any], ring: Ring) -> None:
+        self.store = store
         self._settings = settings
-        self._shards = shards
         self._hosts = hosts
         self._ring = ring
 
@@ -66,14 +66,14 @@ class Cluster:
             raise Unavailable(f"bank {scope.bank!r} moved: {exc}", 0.1) from exc
 
     async def ready(self, timeout_s: float) -> dict[str, Any]:
-        """What each host and shard answers.
+        """What each host answers, and each part of the store: shards, or a server's collections.
 
         Raises:
             RetryLater: one of them does not.
         """
         hosts = await asyncio.gather(*(self._ready(name, timeout_s) for name in self._hosts))
-        shards = await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
-        return {"hosts": hosts, "shards": shards, "ring_version": self._ring.version}
+        parts = "collections" if self._settings.qdrant_url else "shards"
+        return {"hosts": hosts, parts: await self.store.ping(timeout_s), "ring_version": self._ring.version}
 
     async def _ready(self, name: str, timeout_s: float) -> Any:
         await ask(self._hosts[name].recovered.remote(), timeout_s, f"{name} settling its banks")
@@ -93,15 +93,33 @@ def start_cluster(settings: Settings) -> None:
 async def _started(settings: Settings) -> None:
     warming = warm_up(settings)
     cluster = await connect_cluster(settings)
-    await cluster.ready(START_TIMEOUT_S)
+    try:
+        await cluster.ready(START_TIMEOUT_S)
+    finally:
+        await cluster.store.close()  # its connections end with this loop
     for reference in warming:
         await ask(reference, START_TIMEOUT_S, "embedding worker")
 
 
 async def connect_cluster(settings: Settings) -> Cluster:
     """Handles of the deployment's actors; whoever comes first starts them."""
-    _refuse_many_nodes(settings)
     space = await asyncio.to_thread(embedding_space, settings)
+    shards: list[Any] = []
+    store: DeploymentStore
+    if settings.qdrant_url:
+        store = connect_server(settings, space)
+        await store.open()  # without a deadline: to lay out a cluster takes its time
+    else:
+        _refuse_many_nodes(settings)
+        shards = await _start_shards(settings, space)
+        store = ShardStore(shards, settings.request_timeout_s)
+    names = tuple(host_name(number) for number in range(settings.bank_hosts))
+    ring = await ensure_ring(store, names)
+    hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards, space) for name in names}
+    return Cluster(settings, store, hosts, ring)
+
+
+async def _start_shards(settings: Settings, space: Any) -> list[Any]:
     await asyncio.to_thread(prepare_data, settings, space)
     on_head = {HEAD_RESOURCE: 0.001} if settings.embedded_on_head else None
     shards = [
@@ -114,10 +132,7 @@ async def connect_cluster(settings: Settings) -> Cluster:
         for shard in shards:
             ray.kill(shard)
         raise translate_ray(exc, "storage shard") from exc
-    names = tuple(host_name(number) for number in range(settings.bank_hosts))
-    ring = await ensure_ring(ShardStore(shards, settings.request_timeout_s), names)
-    hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards) for name in names}
-    return Cluster(settings, shards, hosts, ring)
+    return shards
 
 
 async def running_settings() -> Settings:

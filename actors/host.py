@@ -16,7 +16,7 @@ from actors.bank import Bank, BankPorts
 from actors.batcher import MicroBatcher
 from actors.placement import Ring, load_ring, owner_of
 from actors.settings import Settings
-from actors.shard_store import ShardStore
+from actors.stores import store_of
 from actors.tasks import embed_texts
 from actors.wiring import build_tokenizer
 from memory.commands import Command, DeleteReceipt, RetainReceipt
@@ -45,10 +45,10 @@ class SystemClock:
 class BankHost:
     """Many banks in one process. State lives in the store; losing this process loses none."""
 
-    def __init__(self, name: str, settings: Settings, shards: list[Any]) -> None:
+    def __init__(self, name: str, settings: Settings, shards: list[Any], space: Any) -> None:
         self._name = name
         self._settings = settings
-        store = ShardStore(shards, settings.request_timeout_s)
+        store = store_of(settings, shards, space)
         batcher = MicroBatcher(
             self._embed_batch,
             max_texts=settings.embed_batch_texts,

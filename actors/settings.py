@@ -6,6 +6,7 @@ A setting `x_y` is read from a keyword, then `LOREBANK_X_Y`, then `lorebank.toml
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -30,6 +31,13 @@ class Settings(BaseSettings):
     data: Path = Path("lorebank-data")
     qdrant_url: str | None = None
     qdrant_api_key: SecretStr | None = None
+    qdrant_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "lorebank"
+    """First part of the collections' names on a Qdrant server."""
+    qdrant_replication_factor: Annotated[int, Field(ge=1, le=16)] = 1
+    qdrant_write_consistency_factor: Count | None = None
+    """Replicas that must confirm a write; absent: a majority."""
+    qdrant_read_consistency: Literal["majority", "quorum", "all"] | Count = "majority"
+    qdrant_shards_per_key: Annotated[int, Field(ge=1, le=16)] = 1
     durability: Literal["process", "disk"] = "process"
     flush_interval_s: Seconds = 1.0
     flush_bytes: Count = 8 << 20
@@ -99,8 +107,25 @@ class Settings(BaseSettings):
                 " endpoint); leave both out for the local MiniLM"
             )
         if self.qdrant_url:
-            raise ValueError("LOREBANK_QDRANT_URL: a Qdrant server is not supported yet; leave it out for the embedded")
+            self._check_server(self.qdrant_url)
         return self
+
+    def _check_server(self, url: str) -> None:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise ValueError(
+                f"LOREBANK_QDRANT_URL is the address of a Qdrant server, like http://host:6333; not {url!r}"
+            )
+        if self.durability == "disk":
+            raise ValueError(
+                "durability = disk is a promise of the embedded store; with LOREBANK_QDRANT_URL the server decides when"
+                " it writes to disk: leave LOREBANK_DURABILITY out and replicate instead"
+            )
+        confirming = self.qdrant_write_consistency_factor
+        if confirming is not None and confirming > self.qdrant_replication_factor:
+            raise ValueError(
+                f"qdrant_write_consistency_factor = {confirming} replicas cannot confirm a write where"
+                f" qdrant_replication_factor = {self.qdrant_replication_factor}"
+            )
 
 
 def load_settings(**given: object) -> Settings:

@@ -54,6 +54,19 @@ class ShardStore:
         found = await self._read(shard.find_unit, tenant, unit_id)
         return cast("tuple[Scope, Unit] | None", found)
 
+    async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
+        """What each shard says of itself.
+
+        Raises:
+            RetryLater: one of them does not answer.
+        """
+        return list(
+            await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
+        )
+
+    async def close(self) -> None:
+        """Nothing to give up: the shards are actors of their own."""
+
     async def _read(self, method: Any, *args: Any) -> Any:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),

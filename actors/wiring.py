@@ -1,18 +1,21 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from actors.settings import Settings
+from memory.errors import BadSettings
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
-from memory.store_calls import Call, HeadPage, Request
+from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
 from storage.directory import Space, prepare_directory, shard_path
 from storage.edge_store import EdgeStore
 from storage.grace import GracefulEngine, ReadGrace
 from storage.run import Engine, run
+from storage.server_client import ServerSettings
+from storage.server_store import ServerStore
 
 T = TypeVar("T")
 
@@ -45,6 +48,22 @@ class BlockingStore(Protocol):
     @property
     def dirty_bytes(self) -> int:
         """Written since the last flush, roughly."""
+        ...
+
+
+class SharedStore(Store, Protocol):
+    """A store that many processes use at once, each over connections of its own."""
+
+    async def open(self) -> None:
+        """Make or check what the store needs to have."""
+        ...
+
+    async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
+        """What its parts say of themselves."""
+        ...
+
+    async def close(self) -> None:
+        """Give up the connections."""
         ...
 
 
@@ -101,6 +120,28 @@ class ShardRuns:
     def write(self, scope: Scope, request: Request[T]) -> T:
         """Run a procedure that writes; what it retires stays until the reads under way have ended."""
         return run(self._writing, scope, request)
+
+
+def connect_server(settings: Settings, space: Space) -> SharedStore:
+    """The store on the Qdrant server of the settings; nothing is sent yet, and all of it from the loop that is first.
+
+    Raises:
+        BadSettings: there is no address of a server.
+    """
+    if not settings.qdrant_url:
+        raise BadSettings("LOREBANK_QDRANT_URL is not set")
+    key = settings.qdrant_api_key
+    server = ServerSettings(
+        url=settings.qdrant_url,
+        api_key=key.get_secret_value() if key else "",
+        prefix=settings.qdrant_prefix,
+        replication_factor=settings.qdrant_replication_factor,
+        write_consistency_factor=settings.qdrant_write_consistency_factor,
+        shards_per_key=settings.qdrant_shards_per_key,
+        read_consistency=settings.qdrant_read_consistency,
+        timeout_s=settings.request_timeout_s,
+    )
+    return ServerStore(server, space)
 
 
 def _provider_settings(settings: Settings) -> providers.ProviderSettings:

@@ -43,6 +43,7 @@ class RecordKind(StrEnum):
     OPERATION = "operation"
     RECALL_PROFILE = "recall_profile"
     RING = "ring"
+    IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
         start_ray(temp_dir)
         # Ray has put handlers of its own in the place of those that main set.
         on_signals(interrupt)
-        say(f"starting the actors on {settings.data}")
+        say(f"starting the actors on {settings.qdrant_url or settings.data}")
         start_cluster(settings)
         say("starting the HTTP replicas")
         _start_serve(settings, port)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
 from qdrant_edge import EdgeShard, Point, SparseVector, UpdateMode, UpdateOperation
 
 from memory.errors import Unprocessable
@@ -29,6 +28,7 @@ from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.payload_cache import PayloadCache
 from storage.query_to_edge import scoped
+from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
@@ -120,8 +120,7 @@ class EdgeWrites:
         if new.vectors is None:
             raise Unprocessable(f"unit {new.unit.id} has no vectors")
         dense = new.vectors.dense
-        if dense.shape != (self._dim,) or not np.isfinite(dense).all():
-            raise Unprocessable(f"unit {new.unit.id}: expected {self._dim} finite numbers, got {dense.shape}")
+        check_dense(dense, self._dim, f"unit {new.unit.id}")
         lexical: SparseVector = document_weights(new.vectors.lexical)
         self.dirty_bytes += dense.nbytes + len(new.unit.text) + _TOKEN_BYTES * len(lexical.indices)
         payload = codec.unit_payload(scope, new.unit, UnitState.PENDING)

@@ -1,4 +1,4 @@
-"""Drive a request over an engine: a call once, a procedure until it returns."""
+"""Drive a request over an engine, blocking or asynchronous: a call once, a procedure until it returns."""
 
 from typing import Any, Protocol, TypeVar, cast
 
@@ -12,6 +12,14 @@ class Engine(Protocol):
     """What performs single calls, blocking. Adapters of engines implement it; everything else is built on it."""
 
     def call(self, scope: Scope, call: Call[T]) -> T:
+        """One atomic call on one bank."""
+        ...
+
+
+class AsyncEngine(Protocol):
+    """What performs single calls over a network."""
+
+    async def call(self, scope: Scope, call: Call[T]) -> T:
         """One atomic call on one bank."""
         ...
 
@@ -31,5 +39,24 @@ def run(engine: Engine, scope: Scope, request: Request[T]) -> T:
         error = None
         try:
             answer = engine.call(scope, call)
+        except Exception as exc:  # noqa: BLE001 - handed to the procedure, which raises it on
+            error = exc
+
+
+async def run_async(engine: AsyncEngine, scope: Scope, request: Request[T]) -> T:
+    """Like `run`; a cancelled caller leaves the procedure where it stands, which must be safe anywhere."""
+    if isinstance(request, Call):
+        return await engine.call(scope, request)
+    steps = request.steps()
+    answer: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            call = steps.throw(error) if error else steps.send(answer)
+        except StopIteration as done:
+            return cast("T", done.value)
+        error = None
+        try:
+            answer = await engine.call(scope, call)
         except Exception as exc:  # noqa: BLE001 - handed to the procedure, which raises it on
             error = exc

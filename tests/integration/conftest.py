@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from actors.settings import Settings, load_settings
+from tests.support.engines import edge, engine, local, reference, server, wired
+
+__all__ = ["edge", "engine", "local", "reference", "server", "wired"]
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,11 @@ from memory.store_calls import (
     SwapHead,
     WriteRecords,
 )
-from storage.edge_store import EdgeStore
-from storage.reference_store import ReferenceStore
 from tests.support.bank_owner import Owner
 from tests.support.bank_state import check_bank, read_bank
-from tests.support.builders import DIM, retain
+from tests.support.builders import retain
+from tests.support.engines import ENGINES
+from tests.support.server_engine import ServerEngine
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five"]), min_size=1, max_size=5)
 DOCUMENTS = st.sampled_from(["d", "e"])
@@ -108,9 +108,8 @@ class BankMachine(RuleBasedStateMachine):
         check_bank(self.owner.engine, self.owner.scope)
 
 
-@pytest.mark.parametrize("engine", ["reference", "edge"])
-def test_any_sequence_of_commands_failures_and_owners_leaves_what_was_acknowledged(engine, tmp_path):
-    store = ReferenceStore(DIM) if engine == "reference" else EdgeStore(tmp_path, DIM)
-    machine = type("Machine", (BankMachine,), {"engine": store})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=20, deadline=None))
-    store.close()
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
+def test_any_sequence_of_commands_failures_and_owners_leaves_what_was_acknowledged(engine):
+    machine = type("Machine", (BankMachine,), {"engine": engine})
+    examples = 10 if isinstance(engine, ServerEngine) else 40  # it scans all it holds
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=20, deadline=None))

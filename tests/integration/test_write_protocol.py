@@ -1,6 +1,7 @@
-"""The write protocol under crashes at every call: the real Bank over the embedded and the reference engine."""
+"""The write protocol under crashes at every call: the real Bank over every engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +13,11 @@ from memory.ids import Scope
 from memory.protocol import SLICE_UNITS
 from memory.records import UnitState
 from memory.store_calls import GetUnits, ListUnits, ReadHead, SweepPending
-from storage.edge_store import EdgeStore
-from storage.reference_store import ReferenceStore
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import BankState, check_bank, read_bank
-from tests.support.builders import DIM, fresh_scope
+from tests.support.builders import fresh_scope
+from tests.support.engines import ENGINES
+from tests.support.server_engine import ServerEngine, local_engine
 
 
 def turns(*texts: str, name: str = "Ann", role: str = "user") -> tuple[Message, ...]:
@@ -48,24 +49,19 @@ class Place:
     scope: Scope
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory):
-    store = EdgeStore(tmp_path_factory.mktemp("edge"), DIM)
-    yield store
-    store.close()
-
-
-@pytest.fixture(params=["reference", "edge"])
-def fresh(request) -> Callable[[], Place]:
+@pytest.fixture(params=ENGINES)
+def fresh(request) -> Iterator[Callable[[], Place]]:
     """Makes a bank that holds the history, settled."""
-    engine = ReferenceStore(DIM) if request.param == "reference" else request.getfixturevalue("edge")
+    with ExitStack() as stack:
 
-    def make() -> Place:
-        place = Place(engine, fresh_scope())
-        perform_all(place.engine, place.scope, HISTORY, "h")
-        return place
+        def make() -> Place:
+            local = request.param == "local"  # scans all it holds, so each bank has one to itself
+            engine = stack.enter_context(local_engine()) if local else request.getfixturevalue(request.param)
+            place = Place(engine, fresh_scope())
+            perform_all(place.engine, place.scope, HISTORY, "h")
+            return place
 
-    return make
+        yield make
 
 
 def calls_of(place: Place, command: Command) -> int:
@@ -173,52 +169,55 @@ class _Killed(BaseException):
 
 
 class _Mortal:
-    """An edge collection whose process dies before one of its updates."""
+    """A collection whose process dies before one of its updates."""
 
-    def __init__(self, shard: Any, fuse: list[int]) -> None:
-        self._shard, self._fuse = shard, fuse
-
-    def update(self, operation: Any) -> None:
-        self._fuse[0] -= 1
-        if self._fuse[0] < 0:
-            raise _Killed
-        self._shard.update(operation)
+    def __init__(self, collection: Any, fuse: list[int]) -> None:
+        self._collection, self._fuse = collection, fuse
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._shard, name)
+        if name in {"update", "upsert", "set_payload", "set_payloads", "delete"}:
+            self._fuse[0] -= 1
+            if self._fuse[0] < 0:
+                raise _Killed
+        return getattr(self._collection, name)
 
 
+def writes_of(engine: Any) -> Any:
+    """What holds the engine's two collections for its writes."""
+    if isinstance(engine, ServerEngine):
+        engine.open()
+        return engine.store._engines[1]
+    return engine._writes
+
+
+@pytest.mark.parametrize("fresh", [name for name in ENGINES if name != "reference"], indirect=True)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(edge, monkeypatch, name: str):
+def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(fresh, monkeypatch, name: str):
     command = COMMANDS[name]
-
-    def fresh() -> Place:
-        place = Place(edge, fresh_scope())
-        perform_all(edge, place.scope, HISTORY, "h")
-        return place
-
     place = fresh()
-    old = comparable(read_bank(edge, place.scope), place.scope)
+    old = comparable(read_bank(place.engine, place.scope), place.scope)
     calls_of(place, command)
-    new = comparable(read_bank(edge, place.scope), place.scope)
+    new = comparable(read_bank(place.engine, place.scope), place.scope)
     survived = False
     updates = 0
     while not survived:
         place = fresh()
-        before = edge.call(place.scope, ReadHead()).commit
+        before = place.engine.call(place.scope, ReadHead()).commit
         fuse = [updates]
+        writes = writes_of(place.engine)
         with monkeypatch.context() as patch:
-            patch.setattr(edge._writes, "_units", _Mortal(edge._units, fuse))
-            patch.setattr(edge._writes, "_records", _Mortal(edge._records, fuse))
+            patch.setattr(writes, "_units", _Mortal(writes._units, fuse))
+            patch.setattr(writes, "_records", _Mortal(writes._records, fuse))
             try:
                 calls_of(place, command)
                 survived = True
             except _Killed:
                 pass
-        committed = edge.call(place.scope, ReadHead()).commit > before
-        activate(edge, place.scope)
-        check_bank(edge, place.scope)
-        assert comparable(read_bank(edge, place.scope), place.scope) == (new if committed else old), updates
+        committed = place.engine.call(place.scope, ReadHead()).commit > before
+        activate(place.engine, place.scope)
+        check_bank(place.engine, place.scope)
+        found = comparable(read_bank(place.engine, place.scope), place.scope)
+        assert found == (new if committed else old), updates
         updates += 1
     assert updates > 5
 

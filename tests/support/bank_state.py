@@ -91,6 +91,8 @@ def pending_units(engine: Any, scope: Scope) -> set[str]:
             for unit, payload in units.items()
             if payload["bank_key"] == scope.key and payload["state"] == UnitState.PENDING.value
         }
+    if hasattr(engine, "pending_units"):
+        return engine.pending_units(scope)
     from qdrant_edge import ScrollRequest
 
     from memory.filters import AnyOf

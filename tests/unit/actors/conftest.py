@@ -1,19 +1,13 @@
-"""One embedded store for all tests of banks; each bank in it is a test's own."""
+"""Banks over the embedded store and over the server's; each bank in a store is a test's own."""
 
 import pytest
 
-from storage.edge_store import EdgeStore
 from tests.support.bank_owner import Owner
-from tests.support.builders import DIM
+from tests.support.engines import REAL, edge, local, server
+
+__all__ = ["edge", "local", "server"]
 
 
-@pytest.fixture(scope="session")
-def edge(tmp_path_factory):
-    store = EdgeStore(tmp_path_factory.mktemp("edge"), DIM)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def owner(edge) -> Owner:
-    return Owner(edge)
+@pytest.fixture(params=["edge", "local", *REAL])
+def owner(request) -> Owner:
+    return Owner(request.getfixturevalue(request.param))

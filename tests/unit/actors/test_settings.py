@@ -41,7 +41,14 @@ def test_directories_are_absolute_whatever_the_working_directory_becomes(elsewhe
         ({"durability": "none"}, "durability"),
         ({"embedder": "http"}, "LOREBANK_EMBEDDING_BASE_URL"),
         ({"embedding_base_url": "http://127.0.0.1:1"}, "LOREBANK_EMBEDDING_MODEL"),
-        ({"qdrant_url": "http://127.0.0.1:1"}, "LOREBANK_QDRANT_URL"),
+        ({"qdrant_url": "127.0.0.1:6333"}, "LOREBANK_QDRANT_URL"),
+        ({"qdrant_url": "http://127.0.0.1:1", "durability": "disk"}, "durability"),
+        (
+            {"qdrant_url": "http://127.0.0.1:1", "qdrant_replication_factor": 2, "qdrant_write_consistency_factor": 3},
+            "qdrant_write_consistency_factor",
+        ),
+        ({"qdrant_prefix": "../other"}, "qdrant_prefix"),
+        ({"qdrant_read_consistency": "some"}, "qdrant_read_consistency"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(given, named):

@@ -364,6 +364,7 @@ def test_an_unknown_call_is_a_mistake_of_the_program(reference, scope):
         reference.call(scope, object())
 
 
+@pytest.mark.parametrize("engine", ["reference", "edge"], indirect=True)
 def test_what_is_written_is_counted_until_it_is_flushed(engine, scope):
     engine.flush()
     assert engine.dirty_bytes == 0

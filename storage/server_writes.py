@@ -1,0 +1,152 @@
+"""The write calls of the store on a Qdrant server: each is one conditional update, safe to be sent by a late owner."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from qdrant_client import models
+
+from memory.errors import Unprocessable
+from memory.filters import AnyOf, Between, Filter, HasId, Not
+from memory.ids import Scope, record_id
+from memory.records import Head, Record, RecordKind, UnitState
+from memory.store_calls import (
+    Call,
+    ClearBank,
+    CreateHead,
+    InsertUnits,
+    MoveUnits,
+    NewUnit,
+    RemoveRecords,
+    RetireUnits,
+    SetLive,
+    SwapHead,
+    SweepPending,
+    TrimCommits,
+    WriteRecords,
+)
+from storage import codec, schema
+from storage.bm25 import document_weights
+from storage.query_to_client import scoped
+from storage.server_client import Collection
+from storage.vectors import check_dense
+
+_PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
+
+
+class ServerWrites:
+    """Writes over the two collections, by any number of processes: conditions, not this process, keep them apart."""
+
+    def __init__(self, units: Collection, records: Collection, dim: int) -> None:
+        self._units = units
+        self._records = records
+        self._dim = dim
+
+    async def perform(self, scope: Scope, call: Call[Any]) -> Any:
+        """The answer to a write call.
+
+        Raises:
+            Unprocessable: a vector is not finite or has the wrong length.
+            TypeError: it is no write call that this engine knows.
+        """
+        at = scope.bucket
+        match call:
+            case InsertUnits(units):
+                await self._insert(scope, units)
+            case CreateHead(head):
+                point = _record(codec.head_id(scope), codec.head_payload(scope, head, ""))
+                await self._records.upsert(at, [point], mode=models.UpdateMode.INSERT_ONLY)
+            case SwapHead(expected, head, nonce):
+                return await self._swap_head(scope, expected, head, nonce)
+            case WriteRecords(records):
+                await self._write_records(scope, records)
+            case SetLive(ids, seq, epoch):
+                where = scoped(scope, HasId(ids), *_not_after(seq, epoch))
+                payload = {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch}
+                await self._units.set_payload(at, where, payload)
+            case MoveUnits(positions, epoch):
+                await self._move(scope, positions.items(), epoch)
+            case RetireUnits(ids, seq, epoch):
+                await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
+            case RemoveRecords(kind, keys, seq, epoch):
+                ids = tuple(record_id(scope, kind.value, key) for key in keys)
+                where = scoped(scope, HasId(ids), *_older(seq, epoch))
+                await self._records.set_payload(at, where, codec.removal(seq, epoch))
+            case ClearBank(seq, epoch):
+                kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
+                await self._units.delete(at, scoped(scope, *_older(seq, epoch)))
+                where = scoped(scope, kept, *_older(seq, epoch))
+                await self._records.set_payload(at, where, codec.removal(seq, epoch))
+            case SweepPending(epoch):
+                await self._units.delete(at, scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch)))
+            case TrimCommits(commit):
+                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
+                await self._records.delete(at, scoped(scope, commits, Between(schema.ORDER, lte=commit)))
+            case _:
+                raise TypeError(f"the store does not know the call {type(call).__name__}")
+        return None
+
+    async def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
+        """A conditional upsert inserts what is absent and changes only what meets the condition."""
+        points = [(new.unit, self._point(scope, new)) for new in units]
+        for seq, epoch in {(unit.seq, unit.epoch) for unit, _ in points}:
+            part = [point for unit, point in points if (unit.seq, unit.epoch) == (seq, epoch)]
+            leftover = scoped(scope, _PENDING, *_not_after(seq, epoch))
+            await self._units.upsert(scope.bucket, part, leftover)
+
+    def _point(self, scope: Scope, new: NewUnit) -> models.PointStruct:
+        if new.vectors is None:
+            raise Unprocessable(f"unit {new.unit.id} has no vectors")
+        dense = new.vectors.dense
+        check_dense(dense, self._dim, f"unit {new.unit.id}")
+        weights = document_weights(new.vectors.lexical)
+        lexical = models.SparseVector(indices=list(weights.indices), values=list(weights.values))
+        vectors: Any = {schema.DENSE: dense.tolist(), schema.LEXICAL: lexical}
+        payload = codec.unit_payload(scope, new.unit, UnitState.PENDING)
+        return models.PointStruct(id=new.unit.id, vector=vectors, payload=payload)
+
+    async def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
+        """An update with a condition changes nothing where it does not hold; the nonce read back tells who won."""
+        point = codec.head_id(scope)
+        where = scoped(
+            scope,
+            HasId((point,)),
+            AnyOf(schema.EPOCH, (expected.epoch,)),
+            AnyOf(schema.COMMIT, (expected.commit,)),
+            AnyOf(schema.SETTLED, (expected.settled,)),
+        )
+        made = _record(point, codec.head_payload(scope, head, nonce))
+        await self._records.upsert(scope.bucket, [made], where, models.UpdateMode.UPDATE_ONLY)
+        found = await self._records.retrieve(scope.bucket, [point], [schema.NONCE])
+        return bool(found) and (found[0].payload or {}).get(schema.NONCE) == nonce
+
+    async def _write_records(self, scope: Scope, records: Sequence[Record]) -> None:
+        for seq, epoch in {(record.seq, record.epoch) for record in records}:
+            part = [
+                _record(record_id(scope, record.kind.value, record.key), codec.record_payload(scope, record))
+                for record in records
+                if (record.seq, record.epoch) == (seq, epoch)
+            ]
+            await self._records.upsert(scope.bucket, part, scoped(scope, *_not_after(seq, epoch)))
+
+    async def _move(self, scope: Scope, positions: Any, epoch: int) -> None:
+        changes = [
+            (
+                scoped(scope, HasId((unit,)), Between(schema.EPOCH, lte=epoch)),
+                {schema.POSITION: position, schema.EPOCH: epoch},
+            )
+            for unit, position in positions
+        ]
+        if changes:
+            await self._units.set_payloads(scope.bucket, changes)
+
+
+def _record(point: str, payload: dict[str, Any]) -> models.PointStruct:
+    return models.PointStruct(id=point, vector={}, payload=payload)
+
+
+def _not_after(seq: int, epoch: int) -> tuple[Filter, Filter]:
+    return Between(schema.SEQ, lte=seq), Between(schema.EPOCH, lte=epoch)
+
+
+def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:
+    return _not_after(seq - 1, epoch)
