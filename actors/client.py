@@ -7,7 +7,16 @@ from typing import Any
 from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.reader import Reader
 from actors.settings import Settings
-from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.commands import (
+    DeleteBank,
+    DeleteDocument,
+    DeleteReceipt,
+    RepairBank,
+    RepairReceipt,
+    Retain,
+    RetainReceipt,
+    UpdateBank,
+)
 from memory.encoding import decode_document
 from memory.errors import NotFound
 from memory.filters import TRUE, Filter
@@ -15,6 +24,7 @@ from memory.ids import Scope
 from memory.recall import RecallAnswer, RecallQuery
 from memory.records import Document, Head, Record, RecordKind, Unit
 from memory.store_calls import (
+    Call,
     CountValues,
     GetRecords,
     GetUnits,
@@ -23,7 +33,9 @@ from memory.store_calls import (
     ListUnits,
     ReadHead,
     RecordPage,
+    ScopePage,
     Store,
+    Stray,
     UnitPage,
 )
 
@@ -100,6 +112,11 @@ class BankClient:
         """Create a bank or change its profile; the head after it."""
         head: Head = await self._cluster.command(scope, command)
         return head
+
+    async def repair_bank(self, scope: Scope, command: RepairBank) -> RepairReceipt:
+        """Settle and sweep a bank and mend what can be mended; its other commands wait."""
+        receipt: RepairReceipt = await self._cluster.command(scope, command)
+        return receipt
 
     # -- reads: from the store, without the owner
 
@@ -187,6 +204,20 @@ class BankClient:
     async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
         """How many live units hold each value of an indexed field, e.g. `tags`."""
         return await self._store.perform(scope, CountValues(field, limit, where))
+
+    # -- audits: what is stored, as it is stored
+
+    async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
+        """Answer of one reading call of the store."""
+        return await self._store.perform(scope, call)
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank of every tenant that has a head."""
+        return await self._store.list_scopes(start, limit)
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points that belong to no bank with a head."""
+        return await self._store.list_strays()
 
     # -- the deployment
 

@@ -14,7 +14,7 @@ from memory.errors import StaleEpoch
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
-from memory.store_calls import HeadPage, Request
+from memory.store_calls import HeadPage, Request, ScopePage, Stray
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
@@ -83,6 +83,14 @@ class StorageShard:
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
         return self._opened().find_unit(tenant, unit_id)
+
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks of this shard that have a head."""
+        return self._opened().list_scopes(start, limit)
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of this shard whose bank has no head in it."""
+        return self._opened().list_strays()
 
     def _refuse_stale(self, scope: Scope, request: Any) -> None:
         """Complete fencing: one process writes, and it knows the highest epoch of each bank written since."""

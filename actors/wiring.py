@@ -1,15 +1,16 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from actors.settings import Settings
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
-from memory.store_calls import Call, HeadPage, Request
+from memory.store_calls import Call, HeadPage, Request, ScopePage, Stray
 from providers import factory as providers
-from storage.directory import Space, prepare_directory, shard_path
+from storage.directory import Space, prepare_directory, read_card, shard_path
 from storage.edge_store import EdgeStore
 from storage.run import run
 
@@ -37,8 +38,20 @@ class BlockingStore(Protocol):
         """A live unit by its bare id."""
         ...
 
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks that have a head."""
+        ...
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of banks without a head."""
+        ...
+
     def flush(self) -> None:
         """Make everything written survive power loss."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release the directory."""
         ...
 
     @property
@@ -72,6 +85,16 @@ def embedding_space(settings: Settings) -> Space:
 def prepare_data(settings: Settings, space: Space) -> str:
     """Make or check the data directory; its id."""
     return prepare_directory(settings.data, settings.storage_shards, space).id
+
+
+def stored_space(data: Path) -> tuple[int, Space]:
+    """Number of shards and vector space of a data directory that is there.
+
+    Raises:
+        BadSettings, SchemaMismatch, StoreDamaged: it is none, or cannot be read; says what to do.
+    """
+    card = read_card(data)
+    return card.storage_shards, Space(card.embedder, card.dim)
 
 
 def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
