@@ -74,7 +74,7 @@ class RecordAudit:
         where = f"operation {payload.get('key')!r}"
         try:
             body = json.loads(payload["body"])
-            seq, created_at = int(body.get("seq", 0)), str(body["created_at"])
+            seq = int(body.get("seq", 0))
             receipts = [(str(row[0]), int(row[1]), int(row[2])) for row in body.get("documents", ())]
         except _UNREADABLE as exc:
             self._audit.report(BreachKind.UNREADABLE, where, f"the body cannot be read: {exc!r}")
@@ -88,9 +88,12 @@ class RecordAudit:
                 what = f"its receipt names document {document!r}, which has no record"
                 self._audit.report(BreachKind.OPERATION, where, what)
                 continue
-            now, at, since = self.documents.live.get(document, (version, given, created_at))
-            if since <= created_at and (now < version or at < given):  # else it was deleted and made anew since
-                what = f"its receipt gives version {version} of document {document!r}, which is at version {now}"
+            now, at = self.documents.live.get(document, (version, given))
+            # A document deleted and made anew since has a lower version, and yet a higher seq.
+            if at < given or (at == given and now != version):
+                what = (
+                    f"its receipt gives version {version} of document {document!r}, which is at version {now}, seq {at}"
+                )
                 self._audit.report(BreachKind.OPERATION, where, what)
 
     def conclude(self) -> None:
@@ -144,7 +147,8 @@ class RecordAudit:
             self._commits.add(key)
             if order not in named:
                 what = f"the head names it as commit {named[0]}, it says {order}"
-                self._audit.report(BreachKind.COMMITS, f"commit {key!r}", what)
+                done = named[0] <= head.settled  # the next commit forgets its name
+                self._audit.report(BreachKind.COMMITS, f"commit {key!r}", what, repairable=done)
         elif order <= head.settled - 2 * HISTORY_COMMITS:
             what = f"commit {order} is kept, {HISTORY_COMMITS} settled ones are history"
             self._audit.report(BreachKind.HISTORY, f"commit {key!r}", what, repairable=True)
@@ -170,7 +174,7 @@ class RecordAudit:
     def _look_at_document(self, key: str, seq: int, body: Payload) -> None:
         try:
             document = decode_document(key, body)
-            self.documents.live[key] = (int(document.version), int(document.seq), str(body["created_at"]))
+            self.documents.live[key] = (int(document.version), int(document.seq))
         except _UNREADABLE as exc:
             self._audit.report(BreachKind.UNREADABLE, f"document {key!r}", f"the body cannot be read: {exc!r}")
             self.documents.unreadable.add(key)

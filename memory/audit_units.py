@@ -125,20 +125,20 @@ class UnitAudit:
 
     def look_at_orphan(self, unit: Unit, documents: DocumentsSeen) -> None:
         """Report a unit that no document lists; where the document has no record, its text is all that is left."""
-        audit, point = self._audit, unit.id
-        owned = self._suspects.get(point) is not BreachKind.OWNER
+        audit, point, suspect = self._audit, unit.id, self._suspects.get(unit.id)
+        if suspect in {BreachKind.ID, BreachKind.UNIT_TEXT} or unit.document_id in documents.unreadable:
+            return  # reported, or no orphan as far as anyone can tell
+        kind, what = BreachKind.ORPHAN, f"its document {unit.document_id!r} does not list it"
+        sweep = self._head.deleted or unit.document_id in documents
         if self._head.deleted:
-            audit.report(BreachKind.TOMBSTONE, point, "the bank was deleted", repairable=True)
-        elif unit.document_id in documents.unreadable:
-            return
-        elif unit.document_id not in documents:
-            what = f"its document {unit.document_id!r} has no record" if owned else _OWNER
-            audit.report(BreachKind.ORPHAN if owned else BreachKind.OWNER, point, what)
-            return
-        else:
-            what = f"its document {unit.document_id!r} does not list it" if owned else _OWNER
-            audit.report(BreachKind.ORPHAN if owned else BreachKind.OWNER, point, what, repairable=True)
-        audit.retire.append(point)
+            kind, what = BreachKind.TOMBSTONE, "the bank was deleted"
+        elif suspect is BreachKind.OWNER:
+            kind, what = BreachKind.OWNER, _OWNER
+        elif not sweep:
+            what = f"its document {unit.document_id!r} has no record"
+        audit.report(kind, point, what, repairable=sweep)
+        if sweep:
+            audit.retire.append(point)
 
     def conclude(self) -> None:
         """Report what is left over, and references to nowhere."""

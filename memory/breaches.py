@@ -73,8 +73,8 @@ class Listed:
 class DocumentsSeen:
     """Documents of a bank that have a record: what operations say of them, those removed, those that cannot be read."""
 
-    live: dict[str, tuple[int, int, str]] = field(default_factory=dict)
-    """Id -> version, seq, created_at."""
+    live: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Id -> version, seq."""
     removed: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
 
