@@ -31,9 +31,9 @@ EMBEDDED_TEXTS = 32
 class OfflineStore:
     """Context manager that holds a data directory and answers for its store. No server runs on it meanwhile."""
 
-    def __init__(self, settings: Settings, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
         self._settings = settings
-        self._patience_s = patience_s
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
         self._shards: list[BlockingStore] = []
         self._closing = ExitStack()
         self._embedder: Embedder | None = None

@@ -41,10 +41,8 @@ def show(outcome: Outcome, console: Console) -> None:
     if found.breaches:
         console.print(_summary(found, left if outcome.repaired else None))
     for scope, receipt in outcome.repaired:
-        done = (
-            f"{receipt.retired} retired, {receipt.remade} remade, {receipt.revived} revived, {receipt.records} records"
-        )
-        console.print(Text(f"repaired {_name(scope)}: {done}"), soft_wrap=True)
+        units = f"units: {receipt.retired} retired, {receipt.remade} remade, {receipt.revived} revived"
+        console.print(Text(f"repaired {_name(scope)}: {units}; records: {receipt.records}"), soft_wrap=True)
     for scope, why in outcome.refused:
         console.print(Text(f"not repaired {_name(scope)}: {why}", style="red"), soft_wrap=True)
     for breach in left.breaches[:SHOWN]:

@@ -18,6 +18,7 @@ from storage import codec
 from storage.run import run
 from tests.support.bank_process import perform_all
 from tests.support.builders import DIM, dense, new_unit
+from tests.support.clocks import START
 
 
 def turns(*texts: str, name: str = "Ann") -> tuple[Message, ...]:
@@ -122,6 +123,11 @@ class Vandal:
         payload = codec.head_payload(self.scope, head, "planted")
         point = Point(codec.head_id(self.scope), {}, payload)
         self._write(self.engine._records, UpdateOperation.upsert_points([point]))
+
+    def lose_a_commit(self) -> None:
+        """A commit is named that nobody has stored."""
+        head = self.engine.call(self.scope, ReadHead())
+        self.head(commit=head.commit + 1, commits={head.commit + 1: "lost"}, due_at=START)
 
     def foreign_id(self, text: str) -> str:
         """A unit id of a bank in another bucket."""
