@@ -7,6 +7,7 @@ from typing import Any
 from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.reader import Reader
 from actors.settings import Settings
+from memory.audit_calls import ScopePage, Stray
 from memory.commands import (
     DeleteBank,
     DeleteDocument,
@@ -33,9 +34,7 @@ from memory.store_calls import (
     ListUnits,
     ReadHead,
     RecordPage,
-    ScopePage,
     Store,
-    Stray,
     UnitPage,
 )
 
@@ -213,11 +212,11 @@ class BankClient:
 
     async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Every bank of every tenant that has a head."""
-        return await self._store.list_scopes(start, limit)
+        return await self._cluster.store.list_scopes(start, limit)
 
     async def list_strays(self) -> tuple[Stray, ...]:
         """Points that belong to no bank with a head."""
-        return await self._store.list_strays()
+        return await self._cluster.store.list_strays()
 
     # -- the deployment
 

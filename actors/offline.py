@@ -16,11 +16,12 @@ from actors.data_lock import DataLock
 from actors.settings import Settings
 from actors.shard_paging import joined, resume
 from actors.wiring import BlockingStore, build_embedder, build_tokenizer, open_shard, run_on, stored_space
+from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
 from memory.ids import BUCKETS, Scope
 from memory.ports import Embedder
-from memory.store_calls import Call, Request, ScopePage, Store, Stray
+from memory.store_calls import Call, Request, Store
 
 T = TypeVar("T")
 PATIENCE_S = 10.0

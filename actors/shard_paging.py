@@ -1,6 +1,6 @@
 """Pages over several storage shards: a token names the shard, and within it where to go on."""
 
-from memory.store_calls import ScopePage
+from memory.audit_calls import ScopePage
 
 
 def resume(start: str | None) -> tuple[int, str | None]:

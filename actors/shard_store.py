@@ -9,11 +9,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from actors.calls import ask
 from actors.shard_paging import joined, resume
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import Unavailable
 from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
-from memory.store_calls import HeadPage, Request, ScopePage, Stray
+from memory.store_calls import HeadPage, Request
 
 T = TypeVar("T")
 

@@ -10,11 +10,12 @@ import ray
 
 from actors.settings import Settings
 from actors.wiring import BlockingStore, open_shard, run_on
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import StaleEpoch
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
-from memory.store_calls import HeadPage, Request, ScopePage, Stray
+from memory.store_calls import HeadPage, Request
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")

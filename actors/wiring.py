@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from actors.settings import Settings
+from memory.audit_calls import ScopePage, Stray
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
-from memory.store_calls import Call, HeadPage, Request, ScopePage, Stray
+from memory.store_calls import Call, HeadPage, Request
 from providers import factory as providers
 from storage.directory import Space, prepare_directory, read_card, shard_path
 from storage.edge_store import EdgeStore

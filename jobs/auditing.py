@@ -7,11 +7,12 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from memory.audit import AuditBank, Vectors, drive
+from memory.audit_calls import ScopedStore, Stray
 from memory.breaches import Audit, Breach, BreachKind
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, LorebankError, StoreDamaged
 from memory.ids import SYSTEM, Scope, scope_of_key
-from memory.store_calls import Call, ScopePage, Stray
+from memory.store_calls import Call
 
 SCOPES_PAGE = 1000
 PAUSES_S: Final = (0.1, 0.3, 1.0, 2.0, 4.0)
@@ -21,16 +22,8 @@ Advance = Callable[[int, int], None]
 """Told how many banks are done, and of how many."""
 
 
-class Source(Protocol):
+class Source(ScopedStore, Protocol):
     """A store that can be looked at and whose banks' owners can be asked for a repair."""
-
-    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
-        """Banks that have a head."""
-        ...
-
-    async def list_strays(self) -> tuple[Stray, ...]:
-        """Points of banks without a head."""
-        ...
 
     async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
         """Answer of a reading call."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from memory.audit_calls import RawPage, ScanRecords, ScanUnits
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
@@ -14,7 +15,7 @@ from memory.errors import LorebankError, StoreDamaged
 from memory.ids import Scope
 from memory.protocol import Steps
 from memory.records import Head, RecordKind, UnitState
-from memory.store_calls import Call, GetDense, GetUnits, RawPage, ReadHead, ScanRecords, ScanUnits
+from memory.store_calls import Call, GetDense, GetUnits, ReadHead
 
 PAGE_POINTS = 256
 SAMPLED = frozenset("0")

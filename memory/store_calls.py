@@ -62,14 +62,6 @@ class Store(Protocol):
         """A live unit by its bare id, if it belongs to the tenant."""
         ...
 
-    async def list_scopes(self, start: str | None, limit: int) -> "ScopePage":
-        """Every bank of every tenant that has a head, whatever it says; for audits."""
-        ...
-
-    async def list_strays(self) -> "tuple[Stray, ...]":
-        """Points that belong to no bank with a head, by bank key; for audits."""
-        ...
-
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
@@ -364,51 +356,3 @@ class Batch(Generic[T_co]):
         for call in self.calls:
             answers.append((yield call))  # noqa: PERF401 - a comprehension cannot yield
         return answers
-
-
-# -- audits: what is stored, as it is stored --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RawPage:
-    """Points by id, lowest first: id and payload as it is stored, whose, in which state, under which seq and epoch.
-
-    `next` is what the call for the page after this one starts from; None after the last.
-    """
-
-    points: tuple[tuple[str, Mapping[str, Any]], ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ScanUnits(Call[RawPage]):
-    """One page of the bank's units in any state; `start` is the `next` of the page before, None at first."""
-
-    start: str | None
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class ScanRecords(Call[RawPage]):
-    """One page of the bank's records, the head and removed ones among them; of one kind, if it is given."""
-
-    start: str | None
-    limit: int
-    kind: RecordKind | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScopePage:
-    """Some banks, and what the call for the next ones starts from; None after the last."""
-
-    scopes: tuple[Scope, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """Points of one collection whose bank has no head; `bank_key` None: they say no bank at all."""
-
-    collection: str
-    bank_key: str | None
-    points: int

@@ -4,11 +4,11 @@ from typing import Final
 
 from qdrant_edge import CountRequest, EdgeShard, FacetRequest, Filter
 
+from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.filters import AnyOf, Empty, Not, every
 from memory.filters import Filter as Tree
 from memory.ids import SYSTEM, Scope
 from memory.records import RecordKind
-from memory.store_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from storage import schema
 from storage.edge_scroll import all_payloads, raw_page
 from storage.query_to_edge import condition, scoped

@@ -19,6 +19,7 @@ from qdrant_edge import (
     SearchParams,
 )
 
+from memory.audit_calls import ScanRecords, ScanUnits
 from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
@@ -39,8 +40,6 @@ from memory.store_calls import (
     ListUnits,
     ReadHead,
     RecordPage,
-    ScanRecords,
-    ScanUnits,
     SearchLanes,
     UnitPage,
 )

@@ -5,8 +5,8 @@ from typing import Any
 
 from qdrant_edge import Direction, EdgeShard, Filter, OrderBy, ScrollRequest
 
+from memory.audit_calls import RawPage
 from memory.filters import AnyOf, HasId
-from memory.store_calls import RawPage
 from storage.query_to_edge import condition
 
 _PAGE_POINTS = 1000

@@ -7,10 +7,11 @@ from typing import Final, TypeVar, cast
 
 from qdrant_edge import EdgeShard
 
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError
 from memory.ids import Scope
 from memory.records import Unit
-from memory.store_calls import Call, HeadPage, ScopePage, Stray
+from memory.store_calls import Call, HeadPage
 from storage import schema
 from storage.edge_reads import EdgeReads
 from storage.edge_shard import open_records, open_units

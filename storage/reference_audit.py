@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from memory.audit_calls import RawPage, ScopePage, Stray
 from memory.filters import TRUE, Filter, holds
 from memory.ids import SYSTEM, Scope
 from memory.records import RecordKind
-from memory.store_calls import RawPage, ScopePage, Stray
 from storage import schema
 
 Points = Mapping[str, Mapping[str, Any]]

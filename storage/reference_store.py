@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import store_calls as calls
+from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
@@ -93,11 +94,11 @@ class ReferenceStore:
         found = [payload for point, payload in self._records.items() if holds(due, point, payload)]
         return tuple(Scope(payload[schema.TENANT], payload[schema.BANK]) for payload in found[:limit])
 
-    def list_scopes(self, start: str | None, limit: int) -> calls.ScopePage:
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Banks that have a head, for audits."""
         return reference_audit.scope_page(self._records, start, limit)
 
-    def list_strays(self) -> tuple[calls.Stray, ...]:
+    def list_strays(self) -> tuple[Stray, ...]:
         """Points of banks without a head, for audits."""
         return reference_audit.strays(self._units, self._records)
 
@@ -138,9 +139,9 @@ class ReferenceStore:
                 return tuple(self._search(scope, lane, where) for lane in lanes)
             case calls.CompleteHits():
                 return self._complete(scope, call)
-            case calls.ScanUnits(start, limit):
+            case ScanUnits(start, limit):
                 return reference_audit.raw_page(self._units, _of_bank(scope), start, limit)
-            case calls.ScanRecords(start, limit, kind):
+            case ScanRecords(start, limit, kind):
                 kinds = None if kind is None else AnyOf(schema.KIND, (kind.value,))
                 return reference_audit.raw_page(self._records, every(_of_bank(scope), kinds), start, limit)
             case _:

@@ -97,7 +97,7 @@ def _kill_rounds(data: Path, rounds: int, seed: int) -> None:
             total += sum(writer.acknowledged for writer in writers)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_nothing_acknowledged_is_lost_or_doubled_when_every_process_is_killed(tmp_path: Path) -> None:
     kill_rounds(tmp_path / "data", rounds=3, seed=random.SystemRandom().randrange(1_000_000))
 

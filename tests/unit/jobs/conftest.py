@@ -1,7 +1,10 @@
 """A data directory as a server leaves it: two storage shards, three banks of two tenants."""
 
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +34,19 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory) -> Path:
-    data = tmp_path_factory.mktemp("template") / "data"
+def memory_disk(tmp_path_factory) -> Iterator[Path]:
+    """Opening and closing directories many times is mostly waiting for the disk: in memory, where that can be had."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path_factory.mktemp("places")
+        return
+    with tempfile.TemporaryDirectory(dir=shared) as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="session")
+def template(memory_disk) -> Path:
+    data = memory_disk / "template"
     prepare_directory(data, SHARDS, Space(f"hash/{DIM}", DIM))
     stores = [EdgeStore(shard_path(data, index), DIM) for index in range(SHARDS)]
     for scope in SCOPES:
@@ -43,11 +57,12 @@ def template(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def place(template, tmp_path, monkeypatch) -> Place:
-    data = tmp_path / "data"
-    shutil.copytree(template, data)
+def place(template, memory_disk, tmp_path, monkeypatch) -> Iterator[Place]:
+    data = memory_disk / tmp_path.name
+    subprocess.run(["cp", "-R", str(template), str(data)], check=True)  # keeps the holes of sparse files
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOREBANK_EMBEDDER", "hash")
     monkeypatch.setenv("LOREBANK_EMBEDDING_DIM", str(DIM))
     monkeypatch.setenv("COLUMNS", "200")
-    return Place(data)
+    yield Place(data)
+    shutil.rmtree(data)

@@ -4,19 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.ids import SYSTEM, Scope
 from memory.records import Head, Record, RecordKind
-from memory.store_calls import (
-    CreateHead,
-    InsertUnits,
-    RawPage,
-    RemoveRecords,
-    ScanRecords,
-    ScanUnits,
-    ScopePage,
-    Stray,
-    WriteRecords,
-)
+from memory.store_calls import CreateHead, InsertUnits, RemoveRecords, WriteRecords
 from storage import schema
 from storage.edge_store import EdgeStore
 from storage.reference_store import ReferenceStore
