@@ -1,14 +1,25 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.mending import Embed, Mender
 from actors.turnstile import Turnstile
-from memory.commands import Command, DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.commands import (
+    Command,
+    DeleteBank,
+    DeleteDocument,
+    DeleteReceipt,
+    RepairBank,
+    RepairReceipt,
+    Retain,
+    RetainReceipt,
+    UpdateBank,
+)
 from memory.drafting import DocumentDraft, draft_documents
 from memory.encoding import decode_document, decode_recall_profile
 from memory.errors import Conflict, InvalidRequest, NotFound
@@ -34,7 +45,7 @@ from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
 from memory.store_calls import Batch, GetDense, GetRecords, Store
 
-Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
+Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class Bank:
         """Whether no command is waiting or running."""
         return self._line.inside == 0
 
-    async def perform(self, command: Command) -> RetainReceipt | DeleteReceipt | Head:
+    async def perform(self, command: Command) -> Receipt:
         """Do one command, once, in the order of arrival.
 
         Raises:
@@ -98,6 +109,8 @@ class Bank:
             raise
         async with ticket.turn():
             try:
+                if isinstance(command, RepairBank):
+                    return await self._repair(command)
                 active = await self._activated()
                 return await self._in_turn(active, command, prepared)
             except InvalidRequest:
@@ -114,12 +127,12 @@ class Bank:
 
     # -- activation
 
-    async def _activated(self) -> _Activation:
+    async def _activated(self, above_epoch: int = 0, above_seq: int = 0) -> _Activation:
         """Take the epoch, settle what a former owner committed, load the cache."""
         if self._activation is not None:
             return self._activation
         store, scope = self._ports.store, self._scope
-        head = await store.perform(scope, TakeEpoch(self._ports.nonce()))
+        head = await store.perform(scope, TakeEpoch(self._ports.nonce(), above_epoch, above_seq))
         nonce = self._ports.nonce()
         made: dict[str, Vectors] = {}
         recovered = await store.perform(scope, Recover(head, nonce))
@@ -191,8 +204,11 @@ class Bank:
     # -- in turn
 
     async def _in_turn(
-        self, active: _Activation, command: Command, prepared: _Prepared | None
-    ) -> RetainReceipt | DeleteReceipt | Head:
+        self,
+        active: _Activation,
+        command: Retain | DeleteDocument | DeleteBank | UpdateBank,
+        prepared: _Prepared | None,
+    ) -> Receipt:
         if isinstance(command, Retain):
             return await self._retain(active, command, cast("_Prepared", prepared))
         if isinstance(command, DeleteDocument):
@@ -240,6 +256,19 @@ class Bank:
     async def _update_bank(self, active: _Activation, command: UpdateBank) -> Head:
         await self._execute(active, plan_update_bank(self._view(active), command, self._ports.clock.now()))
         return active.head
+
+    async def _repair(self, command: RepairBank) -> RepairReceipt:
+        """Take the bank anew, which settles and sweeps it, then mend what an audit finds."""
+        mender = Mender(self._scope, self._ports.store, self._ports.embed, self._ports.clock)
+        before = await mender.audit()
+        self._activation = None
+        active = await self._activated(before.highest_epoch, before.highest_seq)
+
+        async def execute(plan: Plan) -> Head:
+            await self._execute(active, plan)
+            return active.head
+
+        return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))

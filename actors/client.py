@@ -7,7 +7,17 @@ from typing import Any
 from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.reader import Reader
 from actors.settings import Settings
-from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.audit_calls import ScopePage, Stray
+from memory.commands import (
+    DeleteBank,
+    DeleteDocument,
+    DeleteReceipt,
+    RepairBank,
+    RepairReceipt,
+    Retain,
+    RetainReceipt,
+    UpdateBank,
+)
 from memory.document_reading import DocumentPart, ReadDocument
 from memory.encoding import decode_document
 from memory.errors import NotFound
@@ -16,6 +26,7 @@ from memory.ids import Scope
 from memory.recall import RecallAnswer, RecallQuery
 from memory.records import Document, Head, Record, RecordKind, Unit
 from memory.store_calls import (
+    Call,
     CountValues,
     GetRecords,
     GetUnits,
@@ -102,6 +113,11 @@ class BankClient:
         head: Head = await self._cluster.command(scope, command)
         return head
 
+    async def repair_bank(self, scope: Scope, command: RepairBank) -> RepairReceipt:
+        """Settle and sweep a bank and mend what can be mended; its other commands wait."""
+        receipt: RepairReceipt = await self._cluster.command(scope, command)
+        return receipt
+
     # -- reads: from the store, without the owner
 
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
@@ -181,6 +197,20 @@ class BankClient:
     async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
         """How many live units hold each value of an indexed field, e.g. `tags`."""
         return await self._store.perform(scope, CountValues(field, limit, where))
+
+    # -- audits: what is stored, as it is stored
+
+    async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
+        """Answer of one reading call of the store."""
+        return await self._store.perform(scope, call)
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank of every tenant that has a head."""
+        return await self._cluster.store.list_scopes(start, limit)
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points that belong to no bank with a head."""
+        return await self._cluster.store.list_strays()
 
     # -- the deployment
 

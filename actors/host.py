@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,17 +11,17 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts
+from actors.bank import Bank, BankPorts, Receipt
 from actors.batcher import MicroBatcher
+from actors.clocks import SystemClock
 from actors.placement import Ring, load_ring, owner_of
 from actors.settings import Settings
 from actors.stores import store_of
 from actors.tasks import embed_texts
 from actors.wiring import build_tokenizer
-from memory.commands import Command, DeleteReceipt, RetainReceipt
+from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Overloaded, Stale, Unavailable
 from memory.ids import Scope
-from memory.records import Head
 
 ACTIVATIONS = 10_000
 """Banks kept in memory; past it, idle ones are dropped, least recently used first."""
@@ -32,14 +31,6 @@ DUE_BANKS = 10_000
 """Due banks looked at in one scan, one after the other."""
 
 log = logging.getLogger("lorebank.host")
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Now, aware, UTC."""
-        return datetime.now(UTC)
 
 
 class BankHost:
@@ -64,7 +55,7 @@ class BankHost:
         self._scanned = asyncio.Event()
         self._scan = asyncio.get_running_loop().create_task(self._scan_due())
 
-    async def perform(self, scope: Scope, command: Command, ring_version: int) -> RetainReceipt | DeleteReceipt | Head:
+    async def perform(self, scope: Scope, command: Command, ring_version: int) -> Receipt:
         """Do a command at its bank.
 
         Raises:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from actors.calls import ask
+from actors.shard_paging import joined, resume
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import Unavailable
 from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
@@ -66,6 +68,16 @@ class ShardStore:
 
     async def close(self) -> None:
         """Nothing to give up: the shards are actors of their own."""
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank that has a head, shard after shard."""
+        index, inner = resume(start)
+        return joined(await self._read(self._shards[index].list_scopes, inner, limit), index, len(self._shards))
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points of all shards whose bank has no head where they are."""
+        found = await asyncio.gather(*(self._read(shard.list_strays) for shard in self._shards))
+        return tuple(stray for strays in found for stray in strays)
 
     async def _read(self, method: Any, *args: Any) -> Any:
         async for attempt in AsyncRetrying(

@@ -10,6 +10,7 @@ import ray
 
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import StaleEpoch
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
@@ -84,6 +85,14 @@ class StorageShard:
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
         return self._opened().find_unit(tenant, unit_id)
+
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks of this shard that have a head."""
+        return self._opened().list_scopes(start, limit)
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of this shard whose bank has no head in it."""
+        return self._opened().list_strays()
 
     def _refuse_stale(self, scope: Scope, request: Any) -> None:
         """Complete fencing: one process writes, and it knows the highest epoch of each bank written since."""

@@ -1,16 +1,18 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from actors.settings import Settings
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
-from storage.directory import Space, prepare_directory, shard_path
+from storage.directory import Space, prepare_directory, read_card, shard_path
 from storage.edge_store import EdgeStore
 from storage.grace import GracefulEngine, ReadGrace
 from storage.run import Engine, run
@@ -41,8 +43,20 @@ class BlockingStore(Protocol):
         """A live unit by its bare id."""
         ...
 
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks that have a head."""
+        ...
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of banks without a head."""
+        ...
+
     def flush(self) -> None:
         """Make everything written survive power loss."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release the directory."""
         ...
 
     @property
@@ -60,6 +74,14 @@ class SharedStore(Store, Protocol):
 
     async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
         """What its parts say of themselves."""
+        ...
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank of every tenant that has a head."""
+        ...
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points that belong to no bank with a head."""
         ...
 
     async def close(self) -> None:
@@ -94,6 +116,16 @@ def prepare_data(settings: Settings, space: Space) -> str:
     return prepare_directory(settings.data, settings.storage_shards, space).id
 
 
+def stored_space(data: Path) -> tuple[int, Space]:
+    """Number of shards and vector space of a data directory that is there.
+
+    Raises:
+        BadSettings, SchemaMismatch, StoreDamaged: it is none, or cannot be read; says what to do.
+    """
+    card = read_card(data)
+    return card.storage_shards, Space(card.embedder, card.dim)
+
+
 def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
     """Open one storage shard's directory.
 
@@ -102,6 +134,11 @@ def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
         StoreDamaged: its files cannot be read.
     """
     return EdgeStore(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S)
+
+
+def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:
+    """Run a call or a procedure over an engine that nobody else uses."""
+    return run(engine, scope, request)
 
 
 class ShardRuns:

@@ -11,6 +11,7 @@ from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_server import up
+from lorebank.cli_verify import verify
 
 app = typer.Typer(
     name="lorebank",
@@ -37,7 +38,7 @@ def root(
 
 
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
-for _command in (demo, retain, recall, reflect, backfill, doctor):
+for _command in (demo, retain, recall, reflect, backfill, doctor, verify):
     app.command()(_command)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")

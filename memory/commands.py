@@ -75,7 +75,14 @@ class UpdateBank:
     profile: Mapping[str, Any]
 
 
-Command = Retain | DeleteDocument | DeleteBank | UpdateBank
+@dataclass(frozen=True, slots=True)
+class RepairBank:
+    """Take the bank anew, settle and sweep it, and mend what an audit finds and can be mended."""
+
+    operation_id: str
+
+
+Command = Retain | DeleteDocument | DeleteBank | UpdateBank | RepairBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +118,19 @@ class DeleteReceipt:
     seq: int
     units_deleted: int
     documents_deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReceipt:
+    """The acknowledgement of a repair: what was done under which seq; what could not be is left for the next audit."""
+
+    operation_id: str
+    epoch: int
+    seq: int
+    retired: int
+    remade: int
+    """Units written anew, with new vectors."""
+    revived: int
+    """Units that a document lists, made live again."""
+    records: int
+    """Documents and other records rewritten or emptied."""

@@ -13,6 +13,8 @@ from memory.records import UnitType
 
 ITEM_SEPARATOR = "\n"
 """Stands between the parts of a document in its original text."""
+TIMELESS = "timeless"
+"""Stands in a chunk's digest for the time of what has none."""
 AGENT_ROLES = frozenset({"assistant", "ai", "agent", "model", "tool", "function"})
 """Who speaks with one of these roles is the agent itself: its turns are of type experience."""
 
@@ -79,6 +81,26 @@ def lexical_text(text: str, speaker: str | None) -> str:
     return text if speaker is None or speaker_prefix(text) == speaker else f"{speaker}: {text}"
 
 
+def content_hash(text: str, speaker: str | None) -> str:
+    """Hex digest of a chunk's text and of what of it is embedded."""
+    return digest(text, dense_text(text, speaker)).hex()
+
+
+def chunk_digest(
+    text: str,
+    speaker: str | None,
+    role: str | None,
+    given: str,
+    context: str | None,
+    tags: Sequence[str],
+    metadata: Mapping[str, str],
+    entities: tuple[tuple[str, str | None], ...],
+) -> str:
+    """Hex digest of everything the caller gave for a chunk; `given` is its time as text, TIMELESS, or empty for now."""
+    attributes = (repr(sorted(tags)), repr(sorted(metadata.items())), repr(entities))
+    return digest(text, speaker or "", role or "", given, context or "", *attributes).hex()
+
+
 def _draft(
     document_id: str, parts: Sequence[tuple[int, Item]], document_tags: tuple[str, ...], now: datetime
 ) -> DocumentDraft:
@@ -140,23 +162,14 @@ def _chunk(
 ) -> ChunkDraft:
     speaker = turn.speaker or piece.speaker
     role = turn.role
-    given = "timeless" if item.timeless else instant_to_text(turn.timestamp) if turn.timestamp else ""
+    given = TIMELESS if item.timeless else instant_to_text(turn.timestamp) if turn.timestamp else ""
     agent = (role or speaker or "").lower() in AGENT_ROLES
     entities = tuple(name for name, _ in item.entities)
     return ChunkDraft(
         text=piece.text,
         separator=between + piece.separator,
-        digest=digest(
-            piece.text,
-            speaker or "",
-            role or "",
-            given,
-            item.context or "",
-            repr(sorted(tags)),
-            repr(sorted(turn.metadata.items())),
-            repr(item.entities),
-        ).hex(),
-        content_hash=digest(piece.text, dense_text(piece.text, speaker)).hex(),
+        digest=chunk_digest(piece.text, speaker, role, given, item.context, tags, turn.metadata, item.entities),
+        content_hash=content_hash(piece.text, speaker),
         item=index,
         type=UnitType.EXPERIENCE if agent else UnitType.WORLD,
         speaker=speaker,

@@ -38,6 +38,20 @@ SYSTEM = Scope("", "")
 """Scope of the deployment's own records (the ring); no caller can name it, tenant and bank being empty."""
 
 
+def scope_of_key(key: str) -> Scope:
+    """The bank of a partition key.
+
+    Raises:
+        ValueError: `key` is none.
+    """
+    length, colon, names = key.partition(":")
+    tenant, bank = names[: int(length)], names[int(length) + 1 :]
+    scope = Scope(tenant, bank)
+    if not colon or scope.key != key:
+        raise ValueError(f"{key!r} is no bank's partition key")
+    return scope
+
+
 def digest(*parts: str | bytes) -> bytes:
     """SHA-256 over the length-prefixed parts, 32 bytes."""
     sha = hashlib.sha256()

@@ -195,6 +195,11 @@ def unit_dense_text(unit: Unit) -> str:
     return dense_text(unit.text, unit.speaker)
 
 
+def document_hash(chunks: Sequence[ChunkEntry], tail: str) -> str:
+    """Hex digest of a document's chunks, with what stands between and after them."""
+    return digest(*(entry.separator + entry.digest for entry in chunks), tail).hex()
+
+
 def _next_document(merge: Merge, seq: int, now: datetime) -> Document:
     old, draft = merge.old, merge.draft
     appended = old is not None and draft.mode == "append"
@@ -205,7 +210,7 @@ def _next_document(merge: Merge, seq: int, now: datetime) -> Document:
         seq=seq,
         chunks=merge.entries,
         tail=merge.tail,
-        content_hash=digest(*(e.separator + e.digest for e in merge.entries), merge.tail).hex(),
+        content_hash=document_hash(merge.entries, merge.tail),
         text_bytes=_text_bytes(merge),
         created_at=old.created_at if old else now,
         updated_at=now,

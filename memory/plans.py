@@ -15,7 +15,9 @@ class Plan:
     """Units to add, move and retire, records to write and remove, and the head as it will be.
 
     `seq` is the highest sequence number the plan takes; its units and records are written under it. `clear` retires
-    the whole bank. `head_after` carries seq, counters, profile and due time; the protocol fills in epoch and commit.
+    the whole bank. Units to add that are in `remake` stand already, damaged, and are taken away first: only then, for
+    a moment, a reader sees neither. `head_after` carries seq, counters, profile and due time; the protocol fills in
+    epoch and commit.
     """
 
     command: str
@@ -23,6 +25,7 @@ class Plan:
     seq: int
     head_after: Head
     add: tuple[NewUnit, ...] = ()
+    remake: tuple[str, ...] = ()
     retire: tuple[str, ...] = ()
     moves: Mapping[str, int] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
@@ -37,6 +40,7 @@ def encode_plan(plan: Plan) -> dict[str, Any]:
         "operation_id": plan.operation_id,
         "seq": plan.seq,
         "add": [[new.unit.id, encode_unit(new.unit)] for new in plan.add],
+        "remake": list(plan.remake),
         "retire": list(plan.retire),
         "moves": dict(plan.moves),
         "records": [
@@ -56,6 +60,7 @@ def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
         seq=body["seq"],
         head_after=replace(head, due_at=due_after(body)),
         add=tuple(NewUnit(decode_unit(unit_id, payload), None) for unit_id, payload in body["add"]),
+        remake=tuple(body.get("remake", ())),
         retire=tuple(body["retire"]),
         moves=body["moves"],
         records=tuple(

@@ -53,9 +53,15 @@ Steps = Generator[Call[Any], Any, T]
 
 @dataclass(frozen=True, slots=True)
 class TakeEpoch:
-    """Become the bank's owner: epoch + 1 and a fresh block of seqs, by compare-and-set on the head."""
+    """Become the bank's owner: epoch + 1 and a fresh block of seqs, by compare-and-set on the head.
+
+    `above_epoch` and `above_seq` are the highest that a repair has found in the bank: a head that lost writes may be
+    below them.
+    """
 
     nonce: str
+    above_epoch: int = 0
+    above_seq: int = 0
 
     def steps(self) -> Steps[Head]:
         """The head as it stands now, owned by the caller.
@@ -68,7 +74,8 @@ class TakeEpoch:
             if head is None:
                 yield CreateHead(Head())
                 continue
-            owned = replace(head, epoch=head.epoch + 1, seq=head.seq_end, seq_end=head.seq_end + SEQ_BLOCK)
+            epoch, seq = max(head.epoch, self.above_epoch) + 1, max(head.seq_end, head.seq, self.above_seq)
+            owned = replace(head, epoch=epoch, seq=seq, seq_end=seq + SEQ_BLOCK)
             if (yield SwapHead(head, owned, f"{self.nonce}-{attempt}")):
                 return owned
         raise StaleEpoch("other owners kept taking the bank")
@@ -159,6 +166,8 @@ def apply_plan(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
     epoch, seq = head.epoch, plan.seq
     if plan.records:
         yield WriteRecords(tuple(replace(record, seq=seq, epoch=epoch) for record in plan.records))
+    for part in _sliced(plan.remake):  # those made anew already have the plan's seq and stay
+        yield RetireUnits(part, seq, epoch)
     needs = yield from _make_live(head, plan)
     if needs:
         return needs

@@ -52,7 +52,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
     ready = False
     try:
         say("starting Ray")
-        start_ray(temp_dir)
+        start_ray(temp_dir, settings.data)
         # Ray has put handlers of its own in the place of those that main set.
         on_signals(interrupt)
         say(f"starting the actors on {settings.qdrant_url or settings.data}")

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from actors.data_lock import DataLock
+from actors.sessions import temp_dir_of
 from actors.settings import Settings, load_settings
 from memory.errors import LorebankError, OperatorAction
-from serve_app.data_lock import DataLock
 from serve_app.ports import reserve_port
 from serve_app.stop_signals import interrupt, on_signals
 
@@ -60,7 +61,6 @@ def _run(settings: Settings) -> None:
         set_ray_environment()
         # Ray reads its environment when it is imported.
         from serve_app.local_server import run_server  # noqa: PLC0415
-        from serve_app.ray_session import temp_dir_of  # noqa: PLC0415
 
         run_server(settings, port, temp_dir_of(settings.data), _progress())
 

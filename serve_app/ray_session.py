@@ -1,9 +1,7 @@
 """A local Ray of this server's own: its environment, its start, and an end that leaves no process behind."""
 
 import contextlib
-import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,33 +9,19 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import ray
 
+from actors.sessions import publish
 from actors.settings import NAMESPACE
-from memory.errors import BadSettings
 
 OBJECT_STORE_BYTES = 200 << 20
 """Ray takes 30 % of the memory by default; what is passed between our processes is small."""
 _END_TIMEOUT_S = 3.0
 
 
-def temp_dir_of(data: Path) -> Path:
-    """Directory of Ray's sockets and logs for a data directory; short, because socket paths are limited to 107 bytes.
+def start_ray(temp_dir: Path, data: Path) -> None:
+    """Start a Ray of one node whose processes end with this one; what an earlier one left in `temp_dir` is removed.
 
-    Raises:
-        BadSettings: its parent belongs to another user.
+    Jobs of the same user find it by the data directory.
     """
-    parent = Path(f"/tmp/lorebank-{os.getuid()}")  # noqa: S108 - made for this user alone, checked below
-    try:
-        parent.mkdir(mode=0o700, exist_ok=True)
-        owner = parent.lstat().st_uid
-    except OSError as exc:
-        raise BadSettings(f"{parent} cannot be used for Ray's sockets and logs: {exc.strerror}") from exc
-    if owner != os.getuid():
-        raise BadSettings(f"{parent} belongs to another user; remove it")
-    return parent / hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-
-
-def start_ray(temp_dir: Path) -> None:
-    """Start a Ray of one node whose processes end with this one; what an earlier one left in `temp_dir` is removed."""
     shutil.rmtree(temp_dir, ignore_errors=True)
     ray.init(
         address="local",
@@ -48,6 +32,7 @@ def start_ray(temp_dir: Path) -> None:
         logging_level=logging.ERROR,
         _temp_dir=str(temp_dir),
     )
+    publish(temp_dir, data, ray.get_runtime_context().gcs_address)
 
 
 def stop_ray(spared: int) -> None:

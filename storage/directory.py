@@ -52,6 +52,29 @@ def prepare_directory(data: Path, shards: int, space: Space) -> Card:
     return card
 
 
+def read_card(data: Path) -> Card:
+    """The card of a directory that is there; nothing is made.
+
+    Raises:
+        BadSettings: there is no data directory.
+        SchemaMismatch: it is of a newer schema version.
+        StoreDamaged: the card or a shard's directory is missing or cannot be read.
+    """
+    path = data / CARD_FILE
+    if not path.exists():
+        raise BadSettings(f"{data} is no data directory of lorebank: it has no {CARD_FILE}")
+    try:
+        card = _read(path)
+    except OSError as exc:
+        raise BadSettings(f"the data directory {data} cannot be used: {exc.strerror or exc}") from exc
+    missing = [shard_path(data, index) for index in range(card.storage_shards) if not shard_path(data, index).exists()]
+    if missing:
+        raise StoreDamaged(
+            f"{missing[0]} is missing: restore it from a backup; or start the server once, if it was never ready"
+        )
+    return card
+
+
 def shard_path(data: Path, index: int) -> Path:
     """Directory of one storage shard."""
     return data / f"shard-{index:02d}"

@@ -19,6 +19,7 @@ from qdrant_edge import (
     SearchParams,
 )
 
+from memory.audit_calls import ScanRecords, ScanUnits
 from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
@@ -45,6 +46,7 @@ from memory.store_calls import (
 )
 from storage import codec, schema
 from storage.bm25 import query_weights
+from storage.edge_audit import EdgeAudit
 from storage.edge_scroll import all_payloads, ordered_page
 from storage.payload_cache import Payload, PayloadCache
 from storage.query_to_edge import condition, scoped
@@ -61,6 +63,7 @@ class EdgeReads:
         self._units = units
         self._records = records
         self._cache = cache
+        self.audit = EdgeAudit(units, records)
 
     def perform(self, scope: Scope, call: Call[Any]) -> Any:
         """The answer to a read call.
@@ -91,6 +94,8 @@ class EdgeReads:
                 return self._count_values(scope, call)
             case FindLive():
                 return frozenset(self._get_states(scope, call.ids))
+            case ScanUnits() | ScanRecords():
+                return self.audit.scan(scope, call)
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
 
@@ -198,7 +203,7 @@ class EdgeReads:
         return {
             str(record.id): np.asarray(cast("Any", record.vector)[schema.DENSE], dtype=np.float32)
             for record in found
-            if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key and schema.DENSE in cast("Any", record.vector)
         }
 
     def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:

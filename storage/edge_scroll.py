@@ -5,6 +5,7 @@ from typing import Any
 
 from qdrant_edge import Direction, EdgeShard, Filter, OrderBy, ScrollRequest
 
+from memory.audit_calls import RawPage
 from memory.filters import AnyOf, HasId
 from storage.query_to_edge import condition
 
@@ -20,6 +21,14 @@ def all_payloads(shard: EdgeShard, where: Filter) -> Iterator[dict[str, Any]]:
         yield from (record.payload or {} for record in records)
         if offset is None:
             return
+
+
+def raw_page(shard: EdgeShard, where: Filter, start: str | None, limit: int) -> RawPage:
+    """One page by id, lowest first, of points as they are stored."""
+    request = ScrollRequest(offset=start, limit=limit, filter=where, with_payload=True)
+    records, following = shard.scroll(request)
+    points = tuple((str(record.id), record.payload or {}) for record in records)
+    return RawPage(points, None if following is None else str(following))
 
 
 def ordered_page(

@@ -7,6 +7,7 @@ from typing import Final, TypeVar, cast
 
 from qdrant_edge import EdgeShard
 
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError
 from memory.ids import Scope
 from memory.records import Unit
@@ -74,6 +75,14 @@ class EdgeStore:
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
         return _guarded(lambda: self._reads.find_unit(tenant, unit_id))
+
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks that have a head, for audits."""
+        return _guarded(lambda: self._reads.audit.list_scopes(start, limit))
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of banks without a head, for audits."""
+        return _guarded(self._reads.audit.list_strays)
 
 
 def _guarded(action: Callable[[], T]) -> T:

@@ -1,12 +1,12 @@
-"""The write calls of the store on the embedded engine: each is one atomic update of one collection."""
+"""The write calls of the store on the embedded engine: each changes one collection."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from qdrant_edge import EdgeShard, Point, SparseVector, UpdateMode, UpdateOperation
+from qdrant_edge import EdgeShard, Point, SparseVector
 
 from memory.errors import Unprocessable
-from memory.filters import AnyOf, Between, Filter, HasId, Not
+from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, UnitState
 from memory.store_calls import (
@@ -26,12 +26,14 @@ from memory.store_calls import (
 )
 from storage import codec, schema
 from storage.bm25 import document_weights
+from storage.edge_collection import EdgeCollection, Guard, Payload
 from storage.payload_cache import PayloadCache
 from storage.query_to_edge import scoped
 from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
+_STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
     InsertUnits,
@@ -52,8 +54,8 @@ class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
 
     def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int) -> None:
-        self._units = units
-        self._records = records
+        self._units = EdgeCollection(units)
+        self._records = EdgeCollection(records)
         self._cache = cache
         self._dim = dim
         self.dirty_bytes = 0
@@ -70,51 +72,55 @@ class EdgeWrites:
             case InsertUnits(units):
                 self._insert(scope, units)
             case CreateHead(head):
-                point = Point(codec.head_id(scope), {}, codec.head_payload(scope, head, ""))
-                self._records.update(UpdateOperation.upsert_points([point], update_mode=UpdateMode.InsertOnly))
+                if not self._records.stored([codec.head_id(scope)], _STAMPS):
+                    self._records.put([Point(codec.head_id(scope), {}, codec.head_payload(scope, head, ""))])
             case SwapHead(expected, head, nonce):
                 return self._swap_head(scope, expected, head, nonce)
             case WriteRecords(records):
                 self._write_records(scope, records)
             case SetLive(ids, seq, epoch):
-                where = scoped(scope, HasId(ids), _not_after(schema.SEQ, seq), _not_after(schema.EPOCH, epoch))
-                payload = {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch}
-                self._units.update(UpdateOperation.set_payload_by_filter(where, payload))
+                found = self._own(self._units, scope, ids, _not_after(seq, epoch))
+                self._units.change(found, {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch})
                 self._cache.forget(ids)
             case MoveUnits(positions, epoch):
-                for unit, at in positions.items():
-                    where = scoped(scope, HasId((unit,)), _not_after(schema.EPOCH, epoch))
-                    payload = {schema.POSITION: at, schema.EPOCH: epoch}
-                    self._units.update(UpdateOperation.set_payload_by_filter(where, payload))
+                for unit in self._own(self._units, scope, tuple(positions), lambda p: p[schema.EPOCH] <= epoch):
+                    self._units.change([unit], {schema.POSITION: positions[unit], schema.EPOCH: epoch})
                 self._cache.forget(positions)
             case RetireUnits(ids, seq, epoch):
-                where = scoped(scope, HasId(ids), *_older(seq, epoch))
-                self._units.update(UpdateOperation.delete_points_by_filter(where))
+                self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
                 self._cache.forget(ids)
             case RemoveRecords(kind, keys, seq, epoch):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
-                where = scoped(scope, HasId(ids), *_older(seq, epoch))
-                self._records.update(UpdateOperation.set_payload_by_filter(where, codec.removal(seq, epoch)))
+                found = self._own(self._records, scope, ids, _not_after(seq - 1, epoch))
+                self._records.change(found, codec.removal(seq, epoch))
             case ClearBank(seq, epoch):
                 self._clear(scope, seq, epoch)
             case SweepPending(epoch):
-                where = scoped(scope, _PENDING, _not_after(schema.EPOCH, epoch))
-                self._units.update(UpdateOperation.delete_points_by_filter(where))
+                where = scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
+                self._units.drop([unit for unit, _ in self._units.matching(where, _STAMPS)])
             case TrimCommits(commit):
                 commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
                 where = scoped(scope, commits, Between(schema.ORDER, lte=commit))
-                self._records.update(UpdateOperation.delete_points_by_filter(where))
+                self._records.drop([record for record, _ in self._records.matching(where, _STAMPS)])
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
         return None
 
+    def _own(self, collection: EdgeCollection, scope: Scope, ids: Sequence[str], guard: Guard) -> list[str]:
+        """Which of the points are there, are the bank's and pass the guard."""
+        stored = collection.stored(ids, _STAMPS)
+        return [point for point, payload in stored.items() if payload[schema.BANK_KEY] == scope.key and guard(payload)]
+
     def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
-        """A conditional upsert inserts what is absent and changes only what meets the condition."""
-        points = [(new.unit, self._point(scope, new)) for new in units]
-        for seq, epoch in {(unit.seq, unit.epoch) for unit, _ in points}:
-            part = [point for unit, point in points if (unit.seq, unit.epoch) == (seq, epoch)]
-            leftover = scoped(scope, _PENDING, _not_after(schema.SEQ, seq), _not_after(schema.EPOCH, epoch))
-            self._units.update(UpdateOperation.upsert_points(part, leftover))
+        points = {new.unit.id: (new.unit, self._point(scope, new)) for new in units}
+        stored = self._units.stored(list(points), _STAMPS)
+        self._units.put(
+            [
+                point
+                for id_, (unit, point) in points.items()
+                if id_ not in stored or _is_leftover(stored[id_], scope, unit.seq, unit.epoch)
+            ]
+        )
 
     def _point(self, scope: Scope, new: NewUnit) -> Point:
         if new.vectors is None:
@@ -128,42 +134,44 @@ class EdgeWrites:
         return Point(new.unit.id, vectors, payload)
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
-        """UpdateOnly with a condition changes nothing where it does not hold; the nonce read back tells who won."""
-        condition = scoped(
-            scope,
-            HasId((codec.head_id(scope),)),
-            AnyOf(schema.EPOCH, (expected.epoch,)),
-            AnyOf(schema.COMMIT, (expected.commit,)),
-            AnyOf(schema.SETTLED, (expected.settled,)),
-        )
-        point = Point(codec.head_id(scope), {}, codec.head_payload(scope, head, nonce))
-        self._records.update(UpdateOperation.upsert_points([point], condition, UpdateMode.UpdateOnly))
+        point = codec.head_id(scope)
+        stored = self._records.stored([point], (*_STAMPS, schema.COMMIT, schema.SETTLED, schema.NONCE)).get(point)
+        if stored is None:
+            return False
+        found = (stored[schema.EPOCH], stored[schema.COMMIT], stored[schema.SETTLED])
+        if found != (expected.epoch, expected.commit, expected.settled):
+            return bool(stored[schema.NONCE] == nonce)
+        self._records.put([Point(point, {}, codec.head_payload(scope, head, nonce))])
         self.dirty_bytes += 1
-        found = self._records.retrieve([codec.head_id(scope)], [schema.NONCE], False)
-        return bool(found) and (found[0].payload or {}).get(schema.NONCE) == nonce
+        return True
 
     def _write_records(self, scope: Scope, records: Sequence[Record]) -> None:
-        for stamp in {(record.seq, record.epoch) for record in records}:
-            points = []
-            for record in records:
-                if (record.seq, record.epoch) == stamp:
-                    payload = codec.record_payload(scope, record)
-                    self.dirty_bytes += len(payload[schema.BODY])
-                    points.append(Point(record_id(scope, record.kind.value, record.key), {}, payload))
-            condition = scoped(scope, _not_after(schema.SEQ, stamp[0]), _not_after(schema.EPOCH, stamp[1]))
-            self._records.update(UpdateOperation.upsert_points(points, condition))
+        by_id = {record_id(scope, record.kind.value, record.key): record for record in records}
+        stored = self._records.stored(list(by_id), _STAMPS)
+        points = []
+        for id_, record in by_id.items():
+            if id_ not in stored or _not_after(record.seq, record.epoch)(stored[id_]):
+                payload = codec.record_payload(scope, record)
+                self.dirty_bytes += len(payload[schema.BODY])
+                points.append(Point(id_, {}, payload))
+        self._records.put(points)
 
     def _clear(self, scope: Scope, seq: int, epoch: int) -> None:
         older = _older(seq, epoch)
         kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
-        self._units.update(UpdateOperation.delete_points_by_filter(scoped(scope, *older)))
+        self._units.drop([unit for unit, _ in self._units.matching(scoped(scope, *older), _STAMPS)])
         self._cache.forget()
-        where = scoped(scope, kept, *older)
-        self._records.update(UpdateOperation.set_payload_by_filter(where, codec.removal(seq, epoch)))
+        records = self._records.matching(scoped(scope, kept, *older), _STAMPS)
+        self._records.change([record for record, _ in records], codec.removal(seq, epoch))
 
 
-def _not_after(field: str, bound: int) -> Filter:
-    return Between(field, lte=bound)
+def _not_after(seq: int, epoch: int) -> Guard:
+    return lambda payload: bool(payload[schema.SEQ] <= seq and payload[schema.EPOCH] <= epoch)
+
+
+def _is_leftover(payload: Payload, scope: Scope, seq: int, epoch: int) -> bool:
+    pending = payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] == UnitState.PENDING.value
+    return pending and _not_after(seq, epoch)(payload)
 
 
 def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:

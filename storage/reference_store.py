@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import store_calls as calls
+from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from storage import codec, schema
+from storage import codec, reference_audit, schema
 from storage.bm25 import document_weights, query_weights
 
 T = TypeVar("T")
@@ -94,6 +95,14 @@ class ReferenceStore:
         found = [payload for point, payload in self._records.items() if holds(due, point, payload)]
         return tuple(Scope(payload[schema.TENANT], payload[schema.BANK]) for payload in found[:limit])
 
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks that have a head, for audits."""
+        return reference_audit.scope_page(self._records, start, limit)
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of banks without a head, for audits."""
+        return reference_audit.strays(self._units, self._records)
+
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
         payload = self._units.get(unit_id)
@@ -134,6 +143,11 @@ class ReferenceStore:
                 return tuple(self._search(scope, lane, where) for lane in lanes)
             case calls.CompleteHits():
                 return self._complete(scope, call)
+            case ScanUnits(start, limit):
+                return reference_audit.raw_page(self._units, _of_bank(scope), start, limit)
+            case ScanRecords(start, limit, kind):
+                kinds = None if kind is None else AnyOf(schema.KIND, (kind.value,))
+                return reference_audit.raw_page(self._records, every(_of_bank(scope), kinds), start, limit)
             case _:
                 self.dirty_bytes += 1
                 return self._write(scope, call)
@@ -277,8 +291,12 @@ class ReferenceStore:
             del self._records[point]
 
 
+def _of_bank(scope: Scope) -> Filter:
+    return AnyOf(schema.BANK_KEY, (scope.key,))
+
+
 def _matching(points: Mapping[str, Payload], scope: Scope, *where: Filter) -> Iterator[tuple[str, Payload]]:
-    tree = every(AnyOf(schema.BANK_KEY, (scope.key,)), *where)
+    tree = every(_of_bank(scope), *where)
     return ((point, payload) for point, payload in points.items() if holds(tree, point, payload))
 
 

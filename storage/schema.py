@@ -85,3 +85,6 @@ REMOVED = "removed"
 HEAD_EXISTS = "exists"
 HEAD_DELETED = "deleted"
 HEAD_EMPTY = "empty"
+
+RESERVED_KINDS = ("counter",)
+"""Kinds of points that are the store's own and belong to no bank; they have no bank key."""

@@ -116,7 +116,7 @@ class Collection:
             **self._read(bucket),
         )
 
-    async def count(self, bucket: int, where: models.Filter) -> int:
+    async def count(self, bucket: int | None, where: models.Filter) -> int:
         """How many points match, exactly."""
         # The request has no consistency of its own: each shard's answer comes from one replica.
         answer = await self.client.count(
@@ -124,7 +124,7 @@ class Collection:
         )
         return answer.count
 
-    async def facet(self, bucket: int, field: str, where: models.Filter, limit: int) -> dict[str, int]:
+    async def facet(self, bucket: int | None, field: str, where: models.Filter, limit: int) -> dict[str, int]:
         """How many points that match hold each value of an indexed field, most first."""
         answer = await self.client.facet(
             self.name, key=field, facet_filter=where, limit=limit, exact=True, **self._read(bucket)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from qdrant_client import AsyncQdrantClient
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
+from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
 from memory.errors import DeadlineExceeded, LorebankError, Unavailable
 from memory.ids import Scope
 from memory.records import Unit
@@ -15,6 +17,7 @@ from memory.store_calls import Call, HeadPage, Request
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.run import run_async
+from storage.server_audit import ServerAudit
 from storage.server_client import ServerSettings, connect
 from storage.server_reads import ServerReads
 from storage.server_schema import install
@@ -22,6 +25,13 @@ from storage.server_writes import ServerWrites
 from storage.translate_errors import translate_client
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    reads: ServerReads
+    writes: ServerWrites
+    audit: ServerAudit
 
 
 class ServerStore:
@@ -37,7 +47,7 @@ class ServerStore:
         self._space = space
         self._client: AsyncQdrantClient = connect(settings, **http)
         self._opening = asyncio.Lock()
-        self._engines: tuple[ServerReads, ServerWrites] | None = None
+        self._engines: _Engines | None = None
 
     async def open(self) -> None:
         """Make or check the collections, if that has not happened yet.
@@ -56,8 +66,8 @@ class ServerStore:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                reads, _ = await self._opened()
-                return [await _guarded(part.describe) for part in reads.collections]
+                engines = await self._opened()
+                return [await _guarded(part.describe) for part in engines.reads.collections]
         except TimeoutError as exc:
             raise DeadlineExceeded(f"the Qdrant server does not answer within {timeout_s} s") from exc
 
@@ -83,34 +93,47 @@ class ServerStore:
         Raises:
             Unprocessable: a vector is not finite or has the wrong length, or an id is none.
         """
-        reads, writes = await self._opened()
+        engines = await self._opened()
         if isinstance(call, WRITES):
-            return cast("T", await _guarded(lambda: writes.perform(scope, call)))
-        return cast("T", await self._retried(lambda: reads.perform(scope, call)))
+            return cast("T", await _guarded(lambda: engines.writes.perform(scope, call)))
+        if isinstance(call, (ScanUnits, ScanRecords)):
+            return cast("T", await self._retried(lambda: engines.audit.scan(scope, call)))
+        return cast("T", await self._retried(lambda: engines.reads.perform(scope, call)))
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""
-        reads, _ = await self._opened()
+        reads = (await self._opened()).reads
         return await self._retried(lambda: reads.list_heads(tenant, limit, offset))
 
     async def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
         """Banks whose head is due, at most `limit`."""
-        reads, _ = await self._opened()
+        reads = (await self._opened()).reads
         return await self._retried(lambda: reads.list_due(now, limit))
 
     async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
-        reads, _ = await self._opened()
+        reads = (await self._opened()).reads
         return await self._retried(lambda: reads.find_unit(tenant, unit_id))
 
-    async def _opened(self) -> tuple[ServerReads, ServerWrites]:
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank of every tenant that has a head."""
+        audit = (await self._opened()).audit
+        return await self._retried(lambda: audit.list_scopes(start, limit))
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points that belong to no bank with a head."""
+        audit = (await self._opened()).audit
+        return await self._retried(audit.list_strays)
+
+    async def _opened(self) -> _Engines:
         if self._engines is None:
             async with self._opening:
                 if self._engines is None:
                     # Safe to repeat whatever the caller wants next: every step makes sure of one thing.
                     units, records = await self._retried(lambda: install(self._client, self._settings, self._space))
                     dim = self._space.dim
-                    self._engines = ServerReads(units, records, dim), ServerWrites(units, records, dim)
+                    reads, writes = ServerReads(units, records, dim), ServerWrites(units, records, dim)
+                    self._engines = _Engines(reads, writes, ServerAudit(units, records))
         return self._engines
 
     async def _retried(self, read: Callable[[], Awaitable[T]]) -> T:

@@ -182,12 +182,13 @@ class _Mortal:
         return getattr(self._collection, name)
 
 
-def writes_of(engine: Any) -> Any:
-    """What holds the engine's two collections for its writes."""
+def collections_of(engine: Any) -> list[tuple[Any, str]]:
+    """Where the engine's two collections are held for its writes: object and attribute."""
     if isinstance(engine, ServerEngine):
         engine.open()
-        return engine.store._engines[1]
-    return engine._writes
+        writes = engine.store._engines.writes
+        return [(writes, "_units"), (writes, "_records")]
+    return [(engine._writes._units, "shard"), (engine._writes._records, "shard")]
 
 
 @pytest.mark.parametrize("fresh", [name for name in ENGINES if name != "reference"], indirect=True)
@@ -204,10 +205,9 @@ def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(fresh
         place = fresh()
         before = place.engine.call(place.scope, ReadHead()).commit
         fuse = [updates]
-        writes = writes_of(place.engine)
         with monkeypatch.context() as patch:
-            patch.setattr(writes, "_units", _Mortal(writes._units, fuse))
-            patch.setattr(writes, "_records", _Mortal(writes._records, fuse))
+            for holder, name_there in collections_of(place.engine):
+                patch.setattr(holder, name_there, _Mortal(getattr(holder, name_there), fuse))
             try:
                 calls_of(place, command)
                 survived = True

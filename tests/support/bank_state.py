@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memory.audit import AuditBank
 from memory.encoding import decode_document, decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.records import Document, Head, RecordKind, Unit, UnitState
 from memory.store_calls import GetRecords, ListRecords, ListUnits, ReadHead
+from storage.run import run
 
 EVERY = 10_000
 
@@ -80,6 +82,8 @@ def check_bank(engine: Any, scope: Scope) -> None:
     assert speakers == Counter(unit.speaker for unit in units if unit.speaker), "the recall profile is no recount"
     left = pending_units(engine, scope)
     assert not left, f"units are left pending: {left}"
+    if head.epoch:
+        assert not run(engine, scope, AuditBank(scope, "all")).breaches, "verify finds something"
 
 
 def pending_units(engine: Any, scope: Scope) -> set[str]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
+from memory.audit_calls import ScopePage, Stray
 from memory.filters import AnyOf
 from memory.ids import Scope
 from memory.records import Unit, UnitState
@@ -64,17 +65,23 @@ class ServerEngine:
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         return wait_for(self.store.find_unit(tenant, unit_id))
 
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        return wait_for(self.store.list_scopes(start, limit))
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        return wait_for(self.store.list_strays())
+
     def pending_units(self, scope: Scope) -> set[str]:
         """Ids of units no read shows."""
         self.open()
-        units = self.store._engines[1]._units
+        units = self.store._engines.writes._units
         where = scoped(scope, AnyOf("state", (UnitState.PENDING.value,)))
         found, _ = wait_for(units.scroll(scope.bucket, where, 10_000, payload=False))
         return {str(record.id) for record in found}
 
     def drop(self) -> None:
         """Remove both collections from the server."""
-        for collection in vars(self.store._engines[1]).values():
+        for collection in vars(self.store._engines.writes).values():
             if hasattr(collection, "name"):
                 wait_for(self.store._client.delete_collection(collection.name))
 

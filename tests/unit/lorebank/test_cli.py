@@ -242,6 +242,25 @@ def test_up_becomes_the_server(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
     ]  # fmt: skip
 
 
+def test_verify_becomes_the_job(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its flags are passed on, and its exit code is the command's; a bank's name may begin with a dash."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: started.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    result = run("verify", "--data", "here", "--bank", "-b", "--tenant", "t", "--repair", "--json", "--vectors", "all")
+    assert result.exit_code == 0, result.output
+    assert run("verify").exit_code == 0
+    program = [sys.executable, "-m", "jobs.verify", "--vectors"]
+    flags = [f"--data={tmp_path / 'here'}", "--bank=-b", "--tenant=t", "--repair", "--json"]
+    assert started == [[*program, "all", *flags], [*program, "sample"]]
+
+
+def test_verify_says_how_to_get_the_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a checkout there is nothing to run."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert "make install" in run("verify").output
+
+
 def test_up_says_how_to_get_the_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside a checkout: one line."""
     monkeypatch.setattr(cli_server, "SERVER_PACKAGE", "no_such_package_anywhere")

@@ -80,6 +80,7 @@ PLAN = st.builds(
     seq=COUNT,
     head_after=st.just(Head()),
     add=st.lists(UNIT.map(lambda unit: NewUnit(unit, None)), max_size=2).map(tuple),
+    remake=st.lists(TEXT, max_size=2).map(tuple),
     retire=st.lists(TEXT, max_size=3).map(tuple),
     moves=st.dictionaries(TEXT, st.integers(-(1 << 53), 1 << 53), max_size=3),
     records=st.lists(RECORD, max_size=2).map(tuple),

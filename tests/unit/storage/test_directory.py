@@ -5,7 +5,7 @@ import pytest
 
 from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
 from storage import schema
-from storage.directory import CARD_FILE, Space, prepare_directory, shard_path
+from storage.directory import CARD_FILE, Space, prepare_directory, read_card, shard_path
 
 SPACE = Space("hash/32", 32)
 
@@ -92,3 +92,17 @@ def test_everyone_who_may_read_the_directory_may_read_the_card(tmp_path):
 
 def test_shards_have_directories_of_their_own(tmp_path):
     assert [shard_path(tmp_path, n).name for n in (0, 7, 63)] == ["shard-00", "shard-07", "shard-63"]
+
+
+def test_a_card_is_read_only_where_everything_is_there(tmp_path):
+    """Nothing is made of what is missing."""
+    data = tmp_path / "data"
+    with pytest.raises(BadSettings, match=r"no data directory of lorebank"):
+        read_card(data)
+    assert not data.exists()
+    made = prepare_directory(data, 2, Space("hash/32", 32))
+    with pytest.raises(StoreDamaged, match="shard-00 is missing"):
+        read_card(data)
+    for index in range(2):
+        shard_path(data, index).mkdir()
+    assert read_card(data) == made

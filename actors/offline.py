@@ -1,0 +1,115 @@
+"""A data directory in this process, without Ray: the same store calls, and banks whose owner lives here."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.bank import Bank, BankPorts
+from actors.clocks import SystemClock
+from actors.data_lock import DataLock
+from actors.settings import Settings
+from actors.shard_paging import joined, resume
+from actors.wiring import BlockingStore, build_embedder, build_tokenizer, open_shard, run_on, stored_space
+from memory.audit_calls import ScopePage, Stray
+from memory.commands import RepairBank, RepairReceipt
+from memory.errors import BadSettings, StoreLocked
+from memory.ids import BUCKETS, Scope
+from memory.ports import Embedder
+from memory.store_calls import Call, Request, Store
+
+T = TypeVar("T")
+PATIENCE_S = 10.0
+"""How long whoever holds the directory may take to go."""
+EMBEDDED_TEXTS = 32
+
+
+class OfflineStore:
+    """Context manager that holds a data directory and answers for its store. No server runs on it meanwhile."""
+
+    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
+        self._settings = settings
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
+        self._shards: list[BlockingStore] = []
+        self._closing = ExitStack()
+        self._embedder: Embedder | None = None
+        self._name = ""
+        self.dim = 0
+        """Length of its sentence vectors."""
+
+    def __enter__(self) -> Self:
+        """Lock and open the directory, which is there.
+
+        Raises:
+            StoreLocked: a server, or another of these, holds it.
+            BadSettings, SchemaMismatch, StoreDamaged: it is none, or cannot be read.
+        """
+        data = self._settings.data
+        shards, space = stored_space(data)
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(DataLock(data, self._patience_s))
+            except StoreLocked as exc:
+                raise StoreLocked(f"{exc}; to ask the server that runs on it, leave --data out") from exc
+            for index in range(shards):
+                shard = open_shard(self._settings, index, space)
+                opened.callback(shard.close)
+                self._shards.append(shard)
+            self._closing = opened.pop_all()
+        self._name, self.dim = space.embedder, space.dim
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shards.clear()
+        self._closing.close()
+
+    async def repair_bank(self, scope: Scope, command: RepairBank) -> RepairReceipt:
+        """Settle and sweep a bank and mend what can be mended.
+
+        Raises:
+            BadSettings: the embedder of the settings is not the one the directory was made with.
+            StoreDamaged: a commit cannot be applied.
+        """
+        store = cast("Store", self)  # a bank asks nothing of its store but to perform
+        ports = BankPorts(store, self._embed, build_tokenizer(self._settings), SystemClock(), lambda: uuid4().hex)
+        receipt = await Bank(scope, ports, mailbox_commands=1).perform(command)
+        assert isinstance(receipt, RepairReceipt)
+        return receipt
+
+    async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
+        """Answer of one reading call of the store."""
+        return await self.perform(scope, call)
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Every bank of every tenant that has a head, shard after shard."""
+        index, inner = resume(start)
+        return joined(self._shards[index].list_scopes(inner, limit), index, len(self._shards))
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        """Points that belong to no bank with a head."""
+        return tuple(stray for shard in self._shards for stray in shard.list_strays())
+
+    async def perform(self, scope: Scope, request: Request[T]) -> T:
+        """Run a call or a procedure at the bank's shard."""
+        return run_on(self._shards[scope.bucket * len(self._shards) // BUCKETS], scope, request)
+
+    async def _embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        if self._embedder is None:
+            self._embedder = build_embedder(self._settings)
+            if self._embedder.name != self._name:
+                raise BadSettings(
+                    f"{self._settings.data} was made with the embedder {self._name}, the settings say"
+                    f" {self._embedder.name}: a repair needs the one it was made with"
+                )
+        vectors: list[NDArray[np.float32]] = []
+        for start in range(0, len(texts), EMBEDDED_TEXTS):
+            part = list(texts[start : start + EMBEDDED_TEXTS])
+            vectors.extend(await asyncio.to_thread(self._embedder.embed, part))
+        return vectors

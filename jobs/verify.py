@@ -1,0 +1,128 @@
+"""Verify: audit every invariant of the store, and repair what can be; exits non-zero on a breach.
+
+    python -m jobs.verify --data DIR          a directory that no server has open
+    python -m jobs.verify                     the server that runs on this machine, or at RAY_ADDRESS
+    ray job submit --working-dir . -- python -m jobs.verify
+
+Exit codes: 0 everything was checked and is right (with --repair: is right now); 1 breaches are left, or a bank could
+not be checked because it was written to all the time; 2 nothing could be checked, the line on stderr says what to do.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from actors.offline import OfflineStore
+from actors.sessions import find_address
+from actors.settings import NAMESPACE, load_settings
+from jobs.auditing import Advance, Outcome, Source, Task, verify
+from jobs.verify_report import as_json, show
+from memory.errors import LorebankError, Unavailable
+
+EXIT_BREACH = 1
+EXIT_OPERATOR = 2
+DEFAULT_TENANT = "default"
+LOG_EVERY = 1000
+"""Banks between two lines of progress where the output is no terminal."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        outcome = _of_directory(options) if options.data else _of_deployment(options)
+    except LorebankError as exc:
+        print(f"verify: {exc}", file=sys.stderr)
+        return EXIT_OPERATOR
+    if options.json:
+        print(orjson.dumps(as_json(outcome), option=orjson.OPT_INDENT_2).decode(), flush=True)
+    else:
+        show(outcome, Console(highlight=False))
+    return 0 if outcome.left.clean else EXIT_BREACH
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lorebank verify",
+        description="Audit every invariant of the store. Exit code 0: all is right, 1: breaches, 2: nothing checked.",
+    )
+    parser.add_argument("--data", type=Path, help="a data directory no server runs on; left out: the running server")
+    parser.add_argument("--bank", help="only this bank")
+    parser.add_argument("--tenant", help=f"only this tenant's banks (with --bank: {DEFAULT_TENANT})")
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended, then audit again")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    parser.add_argument(
+        "--vectors",
+        choices=("all", "sample", "none"),
+        default="sample",
+        help="which sentence vectors to read; a sample is one in sixteen (default: %(default)s)",
+    )
+    parser.add_argument("--concurrency", type=int, default=4, help="banks looked at once (default: %(default)s)")
+    return parser
+
+
+def _of_directory(options: argparse.Namespace) -> Outcome:
+    """Holds the directory as a server would; one in use is refused."""
+    with OfflineStore(load_settings(data=options.data)) as store:
+        task = _task(options, live=False, dim=store.dim)
+        return asyncio.run(_verified(store, task, options))
+
+
+def _of_deployment(options: argparse.Namespace) -> Outcome:
+    address = find_address(load_settings().data)
+    # Ray reads its environment when it is imported; a server's own Ray asks for no token.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    import ray  # noqa: PLC0415
+
+    from actors.client import BankClient  # noqa: PLC0415
+
+    try:
+        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as exc:
+        raise Unavailable(f"no Ray answers at {address}: {exc}") from exc
+
+    async def run() -> Outcome:
+        client = await BankClient.attach()
+        task = _task(options, live=True, dim=client.settings.embedding_dim)
+        return await _verified(client, task, options)
+
+    return asyncio.run(run())
+
+
+def _task(options: argparse.Namespace, *, live: bool, dim: int | None) -> Task:
+    tenant = options.tenant if options.bank is None else options.tenant or DEFAULT_TENANT
+    return Task(tenant, options.bank, options.vectors, dim, live, max(options.concurrency, 1))
+
+
+async def _verified(source: Source, task: Task, options: argparse.Namespace) -> Outcome:
+    with _progress() as advance:
+        return await verify(source, task, repair=options.repair, advance=advance)
+
+
+@contextmanager
+def _progress() -> Iterator[Advance]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("banks", total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if not console.is_terminal and done % LOG_EVERY == 0:
+                print(f"{done} of {total} banks looked at", file=sys.stderr, flush=True)
+
+        yield advance
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Audit of a bank: every invariant of the store, checked page by page over raw reads, in memory of some bytes a unit.
+
+The steps are those of a Procedure, but they are meant to be driven one call at a time: a big bank takes thousands.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from memory.audit_calls import RawPage, ScanRecords, ScanUnits
+from memory.audit_records import RecordAudit
+from memory.audit_units import UnitAudit
+from memory.breaches import Audit, BreachKind
+from memory.errors import LorebankError, StoreDamaged
+from memory.ids import Scope
+from memory.protocol import Steps
+from memory.records import Head, RecordKind, UnitState
+from memory.store_calls import Call, GetDense, GetUnits, ReadHead
+
+PAGE_POINTS = 256
+SAMPLED = frozenset("0")
+"""Last digits of the ids whose vectors a sample looks at, beside those of a bank's first page: one in sixteen."""
+Vectors = Literal["all", "sample", "none"]
+T = TypeVar("T")
+_UNBOUNDED = Head(epoch=1 << 62, seq=1 << 62)
+"""What points are compared with where there is no head."""
+Read = Callable[[Scope, Call[Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditBank:
+    """Look at everything that is stored of one bank; `dim` None: vectors may have any length."""
+
+    scope: Scope
+    vectors: Vectors = "sample"
+    dim: int | None = None
+
+    def steps(self) -> Steps[Audit]:
+        """What was found, and whether the head moved meanwhile."""
+        audit = Audit(self.scope)
+        try:
+            head: Head | None = yield ReadHead()
+        except StoreDamaged as exc:
+            audit.report(BreachKind.HEAD_UNREADABLE, "head", str(exc))
+            return audit
+        if head is None:
+            audit.report(BreachKind.NO_HEAD, "head", "the bank has no head", repairable=True)
+        audit.head = head
+        shown = head or _UNBOUNDED
+        units = UnitAudit(audit, shown)
+        yield from self._scan_units(units)
+        records = RecordAudit(audit, shown, units)
+        yield from _scan(None, records.look)
+        if head is not None and head.settled == head.commit:
+            yield from _scan(RecordKind.OPERATION, lambda _, payload: records.look_at_operation(payload))
+            for ids in _pages(units.unlisted()):
+                found = yield GetUnits(ids)
+                for unit in found.values():
+                    units.look_at_orphan(unit, records.documents)
+            units.conclude()
+        if head is not None:
+            records.conclude()
+        audit.moved = (yield ReadHead()) != head
+        return audit
+
+    def _scan_units(self, units: UnitAudit) -> Steps[None]:
+        start: str | None = None
+        first = True
+        while first or start is not None:
+            page: RawPage = yield ScanUnits(start, PAGE_POINTS)
+            live = [point for point, payload in page.points if units.look(point, payload) is UnitState.LIVE]
+            wanted = tuple(point for point in live if self._wanted(point, first=first))
+            if wanted:
+                units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)
+            start, first = page.next, False
+
+    def _wanted(self, point: str, *, first: bool) -> bool:
+        return self.vectors == "all" or (self.vectors == "sample" and (first or point[-1] in SAMPLED))
+
+
+async def drive(read: Read, scope: Scope, steps: Steps[T]) -> T:
+    """Run steps over a store, one call at a time; what a call raises is raised inside them."""
+    answer: Any = None
+    error: LorebankError | None = None
+    while True:
+        try:
+            call = steps.throw(error) if error else steps.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        error = None
+        try:
+            answer = await read(scope, call)
+        except LorebankError as exc:
+            error = exc
+
+
+def _scan(kind: RecordKind | None, look: Callable[[str, Any], None]) -> Steps[None]:
+    start: str | None = None
+    first = True
+    while first or start is not None:
+        page: RawPage = yield ScanRecords(start, PAGE_POINTS, kind)
+        for point, payload in page.points:
+            look(point, payload)
+        start, first = page.next, False
+
+
+def _pages(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(ids[start : start + PAGE_POINTS]) for start in range(0, len(ids), PAGE_POINTS))

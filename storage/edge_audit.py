@@ -1,0 +1,60 @@
+"""What audits read of the embedded engine: points as they are stored, of one bank or of none."""
+
+from typing import Final
+
+from qdrant_edge import CountRequest, EdgeShard, FacetRequest, Filter
+
+from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
+from memory.filters import AnyOf, Empty, Not, every
+from memory.filters import Filter as Tree
+from memory.ids import SYSTEM, Scope
+from memory.records import RecordKind
+from storage import schema
+from storage.edge_scroll import all_payloads, raw_page
+from storage.query_to_edge import condition, scoped
+
+HEADS: Final = AnyOf(schema.KIND, (RecordKind.HEAD.value,))
+OF_NO_BANK: Final[Tree] = every(Empty(schema.BANK_KEY), Not(AnyOf(schema.KIND, schema.RESERVED_KINDS)))
+
+
+class EdgeAudit:
+    """Raw reads over the two collections."""
+
+    def __init__(self, units: EdgeShard, records: EdgeShard) -> None:
+        self._units = units
+        self._records = records
+
+    def scan(self, scope: Scope, call: ScanUnits | ScanRecords) -> RawPage:
+        """One page of a bank's points."""
+        if isinstance(call, ScanUnits):
+            return raw_page(self._units, scoped(scope), call.start, call.limit)
+        kinds = () if call.kind is None else (AnyOf(schema.KIND, (call.kind.value,)),)
+        return raw_page(self._records, scoped(scope, *kinds), call.start, call.limit)
+
+    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        """Banks that have a head, by the head's id."""
+        page = raw_page(self._records, Filter(must=[condition(HEADS)]), start, limit)
+        scopes = (Scope(payload.get(schema.TENANT, ""), payload.get(schema.BANK, "")) for _, payload in page.points)
+        return ScopePage(tuple(scopes), page.next)
+
+    def list_strays(self) -> tuple[Stray, ...]:
+        """Points of banks without a head. A bank has its head before anything else: heads are therefore read last."""
+        counted = {
+            name: self._counted(shard) for name, shard in ((schema.UNITS, self._units), (schema.RECORDS, self._records))
+        }
+        heads = all_payloads(self._records, Filter(must=[condition(HEADS)]))
+        known = {SYSTEM.key, *(payload.get(schema.BANK_KEY) for payload in heads)}
+        return tuple(
+            Stray(name, key, points)
+            for name, keys in counted.items()
+            for key, points in sorted(keys.items(), key=lambda pair: pair[0] or "")
+            if key not in known
+        )
+
+    def _counted(self, shard: EdgeShard) -> dict[str | None, int]:
+        """Points by bank key; None: of points without one."""
+        total = shard.count(CountRequest(exact=True))
+        facet = shard.facet(FacetRequest(key=schema.BANK_KEY, limit=max(total, 1), exact=True))
+        found: dict[str | None, int] = {str(hit.value): hit.count for hit in facet.hits}
+        without = shard.count(CountRequest(filter=Filter(must=[condition(OF_NO_BANK)]), exact=True))
+        return found | ({None: without} if without else {})

@@ -1,0 +1,62 @@
+"""One collection of the embedded engine, changed by nothing but plain operations on ids.
+
+After a crash the engine replays its log over files that may be newer than its last flush. A condition or a filter in
+the log would be judged anew then, against whatever those files hold, and leave points and indexes at odds for good. So
+conditions are judged here, by the one process that writes, and what reaches the log does not depend on what is stored.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from qdrant_edge import EdgeShard, Filter, Point, ScrollRequest, UpdateOperation
+
+Payload = Mapping[str, Any]
+Guard = Callable[[Payload], bool]
+
+UPDATE_POINTS: Final = 64
+"""Points of one update: bigger ones bring no throughput and make readers wait."""
+_PAGE_POINTS: Final = 1000
+
+
+class EdgeCollection:
+    """Not safe for several writing threads: between judging and changing nobody else may change."""
+
+    def __init__(self, shard: EdgeShard) -> None:
+        self.shard = shard
+
+    def stored(self, ids: Sequence[str], keys: Sequence[str]) -> dict[str, Payload]:
+        """These keys of the payloads of those points that are there, by id."""
+        wanted: list[Any] = list(ids)
+        return {str(record.id): record.payload or {} for record in self.shard.retrieve(wanted, list(keys), False)}
+
+    def matching(self, where: Filter, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
+        """Ids and these keys of the payloads of all points that match, by id."""
+        offset: Any = None
+        while True:
+            request = ScrollRequest(offset=offset, limit=_PAGE_POINTS, filter=where, with_payload=list(keys))
+            records, offset = self.shard.scroll(request)
+            yield from ((str(record.id), record.payload or {}) for record in records)
+            if offset is None:
+                return
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Insert or overwrite."""
+        for part in _slices(points):
+            self.shard.update(UpdateOperation.upsert_points(part))
+
+    def change(self, ids: Iterable[str], payload: dict[str, Any]) -> None:
+        """Set keys of points that are there."""
+        for part in _slices(ids):
+            self.shard.update(UpdateOperation.set_payload(part, payload))
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Remove points."""
+        for part in _slices(ids):
+            self.shard.update(UpdateOperation.delete_points(part))
+
+
+def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
+    left = iter(items)
+    while part := list(islice(left, UPDATE_POINTS)):
+        yield part
