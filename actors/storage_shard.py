@@ -14,7 +14,7 @@ from memory.errors import StaleEpoch
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
-from memory.store_calls import HeadPage, Request
+from memory.store_calls import HeadPage, Request, WriteRecords
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
@@ -30,7 +30,7 @@ def shard_name(index: int) -> str:
 class StorageShard:
     """One directory, opened at the first call, so that a failure to open reaches the caller as its own error."""
 
-    WRITES: ClassVar = (TakeEpoch, Execute, Recover)
+    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords)
 
     def __init__(self, settings: Settings, index: int, space: Any) -> None:
         self._settings = settings
@@ -62,6 +62,7 @@ class StorageShard:
         with self._writing:
             self._refuse_stale(scope, request)
             answer: T = run_on(engine, scope, cast("Request[T]", request))
+            engine.count_operation()
             if isinstance(answer, Head):
                 self._epochs[scope.key] = answer.epoch
             if self._settings.durability == "disk":

@@ -37,6 +37,10 @@ class BlockingStore(Protocol):
         """A live unit by its bare id."""
         ...
 
+    def count_operation(self) -> None:
+        """Count what was written since the last time, where a later loss of it shows."""
+        ...
+
     def flush(self) -> None:
         """Make everything written survive power loss."""
         ...

@@ -109,7 +109,7 @@ class EdgeReads:
         """A live unit by its bare id, if it belongs to the tenant."""
         for record in self._units.retrieve([unit_id], True, False):
             payload = record.payload or {}
-            if payload[schema.TENANT] == tenant and payload[schema.STATE] == UnitState.LIVE.value:
+            if payload.get(schema.TENANT) == tenant and payload[schema.STATE] == UnitState.LIVE.value:
                 return Scope(tenant, payload[schema.BANK]), codec.unit_of(str(record.id), payload)
         return None
 
@@ -210,7 +210,7 @@ class EdgeReads:
 
 def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
     live = UnitState.LIVE.value
-    return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] == live
+    return payload is not None and payload.get(schema.BANK_KEY) == scope.key and payload[schema.STATE] == live
 
 
 def _recalled(payload: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from typing import Any, Final
 
 import numpy as np
 from qdrant_edge import EdgeShard, Point, SparseVector, UpdateMode, UpdateOperation
+from qdrant_edge import Filter as EdgeFilter
 
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not
 from memory.ids import Scope, record_id
+from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
     CreateHead,
+    ForgetText,
     InsertUnits,
     MoveUnits,
     NewUnit,
@@ -28,7 +31,7 @@ from memory.store_calls import (
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.payload_cache import PayloadCache
-from storage.query_to_edge import scoped
+from storage.query_to_edge import condition, scoped
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
@@ -44,8 +47,12 @@ WRITES: Final = (
     RemoveRecords,
     ClearBank,
     SweepPending,
+    ForgetText,
     TrimCommits,
 )
+_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RetireUnits, SweepPending)
+_UPDATE_POINTS: Final = 64
+"""Points of one update: bigger ones make readers wait."""
 
 
 class EdgeWrites:
@@ -58,6 +65,10 @@ class EdgeWrites:
         self._dim = dim
         self.dirty_bytes = 0
         """Roughly what was written since it was last set to 0."""
+        self.wrote_units = False
+        """Whether units were written since it was last set to False; `wrote_records` likewise."""
+        self.wrote_records = False
+        self._texts: list[tuple[Scope, Record]] = []
 
     def perform(self, scope: Scope, call: Call[Any]) -> Any:
         """The answer to a write call.
@@ -66,6 +77,8 @@ class EdgeWrites:
             Unprocessable: a vector is not finite or has the wrong length.
             TypeError: it is no write call that this engine knows.
         """
+        self.wrote_units |= isinstance(call, (*_UNITS_ONLY, ClearBank))
+        self.wrote_records |= not isinstance(call, (*_UNITS_ONLY, ForgetText))
         match call:
             case InsertUnits(units):
                 self._insert(scope, units)
@@ -100,13 +113,35 @@ class EdgeWrites:
             case SweepPending(epoch):
                 where = scoped(scope, _PENDING, _not_after(schema.EPOCH, epoch))
                 self._units.update(UpdateOperation.delete_points_by_filter(where))
+            case ForgetText(summary):
+                self._texts.append((scope, summary))
+                self.dirty_bytes += 1
             case TrimCommits(commit):
-                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
-                where = scoped(scope, commits, Between(schema.ORDER, lte=commit))
+                history = (AnyOf(schema.KIND, (RecordKind.COMMIT.value,)), Not(AnyOf(schema.STATUS, (WHOLE,))))
+                where = scoped(scope, *history, Between(schema.ORDER, lte=commit))
                 self._records.update(UpdateOperation.delete_points_by_filter(where))
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
         return None
+
+    def forget_texts(self, count: int) -> None:
+        """Replace the oldest `count` commit records that were to be forgotten by their summaries."""
+        for start in range(0, count, _UPDATE_POINTS):
+            part = self._texts[: min(_UPDATE_POINTS, count - start)]
+            points = [
+                Point(record_id(scope, summary.kind.value, summary.key), {}, codec.record_payload(scope, summary))
+                for scope, summary in part
+            ]
+            still_whole = EdgeFilter(must=[condition(AnyOf(schema.STATUS, (WHOLE,)))])
+            self._records.update(UpdateOperation.upsert_points(points, still_whole, UpdateMode.UpdateOnly))
+            del self._texts[: len(part)]
+            self.wrote_records = True
+            self.dirty_bytes += 1
+
+    @property
+    def texts_to_forget(self) -> int:
+        """Commit records that wait for the units written before them to be on disk."""
+        return len(self._texts)
 
     def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
         """A conditional upsert inserts what is absent and changes only what meets the condition."""
@@ -130,7 +165,7 @@ class EdgeWrites:
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         """UpdateOnly with a condition changes nothing where it does not hold; the nonce read back tells who won."""
-        condition = scoped(
+        unchanged = scoped(
             scope,
             HasId((codec.head_id(scope),)),
             AnyOf(schema.EPOCH, (expected.epoch,)),
@@ -138,7 +173,7 @@ class EdgeWrites:
             AnyOf(schema.SETTLED, (expected.settled,)),
         )
         point = Point(codec.head_id(scope), {}, codec.head_payload(scope, head, nonce))
-        self._records.update(UpdateOperation.upsert_points([point], condition, UpdateMode.UpdateOnly))
+        self._records.update(UpdateOperation.upsert_points([point], unchanged, UpdateMode.UpdateOnly))
         self.dirty_bytes += 1
         found = self._records.retrieve([codec.head_id(scope)], [schema.NONCE], False)
         return bool(found) and (found[0].payload or {}).get(schema.NONCE) == nonce
@@ -151,8 +186,8 @@ class EdgeWrites:
                     payload = codec.record_payload(scope, record)
                     self.dirty_bytes += len(payload[schema.BODY])
                     points.append(Point(record_id(scope, record.kind.value, record.key), {}, payload))
-            condition = scoped(scope, _not_after(schema.SEQ, stamp[0]), _not_after(schema.EPOCH, stamp[1]))
-            self._records.update(UpdateOperation.upsert_points(points, condition))
+            older = scoped(scope, _not_after(schema.SEQ, stamp[0]), _not_after(schema.EPOCH, stamp[1]))
+            self._records.update(UpdateOperation.upsert_points(points, older))
 
     def _clear(self, scope: Scope, seq: int, epoch: int) -> None:
         older = _older(seq, epoch)

@@ -21,7 +21,7 @@ from memory.store_calls import (
     WriteRecords,
 )
 from storage import edge_shard, schema
-from storage.edge_store import EdgeStore
+from storage.edge_store import MARKS_FILE, EdgeStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_texts
 
 ROOT = Path(__file__).parents[3]
@@ -134,7 +134,7 @@ def test_a_process_killed_while_it_made_a_collection_leaves_none(tmp_path, monke
     assert set(store._units.info().payload_schema) == set(schema.UNIT_INDEXES)
     assert set(store._records.info().payload_schema) == set(schema.RECORD_INDEXES)
     store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [schema.RECORDS, schema.UNITS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MARKS_FILE, schema.RECORDS, schema.UNITS]
 
 
 @pytest.mark.parametrize("damage", ["segment.json", "edge_config.json"])
