@@ -17,7 +17,7 @@ from actors.storage_shard import READERS, StorageShardActor, shard_name
 from actors.tasks import warm_up
 from actors.wiring import embedding_space, prepare_data
 from memory.commands import Command
-from memory.errors import BadSettings, NotOwner, Unavailable
+from memory.errors import BadSettings, LorebankError, NotOwner, Unavailable
 from memory.ids import Scope
 
 log = logging.getLogger("lorebank.cluster")
@@ -25,6 +25,7 @@ log = logging.getLogger("lorebank.cluster")
 HOST_CALLS = 4096
 """Calls one host works on at once; its banks bound what waits."""
 START_TIMEOUT_S = 120.0
+CLOSE_TIMEOUT_S = 10.0
 HEAD_RESOURCE = "node:__internal_head__"
 """Ray's own resource of the head node."""
 
@@ -88,6 +89,24 @@ def start_cluster(settings: Settings) -> None:
         RetryLater: an actor did not come up in time.
     """
     asyncio.run(_started(settings))
+
+
+def stop_cluster(settings: Settings) -> None:
+    """Close the storage shards' directories, so that the next start finds them clean; blocking.
+
+    What does not answer in time is left as it is: nothing acknowledged depends on it.
+    """
+    asyncio.run(_stopped(settings))
+
+
+async def _stopped(settings: Settings) -> None:
+    for index in range(settings.storage_shards):
+        name = shard_name(index)
+        try:
+            shard: Any = ray.get_actor(name, namespace=NAMESPACE)
+            await ask(shard.close.remote(), CLOSE_TIMEOUT_S, name)
+        except (ValueError, LorebankError) as exc:
+            log.warning("%s was not closed: %s", name, exc)
 
 
 async def _started(settings: Settings) -> None:

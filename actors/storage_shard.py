@@ -10,7 +10,7 @@ import ray
 
 from actors.settings import Settings
 from actors.wiring import BlockingStore, open_shard, run_on
-from memory.errors import StaleEpoch
+from memory.errors import StaleEpoch, StoreDamaged, Unavailable
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
@@ -37,6 +37,8 @@ class StorageShard:
         self._index = index
         self._space = space
         self._engine: BlockingStore | None = None
+        self._given_up: StoreDamaged | None = None
+        self._closed = threading.Event()
         self._opening = threading.Lock()
         self._writing = threading.Lock()
         self._epochs: dict[str, int] = {}
@@ -60,6 +62,8 @@ class StorageShard:
         if not isinstance(request, self.WRITES):
             return run_on(engine, scope, request)
         with self._writing:
+            if self._closed.is_set():
+                raise Unavailable("the store is closing")
             self._refuse_stale(scope, request)
             answer: T = run_on(engine, scope, cast("Request[T]", request))
             engine.count_operation()
@@ -72,6 +76,13 @@ class StorageShard:
     def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
         """Answers of several requests, in order, in one call."""
         return [self.perform(scope, request) for scope, request in requests]
+
+    def close(self) -> None:
+        """Flush and close the directory for good; what is asked afterwards is refused."""
+        with self._opening, self._writing:
+            self._closed.set()
+            if self._engine is not None:
+                self._engine.close()
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks in this shard."""
@@ -93,11 +104,19 @@ class StorageShard:
                 raise StaleEpoch(f"bank {scope.bank!r} has epoch {known}; {request.head.epoch} may not write")
 
     def _opened(self) -> BlockingStore:
+        if self._closed.is_set():
+            raise Unavailable("the store is closing")
         if self._engine is not None:
             return self._engine
         with self._opening:
+            if self._given_up is not None:
+                raise StoreDamaged(str(self._given_up))
             if self._engine is None:
-                self._engine = open_shard(self._settings, self._index, self._space)
+                try:
+                    self._engine = open_shard(self._settings, self._index, self._space, again=_is_restarted())
+                except StoreDamaged as exc:
+                    self._given_up = exc  # files do not mend themselves: loading them again would only take long
+                    raise
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
         return self._engine
 
@@ -107,15 +126,19 @@ class StorageShard:
         settings = self._settings
         tick_s = min(settings.flush_interval_s, 0.1)
         waited_s = 0.0
-        pause = threading.Event()
-        while True:
-            pause.wait(tick_s)
+        while not self._closed.wait(tick_s):
             waited_s += tick_s
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
                 with self._writing:
-                    engine.flush()
+                    if not self._closed.is_set():
+                        engine.flush()
                 waited_s = 0.0
+
+
+def _is_restarted() -> bool:
+    """Whether Ray made this actor anew after its process had ended."""
+    return ray.is_initialized() and ray.get_runtime_context().was_current_actor_reconstructed
 
 
 StorageShardActor = ray.remote(StorageShard)

@@ -10,7 +10,7 @@ from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request
 from providers import factory as providers
 from storage.directory import Space, prepare_directory, shard_path
-from storage.edge_store import EdgeStore
+from storage.probe import open_store
 from storage.run import run
 
 T = TypeVar("T")
@@ -43,6 +43,10 @@ class BlockingStore(Protocol):
 
     def flush(self) -> None:
         """Make everything written survive power loss."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
         ...
 
     @property
@@ -78,14 +82,14 @@ def prepare_data(settings: Settings, space: Space) -> str:
     return prepare_directory(settings.data, settings.storage_shards, space).id
 
 
-def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
-    """Open one storage shard's directory.
+def open_shard(settings: Settings, index: int, space: Space, *, again: bool) -> BlockingStore:
+    """Open one storage shard's directory; `again`: in place of a process that ended without closing it.
 
     Raises:
         StoreLocked: another process holds it.
         StoreDamaged: its files cannot be read.
     """
-    return EdgeStore(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S)
+    return open_store(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S, again=again)
 
 
 def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:

@@ -82,6 +82,7 @@ class CheckDocuments:
 
     def steps(self) -> Steps[tuple[LostDocument, ...]]:
         """Documents with lost chunks."""
+        head: Head = (yield ReadHead()) or Head()
         lost: list[LostDocument] = []
         seen, total = 0, 1
         while seen < total:
@@ -93,7 +94,8 @@ class CheckDocuments:
                 wanted = {entry.unit_id: document.id for entry in document.chunks if entry.unit_id not in self.healing}
                 found = yield from _find_lost(wanted)
                 if found:
-                    yield WriteRecords((replace(record, status=DAMAGED),))
+                    # Later than every commit that is applied anew, which would take the mark away.
+                    yield WriteRecords((replace(record, status=DAMAGED, seq=head.seq + 1, epoch=head.epoch),))
                     lost.extend(found)
             seen, total = seen + len(page.records), page.total
         return tuple(lost)

@@ -7,6 +7,7 @@ of the process at once, as the logs do, and a power loss when it is synced, as t
 
 import mmap
 import struct
+import uuid
 import zlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -20,6 +21,7 @@ from memory.errors import StoreDamaged
 COUNTER_ID: Final = "00000000-0000-4000-8000-000000000001"
 """Point of the counter in each collection. No bank's id is of this version, and it has no bank's key."""
 OPERATIONS: Final = "operations"
+_CHECKED: Final = "checked"
 _FORMAT: Final = struct.Struct("<7QI")
 _SLOT_BYTES: Final = 128
 _SLOTS: Final = 2
@@ -180,3 +182,18 @@ def _stored(shard: EdgeShard) -> int:
     if not isinstance(value, int):
         raise StoreDamaged(f"the operation counter holds {value!r}; restore a backup")
     return value
+
+
+def takes_writes(shard: EdgeShard) -> bool:
+    """Whether the counter, the point written last, can still be written.
+
+    The engine numbers its operations by its log and takes one whose number is lower than a point's for an old one. A
+    log that was deleted, or cut back behind what was flushed, starts with such numbers: it would ignore every change.
+    """
+    found = shard.retrieve([COUNTER_ID], True, False)
+    if not found:
+        return True
+    nonce = uuid.uuid4().hex
+    payload = {**(found[0].payload or {}), _CHECKED: nonce}
+    shard.update(UpdateOperation.upsert_points([Point(COUNTER_ID, {}, payload)]))
+    return (shard.retrieve([COUNTER_ID], True, False)[0].payload or {}).get(_CHECKED) == nonce
