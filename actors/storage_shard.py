@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import ray
@@ -83,6 +84,14 @@ class StorageShard:
             self._closed.set()
             if self._engine is not None:
                 self._engine.close()
+
+    def copy_to(self, target: Path) -> dict[str, int]:
+        """Copy the directory's files between two writes; reads go on. Points of each collection."""
+        engine = self._opened()
+        with self._writing:
+            if self._closed.is_set():
+                raise Unavailable("the store is closing")
+            return engine.copy_to(target)
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks in this shard."""

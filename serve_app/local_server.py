@@ -17,6 +17,7 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 from actors.cluster import start_cluster, stop_cluster
+from actors.data_directory import ADDRESS_FILE, write_address
 from actors.settings import Settings
 from memory.errors import Unavailable
 from serve_app.app import build_for
@@ -51,12 +52,14 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
     stop = threading.Event()
     ready = False
     try:
+        (settings.data / ADDRESS_FILE).unlink(missing_ok=True)
         say("starting Ray")
         start_ray(temp_dir)
         # Ray has put handlers of its own in the place of those that main set.
         on_signals(interrupt)
         say(f"starting the actors on {settings.data}")
         start_cluster(settings)
+        write_address(settings.data)
         say("starting the HTTP replicas")
         _start_serve(settings, port)
         _wait_until_ready(port.url)
@@ -72,6 +75,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
     finally:
         on_signals(_force)
         say("stopping")
+        (settings.data / ADDRESS_FILE).unlink(missing_ok=True)
         if ready:
             _drain(say)
             stop_cluster(settings)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from actors.data_lock import DataLock
 from actors.settings import Settings, load_settings
 from memory.errors import LorebankError, OperatorAction
-from serve_app.data_lock import DataLock
 from serve_app.ports import reserve_port
 from serve_app.stop_signals import interrupt, on_signals
 

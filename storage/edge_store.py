@@ -23,7 +23,9 @@ from memory.store_calls import (
     WriteRecords,
 )
 from storage import schema
+from storage.backup import copy_shard
 from storage.damage import heal
+from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
 from storage.edge_shard import open_records, open_units
@@ -34,9 +36,6 @@ from storage.translate_errors import translate_edge
 
 T = TypeVar("T")
 
-MARKS_FILE: Final = "operations"
-CLEAN_FILE: Final = "clean"
-"""There while the directory is closed; absent while it is open, and after a process that did not close it."""
 ON_RECORDS: Final = (ReadHead, GetRecords, ListRecords, CreateHead, SwapHead, WriteRecords, RemoveRecords, TrimCommits)
 """Calls that touch the records alone."""
 CACHED_PAYLOADS: Final = 20_000
@@ -89,6 +88,15 @@ class EdgeStore:
         self._marks.flushed()
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
+
+    def copy_to(self, target: Path) -> dict[str, int]:
+        """Copy the files as they are after a flush; nobody may write meanwhile. Points of each collection."""
+        while self.dirty_bytes:
+            self.flush()
+        self.flush()
+        copy_shard(self._directory, target)
+        shards = {schema.UNITS: self._units, schema.RECORDS: self._records}
+        return {name: shard.info().points_count for name, shard in shards.items()}
 
     def close(self) -> None:
         """Flush and release the directory."""

@@ -13,8 +13,9 @@ from typing import Final
 
 from memory.errors import LorebankError, StoreDamaged
 from storage import schema
+from storage.directory import CLEAN_FILE
 from storage.edge_shard import open_records, open_units
-from storage.edge_store import CLEAN_FILE, EdgeStore
+from storage.edge_store import EdgeStore
 from storage.translate_errors import RESTORE
 
 ATTEMPTS_FILE: Final = "opening"
@@ -40,7 +41,7 @@ def open_store(directory: Path, dim: int, lock_timeout_s: float, *, again: bool)
             f"{directory}: its process ended {before} times while opening it, and it is not tried again: {RESTORE},"
             " or look at it with `lorebank doctor` and start the server anew"
         )
-    if directory.exists() and any(directory.iterdir()) and not (directory / CLEAN_FILE).exists():
+    if needs_probe(directory):
         probe(directory, dim, lock_timeout_s)
     directory.mkdir(parents=True, exist_ok=True)
     attempts.write_text(str(before + 1), encoding="ascii")
@@ -48,6 +49,11 @@ def open_store(directory: Path, dim: int, lock_timeout_s: float, *, again: bool)
         return EdgeStore(directory, dim, lock_timeout_s)
     finally:
         attempts.unlink()
+
+
+def needs_probe(directory: Path) -> bool:
+    """Whether the directory holds something and was not closed."""
+    return directory.exists() and any(directory.iterdir()) and not (directory / CLEAN_FILE).exists()
 
 
 def probe(directory: Path, dim: int, lock_timeout_s: float) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.data_lock import DataLock
 from actors.settings import Settings
 from memory.errors import BadSettings
 from serve_app import main as command
-from serve_app.data_lock import DataLock
 from serve_app.ports import reserve_port
 
 

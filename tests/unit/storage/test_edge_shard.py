@@ -21,7 +21,8 @@ from memory.store_calls import (
     WriteRecords,
 )
 from storage import edge_shard, schema
-from storage.edge_store import MARKS_FILE, EdgeStore
+from storage.directory import MARKS_FILE
+from storage.edge_store import EdgeStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_texts
 
 ROOT = Path(__file__).parents[3]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from actors.data_lock import LOCK_FILE, DataLock
 from memory.errors import BadSettings, StoreLocked
-from serve_app.data_lock import LOCK_FILE, DataLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from serve_app.data_lock import DataLock
+from actors.data_lock import DataLock
 with DataLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
