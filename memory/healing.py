@@ -6,11 +6,10 @@ embedded again by the bank's owner, in the recovery that it does anyway.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from memory.encoding import decode_document
 from memory.plans import committed_whole, decode_plan
-from memory.protocol import SEQ_BLOCK, SLICE_UNITS, Steps, list_whole
+from memory.protocol import REOPENED_AT, SEQ_BLOCK, SLICE_UNITS, Steps, list_whole
 from memory.records import Head, RecordKind
 from memory.store_calls import (
     CreateHead,
@@ -25,7 +24,6 @@ from memory.store_calls import (
 DAMAGED = "damaged"
 """Status of a document record some of whose chunks are lost with their text."""
 PAGE_RECORDS = 1000
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Reopen:
         if head is None:
             return ()
         chain = committed_whole(head, (yield from list_whole()))
-        reopened = replace(head, epoch=head.epoch + 1, due_at=head.due_at or _LONG_AGO)
+        reopened = replace(head, epoch=head.epoch + 1, due_at=REOPENED_AT)
         if self.units_lost and chain and chain[0].order <= head.settled:
             commits = {record.order: record.key for record in chain}
             reopened = replace(reopened, settled=chain[0].order - 1, commits=commits)
@@ -75,10 +73,12 @@ class Reopen:
 class CheckDocuments:
     """Look for every chunk that a document record names; mark documents that lost some for good.
 
-    Units in `healing` are made again from their text and do not count as lost.
+    Units in `healing` are made again from their text and do not count as lost. A bank that lost something goes to its
+    next owner, whose seqs are beyond those of the marks.
     """
 
     healing: frozenset[str]
+    nonce: str = "checked"
 
     def steps(self) -> Steps[tuple[LostDocument, ...]]:
         """Documents with lost chunks."""
@@ -98,6 +98,8 @@ class CheckDocuments:
                     yield WriteRecords((replace(record, status=DAMAGED, seq=head.seq + 1, epoch=head.epoch),))
                     lost.extend(found)
             seen, total = seen + len(page.records), page.total
+        if lost:
+            yield SwapHead(head, replace(head, epoch=head.epoch + 1, due_at=REOPENED_AT), self.nonce)
         return tuple(lost)
 
 

@@ -12,7 +12,7 @@ are guarded by (seq, epoch), so that a late write of a former owner changes noth
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from memory.errors import StaleCommit, StaleEpoch, StoreDamaged
@@ -55,6 +55,8 @@ SEQ_BLOCK = 1000
 """Seqs reserved with each epoch; what an owner does not use is left out for good."""
 HISTORY_COMMITS = 256
 """Settled commits kept as the bank's history."""
+REOPENED_AT = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a bank is due that its next owner must look at because its store was opened anew (memory/healing.py)."""
 _SWAP_ATTEMPTS = 8
 _HEAL_ATTEMPTS = 3
 
@@ -163,6 +165,9 @@ class Recover:
             if missing:
                 return Recovered(head, missing)
             head = yield from settle(head, number, key, plan, f"{self.nonce}-{number}")
+        if head.due_at == REOPENED_AT:
+            due_at = yield from _due_of_last_commit(head)
+            head = yield from _mark_settled(head, head.settled, due_at, f"{self.nonce}-due")
         yield SweepPending(head.epoch - 1)
         yield from _forget_texts(head, self.head.settled)
         yield TrimCommits(head.settled - HISTORY_COMMITS)
@@ -217,6 +222,12 @@ def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[H
     settled = yield from _mark_settled(head, number, plan.head_after.due_at, nonce)
     yield ForgetText(_summary(key, summarise_plan(plan), plan.seq, head.epoch, number))
     return settled
+
+
+def _due_of_last_commit(head: Head) -> Steps[datetime | None]:
+    key = head.commits.get(head.commit, "")
+    found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
+    return due_after(found[key].body) if key in found else None
 
 
 def _forget_texts(head: Head, settled: int) -> Steps[None]:

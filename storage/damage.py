@@ -126,7 +126,7 @@ def heal(engine: Engine, directory: Path, scan: Scan, units: Found, records: Fou
     everything = Loss.FLUSHED in (units.loss, records.loss)
     for scope in scan.with_documents() if everything or behind else ():
         if everything or scope in behind:
-            lost = run(engine, scope, CheckDocuments(healing.get(scope, frozenset())))
+            lost = run(engine, scope, CheckDocuments(healing.get(scope, frozenset()), nonce))
             report.damaged.extend(_documents(scope, lost))
     if not report.lost:
         return None

@@ -20,7 +20,7 @@ def find_holders(directory: Path) -> set[int]:
     """Process ids of those that hold a lock on a file below the directory."""
     if not _LOCKS.exists():
         return set()
-    files = {_lock_id(path) for path in directory.rglob("*") if path.is_file()}
+    files = {_lock_id(path) for path in directory.rglob("*")}  # the engine locks the directory of its log
     lines = [line.split() for line in _LOCKS.read_text(encoding="ascii").splitlines()]
     return {int(parts[4]) for parts in lines if len(parts) > 5 and "->" not in parts and parts[5] in files}
 

@@ -26,6 +26,7 @@ from storage.reference_store import ReferenceStore
 from tests.support.bank_owner import Owner
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import DIM, retain
+from tests.support.volatile_store import VolatileStore
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five"]), min_size=1, max_size=5)
 DOCUMENTS = st.sampled_from(["d", "e"])
@@ -96,6 +97,18 @@ class BankMachine(RuleBasedStateMachine):
     def change_owner(self):
         self.owner.bank = self.owner.another(f"owner-{self.operation()}")
 
+    @rule()
+    def flush(self):
+        if isinstance(self.engine, VolatileStore):
+            self.engine.flush()
+
+    @rule()
+    def lose_what_was_not_flushed(self):
+        """Units alone; their texts are in the records as long as that can happen."""
+        if isinstance(self.engine, VolatileStore):
+            self.engine.lose_units(self.owner.scope)
+            asyncio.run(self.owner.bank.settle())
+
     @invariant()
     def the_bank_is_what_was_acknowledged(self):
         if not hasattr(self, "owner") or self.owner.read(ReadHead()) is None:
@@ -108,9 +121,12 @@ class BankMachine(RuleBasedStateMachine):
         check_bank(self.owner.engine, self.owner.scope)
 
 
-@pytest.mark.parametrize("engine", ["reference", "edge"])
+STORES = {"reference": ReferenceStore, "volatile": VolatileStore}
+
+
+@pytest.mark.parametrize("engine", ["reference", "volatile", "edge"])
 def test_any_sequence_of_commands_failures_and_owners_leaves_what_was_acknowledged(engine, tmp_path):
-    store = ReferenceStore(DIM) if engine == "reference" else EdgeStore(tmp_path, DIM)
+    store = STORES[engine](DIM) if engine in STORES else EdgeStore(tmp_path, DIM)
     machine = type("Machine", (BankMachine,), {"engine": store})
     run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=20, deadline=None))
     store.close()
