@@ -25,6 +25,8 @@ log = logging.getLogger("lorebank.cluster")
 HOST_CALLS = 4096
 """Calls one host works on at once; its banks bound what waits."""
 START_TIMEOUT_S = 120.0
+OPEN_TIMEOUT_S = 3600.0
+"""A damaged directory is looked through, and may be written anew, when it is opened."""
 CLOSE_TIMEOUT_S = 10.0
 HEAD_RESOURCE = "node:__internal_head__"
 """Ray's own resource of the head node."""
@@ -128,11 +130,14 @@ async def connect_cluster(settings: Settings) -> Cluster:
         for index in range(settings.storage_shards)
     ]
     try:
-        await asyncio.gather(*(ask(shard.open.remote(), START_TIMEOUT_S, "storage shard") for shard in shards))
+        opened = await asyncio.gather(*(ask(shard.open.remote(), OPEN_TIMEOUT_S, "storage shard") for shard in shards))
     except BaseException as exc:
         for shard in shards:
             ray.kill(shard)
         raise translate_ray(exc, "storage shard") from exc
+    for number, losses in enumerate(opened):
+        for sentence in losses:
+            log.error("%s: %s", shard_name(number), sentence)
     names = tuple(host_name(number) for number in range(settings.bank_hosts))
     ring = await ensure_ring(ShardStore(shards, settings.request_timeout_s), names)
     hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards) for name in names}

@@ -11,7 +11,7 @@ import ray
 
 from actors.settings import Settings
 from actors.wiring import BlockingStore, open_shard, run_on
-from memory.errors import StaleEpoch, StoreDamaged, Unavailable
+from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
@@ -44,13 +44,13 @@ class StorageShard:
         self._writing = threading.Lock()
         self._epochs: dict[str, int] = {}
 
-    def open(self) -> None:
-        """Open the directory if that has not happened yet.
+    def open(self) -> list[str]:
+        """Open the directory if that has not happened yet; what was found lost then, in sentences.
 
         Raises:
             StoreLocked, StoreDamaged: it cannot be opened; says what to do.
         """
-        self._opened()
+        return self._opened().losses
 
     def ping(self) -> dict[str, Any]:
         """That it lives and is open."""
@@ -140,9 +140,17 @@ class StorageShard:
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
                 with self._writing:
-                    if not self._closed.is_set():
-                        engine.flush()
+                    self._flush(engine)
                 waited_s = 0.0
+
+    def _flush(self, engine: BlockingStore) -> None:
+        """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""
+        if self._closed.is_set():
+            return
+        try:
+            engine.flush()
+        except LorebankError:
+            log.exception("%s cannot be flushed", shard_name(self._index))
 
 
 def _is_restarted() -> bool:

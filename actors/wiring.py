@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from actors.settings import Settings
+from memory.errors import StoreDamaged
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
@@ -14,7 +15,7 @@ from providers import factory as providers
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
 from storage.directory import Space, prepare_directory, read_card, shard_path
-from storage.probe import needs_probe, open_store, probe
+from storage.probe import open_store, probe
 from storage.run import run
 from storage.upgrade import upgrade
 
@@ -73,6 +74,11 @@ class BlockingStore(Protocol):
 
     def close(self) -> None:
         """Flush and let go of the files."""
+        ...
+
+    @property
+    def losses(self) -> list[str]:
+        """What was found lost when it was opened, in sentences."""
         ...
 
     @property
@@ -149,8 +155,9 @@ def find_damage(data: Path) -> list[str]:
     for path in shard_paths(data, card).values():
         if not path.exists():
             continue
-        if needs_probe(path):
-            probe(path, card.dim, LOCK_TIMEOUT_S)
+        problem = probe(path, card.dim, LOCK_TIMEOUT_S)
+        if problem:
+            raise StoreDamaged(problem)
         said += [f"{path} on {one.found_at}: {line}" for one in read_reports(path) for line in one.sentences()]
     return said
 

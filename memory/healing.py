@@ -120,7 +120,13 @@ class RaiseHead:
         head: Head | None = yield ReadHead()
         if head is None:
             raised = Head(
-                epoch=self.epoch + 1, seq=self.seq, seq_end=self.seq + SEQ_BLOCK, exists=True, counters=self.counters
+                epoch=self.epoch + 1,
+                seq=self.seq,
+                seq_end=self.seq + SEQ_BLOCK,
+                exists=True,
+                counters=self.counters,
+                created_at=REOPENED_AT,
+                updated_at=REOPENED_AT,
             )
             yield CreateHead(raised)
             return True

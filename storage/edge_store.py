@@ -63,6 +63,11 @@ class EdgeStore:
         (directory / CLEAN_FILE).unlink(missing_ok=True)
 
     @property
+    def losses(self) -> list[str]:
+        """What was found lost when the directory was opened, in sentences."""
+        return self.report.sentences() if self.report else []
+
+    @property
     def dirty_bytes(self) -> int:
         """Roughly what was written since the last flush."""
         return self._writes.dirty_bytes
@@ -82,9 +87,13 @@ class EdgeStore:
         """
         self.count_operation()
         forgettable = self._writes.texts_to_forget
-        self._writes.dirty_bytes = 0
-        _guarded(self._units.flush, self._units_path)
-        _guarded(self._records.flush, self._records_path)
+        dirty_bytes, self._writes.dirty_bytes = self._writes.dirty_bytes, 0
+        try:
+            _guarded(self._units.flush, self._units_path)
+            _guarded(self._records.flush, self._records_path)
+        except LorebankError:
+            self._writes.dirty_bytes += dirty_bytes
+            raise
         self._marks.flushed()
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()

@@ -56,8 +56,8 @@ def needs_probe(directory: Path) -> bool:
     return directory.exists() and any(directory.iterdir()) and not (directory / CLEAN_FILE).exists()
 
 
-def probe(directory: Path, dim: int, lock_timeout_s: float) -> None:
-    """Load the directory in a process of its own. What that one is told as an error, the caller will be told too.
+def probe(directory: Path, dim: int, lock_timeout_s: float) -> str:
+    """Load the directory in a process of its own; what the engine told that one as an error, else empty.
 
     Raises:
         StoreDamaged: that process was ended by a signal.
@@ -72,6 +72,7 @@ def probe(directory: Path, dim: int, lock_timeout_s: float) -> None:
             f"{directory / collection}: the engine ends its process with {name} while loading it (it said: {said});"
             f" its files are damaged: {RESTORE}"
         )
+    return done.stderr.strip() if done.returncode else ""
 
 
 def _read_attempts(path: Path) -> int:

@@ -25,9 +25,9 @@ def probed(monkeypatch) -> list[Path]:
     """Directories that were probed."""
     paths: list[Path] = []
 
-    def watched(directory: Path, dim: int, lock_timeout_s: float) -> None:
+    def watched(directory: Path, dim: int, lock_timeout_s: float) -> str:
         paths.append(directory)
-        probe(directory, dim, lock_timeout_s)
+        return probe(directory, dim, lock_timeout_s)
 
     monkeypatch.setattr(probing, "probe", watched)
     return paths
