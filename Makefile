@@ -46,8 +46,8 @@ integration: install
 e2e: install
 	@$(BIN)/pytest -m "not long" tests/e2e
 
-faults: install ## the long fault suites (kill -9, twenty rounds)
-	@$(BIN)/pytest -s --timeout 3600 -m long tests/faults
+faults: install ## the long fault suites (kill -9 in twenty rounds, every kind of damage)
+	@$(BIN)/pytest -s --timeout 3600 -m long tests/faults tests/integration
 
 bench: install ## retrieval quality and latency on LOCOMO=path/to/locomo.ndjson
 	@$(BIN)/python -m loadtests.bench $(LOCOMO)

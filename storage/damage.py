@@ -130,11 +130,11 @@ def heal(engine: Engine, directory: Path, scan: Scan, units: Found, records: Fou
             report.damaged.extend(_documents(scope, lost))
     if not report.lost:
         return None
+    if report.empty:  # as after a kill between a write and its count
+        log.warning("%s: %s; nothing that was acknowledged is missing", directory, "; ".join(report.lost))
+        return None
     for sentence in report.sentences():
         log.error("%s: %s", directory, sentence)
-    if report.empty:
-        log.warning("%s: every document was looked at; nothing that was stored is missing", directory)
-        return None
     _append(directory / REPORT_FILE, report)
     return report
 
@@ -174,10 +174,15 @@ def _losses(units: Found, records: Found) -> list[str]:
                 f"the log of {name} loaded {found.lost_operations} operations short of what was written after the last"
                 " flush (a power loss may do that; without one the log is damaged)"
             )
+        elif found.loss is Loss.FLUSHED and not found.lost_operations:
+            said.append(
+                f"{name} hold {found.lost_points} points fewer than counted: flushed data is lost, or a process was"
+                " killed while it removed them"
+            )
         elif found.loss is Loss.FLUSHED:
             said.append(
-                f"{name} lost data that was on disk: {found.lost_operations} operations and"
-                f" {found.lost_points} points are missing, the files are damaged"
+                f"{name} lost data that was on disk: {found.lost_operations} operations and {found.lost_points} points"
+                " are missing, the files are damaged"
             )
     return said
 

@@ -1,6 +1,7 @@
 """Power losses that take units at every call: what was committed comes back from its text, and nothing else does."""
 
 import pytest
+from qdrant_edge import ScrollRequest
 
 from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.healing import Reopen
@@ -8,6 +9,7 @@ from memory.ids import Scope
 from memory.plans import WHOLE
 from memory.records import RecordKind
 from memory.store_calls import ListRecords, ReadHead
+from storage.edge_store import EdgeStore
 from storage.run import run
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import check_bank, read_bank
@@ -159,3 +161,18 @@ def test_a_bank_that_lost_nothing_is_handed_on_to_let_go_of_its_texts():
     store.flush()
     assert whole(store) == 0
     assert read_bank(store, SCOPE) == before
+
+
+@pytest.mark.parametrize("command", [DeleteDocument("del", "d"), DeleteBank("del")])
+def test_the_embedded_store_keeps_no_text_of_what_was_deleted_past_the_flush(tmp_path, command: Command):
+    def records() -> str:
+        found, _ = store._records.scroll(ScrollRequest(limit=1000, with_payload=True))
+        return repr([record.payload for record in found])
+
+    store = EdgeStore(tmp_path, DIM)
+    perform_all(store, SCOPE, [Retain("r", (Item(turns("the secret word"), "d"),))], "a")
+    assert "secret" in records()
+    perform_all(store, SCOPE, [command], "b")
+    store.flush()
+    assert "secret" not in records()
+    store.close()
