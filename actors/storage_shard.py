@@ -155,7 +155,10 @@ class StorageShard:
 
 def _is_restarted() -> bool:
     """Whether Ray made this actor anew after its process had ended."""
-    return ray.is_initialized() and ray.get_runtime_context().was_current_actor_reconstructed
+    if not ray.is_initialized():
+        return False
+    context = ray.get_runtime_context()
+    return bool(context.worker.mode == ray.WORKER_MODE and context.was_current_actor_reconstructed)
 
 
 StorageShardActor = ray.remote(StorageShard)
