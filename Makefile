@@ -49,7 +49,7 @@ integration: install
 e2e: install
 	@$(BIN)/pytest -m "not long" tests/e2e
 
-faults: install ## the long fault suites (kill -9, twenty rounds of everything, sixty of the storage shard)
+faults: install ## the long fault suites (kill -9 over and over, every kind of damage)
 	@$(BIN)/pytest -s --timeout 3600 -m long tests
 
 bench: install ## retrieval quality and latency on LOCOMO=path/to/locomo.ndjson

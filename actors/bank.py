@@ -23,6 +23,7 @@ from memory.commands import (
 from memory.drafting import DocumentDraft, draft_documents
 from memory.encoding import decode_document, decode_recall_profile
 from memory.errors import Conflict, InvalidRequest, NotFound
+from memory.healing import DAMAGED
 from memory.ids import Scope
 from memory.ingest import (
     RECALL_PROFILE_KEY,
@@ -43,7 +44,7 @@ from memory.plans import Plan
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
-from memory.store_calls import Batch, GetDense, GetRecords, Store
+from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
 
 Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
@@ -65,6 +66,14 @@ class _Activation:
 
     head: Head
     recall_profile: RecallProfile
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A document as it is stored, and which of its chunks are lost."""
+
+    document: Document
+    missing: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,16 @@ class Bank:
                 raise
 
     async def settle(self) -> None:
-        """Take the bank, if it is not taken, and with that apply what a former owner committed and did not settle."""
+        """Take the bank, and with that apply what a former owner committed and did not settle.
+
+        An activation that is the owner the head knows, with nothing left to settle, stays as it is.
+        """
         async with self._line.ticket().turn():
+            active = self._activation
+            if active is not None:
+                head = await self._ports.store.perform(self._scope, ReadHead())
+                if head is None or (head.epoch, head.settled) != (active.head.epoch, active.head.settled):
+                    self._activation = None
             await self._activated()
 
     # -- activation
@@ -160,16 +177,28 @@ class Bank:
         merges = self._merge(drafts, documents)
         return _Prepared(drafts, merges, await self._embed_new(merges, {}), None, commit)
 
-    def _merge(self, drafts: Sequence[DocumentDraft], documents: Mapping[str, Document | None]) -> tuple[Merge, ...]:
-        return tuple(merge_document(self._scope, documents[draft.id], draft) for draft in drafts)
+    def _merge(self, drafts: Sequence[DocumentDraft], stored: Mapping[str, _Stored]) -> tuple[Merge, ...]:
+        merges = []
+        for draft in drafts:
+            found = stored.get(draft.id)
+            document, missing = (found.document, found.missing) if found else (None, frozenset[str]())
+            merges.append(merge_document(self._scope, document, draft, missing))
+        return tuple(merges)
 
-    async def _read(
-        self, ids: tuple[str, ...], operation_id: str
-    ) -> tuple[dict[str, Document | None], dict[str, Record]]:
+    async def _read(self, ids: tuple[str, ...], operation_id: str) -> tuple[dict[str, _Stored], dict[str, Record]]:
+        """What is stored of the documents and the operation; of damaged documents, which chunks are missing."""
         calls = (GetRecords(RecordKind.DOCUMENT, ids), GetRecords(RecordKind.OPERATION, (operation_id,)))
         reads: Batch[dict[str, Record]] = Batch(calls)
         found, operations = await self._ports.store.perform(self._scope, reads)
-        return {id_: decode_document(id_, found[id_].body) if id_ in found else None for id_ in ids}, operations
+        stored = {}
+        for id_, record in found.items():
+            document = decode_document(id_, record.body)
+            missing: frozenset[str] = frozenset()
+            if record.status == DAMAGED:
+                chunks = tuple(entry.unit_id for entry in document.chunks)
+                missing = frozenset(chunks) - await self._ports.store.perform(self._scope, FindLive(chunks))
+            stored[id_] = _Stored(document, missing)
+        return stored, operations
 
     async def _embed_new(self, merges: Sequence[Merge], have: Mapping[str, Embedded]) -> dict[str, Embedded]:
         """Vectors of the merges' new chunks by content hash: what is at hand, else the stored one, else a new one."""
@@ -238,10 +267,10 @@ class Bank:
             operation = operations[command.operation_id]
             _same_command(operation, "delete_document", command.document_id)
             return delete_receipt_of_operation(command.operation_id, operation.body)
-        document = documents[command.document_id]
-        if document is None:
+        stored = documents.get(command.document_id)
+        if stored is None:
             raise NotFound(f"bank {self._scope.bank!r} has no document {command.document_id!r}")
-        plan, receipt = plan_delete_document(self._view(active), command, document, self._ports.clock.now())
+        plan, receipt = plan_delete_document(self._view(active), command, stored.document, self._ports.clock.now())
         await self._execute(active, plan)
         return receipt
 

@@ -18,7 +18,7 @@ from actors.stores import DeploymentStore
 from actors.tasks import warm_up
 from actors.wiring import connect_server, embedding_space, prepare_data
 from memory.commands import Command
-from memory.errors import BadSettings, NotOwner, Unavailable
+from memory.errors import BadSettings, LorebankError, NotOwner, Unavailable
 from memory.ids import Scope
 
 log = logging.getLogger("lorebank.cluster")
@@ -26,6 +26,9 @@ log = logging.getLogger("lorebank.cluster")
 HOST_CALLS = 4096
 """Calls one host works on at once; its banks bound what waits."""
 START_TIMEOUT_S = 120.0
+OPEN_TIMEOUT_S = 3600.0
+"""A damaged directory is looked through, and may be written anew, when it is opened."""
+CLOSE_TIMEOUT_S = 10.0
 HEAD_RESOURCE = "node:__internal_head__"
 """Ray's own resource of the head node."""
 
@@ -90,6 +93,24 @@ def start_cluster(settings: Settings) -> None:
     asyncio.run(_started(settings))
 
 
+def stop_cluster(settings: Settings) -> None:
+    """Close the storage shards' directories, so that the next start finds them clean; blocking.
+
+    What does not answer in time is left as it is: nothing acknowledged depends on it.
+    """
+    asyncio.run(_stopped(settings))
+
+
+async def _stopped(settings: Settings) -> None:
+    for index in range(settings.storage_shards):
+        name = shard_name(index)
+        try:
+            shard: Any = ray.get_actor(name, namespace=NAMESPACE)
+            await ask(shard.close.remote(), CLOSE_TIMEOUT_S, name)
+        except (ValueError, LorebankError) as exc:
+            log.warning("%s was not closed: %s", name, exc)
+
+
 async def _started(settings: Settings) -> None:
     warming = warm_up(settings)
     cluster = await connect_cluster(settings)
@@ -127,11 +148,14 @@ async def _start_shards(settings: Settings, space: Any) -> list[Any]:
         for index in range(settings.storage_shards)
     ]
     try:
-        await asyncio.gather(*(ask(shard.open.remote(), START_TIMEOUT_S, "storage shard") for shard in shards))
+        opened = await asyncio.gather(*(ask(shard.open.remote(), OPEN_TIMEOUT_S, "storage shard") for shard in shards))
     except BaseException as exc:
         for shard in shards:
             ray.kill(shard)
         raise translate_ray(exc, "storage shard") from exc
+    for number, losses in enumerate(opened):
+        for sentence in losses:
+            log.error("%s: %s", shard_name(number), sentence)
     return shards
 
 

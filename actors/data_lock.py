@@ -7,12 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil  # type: ignore[import-untyped]
+
 from memory.errors import BadSettings, StoreLocked
 
 LOCK_FILE = ".lock"
 PATIENCE_S = 10.0
 """How long a holder may take to go: the children of a killed server need a moment."""
 _POLL_S = 0.1
+_SHOWN_CHARACTERS = 120
 
 
 class DataLock:
@@ -60,7 +63,7 @@ class DataLock:
                     continue
                 holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise StoreLocked(
-                    f"the data directory {self._path.parent} is in use by another server (process {holder}):"
+                    f"the data directory {self._path.parent} is in use by another server ({_named(holder)}):"
                     " stop it, or use another --data"
                 ) from exc
             return
@@ -69,3 +72,12 @@ class DataLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _named(holder: str) -> str:
+    """A process by its number and, where it can be seen, its command line."""
+    try:
+        command = " ".join(psutil.Process(int(holder)).cmdline())
+    except (ValueError, psutil.Error):
+        return f"process {holder}"
+    return f"process {holder}: {command[:_SHOWN_CHARACTERS]}" if command else f"process {holder}"

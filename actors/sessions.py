@@ -57,6 +57,11 @@ def find_address(data: Path) -> str:
     raise BadSettings("no server of yours runs on this machine: start one, set RAY_ADDRESS, or name a directory")
 
 
+def address_on(data: Path) -> str | None:
+    """Address of the Ray of the server that runs on a data directory; None: none of this user does."""
+    return dict(_sessions()).get(data)
+
+
 def _sessions() -> Iterator[tuple[Path, str]]:
     """Data directory and Ray address of each server that runs."""
     for path in _parent().glob(f"*/{_ADDRESS_FILE}"):

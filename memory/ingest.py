@@ -20,6 +20,7 @@ from memory.commands import (
 )
 from memory.drafting import ITEM_SEPARATOR, ChunkDraft, DocumentDraft, dense_text, lexical_text
 from memory.encoding import encode_document, encode_recall_profile, instant_to_text
+from memory.healing import DAMAGED
 from memory.ids import Scope, digest, unit_id
 from memory.placing import place
 from memory.plans import Plan
@@ -38,6 +39,8 @@ from memory.records import (
 from memory.store_calls import NewUnit
 
 RECALL_PROFILE_KEY = "recall"
+LIVE = "live"
+"""Status of a document record all of whose chunks are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,22 @@ class Merge:
     moves: Mapping[str, int]
     draft: DocumentDraft
     tail: str
+    damaged: bool = False
+    """Whether chunks that are kept are lost."""
 
 
-def merge_document(scope: Scope, old: Document | None, draft: DocumentDraft) -> Merge:
-    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays."""
+def merge_document(
+    scope: Scope, old: Document | None, draft: DocumentDraft, missing: frozenset[str] = frozenset()
+) -> Merge:
+    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays.
+
+    A stored chunk that is `missing` counts as retired; where the draft has it, it is made anew.
+    """
     kept = list(old.chunks) if old and draft.mode == "append" else []
     tail = (old.tail if old else "") if kept else ""
     seen = Counter(entry.digest for entry in kept)
-    by_id = {entry.unit_id: entry for entry in (old.chunks if old else ())}
+    lost = frozenset() if kept else missing
+    by_id = {entry.unit_id: entry for entry in (old.chunks if old else ()) if entry.unit_id not in lost}
     wanted: list[tuple[ChunkEntry, ChunkDraft | None]] = [(entry, None) for entry in kept]
     for number, chunk in enumerate(draft.chunks):
         id_ = unit_id(scope, draft.id, chunk.digest, seen[chunk.digest])
@@ -96,10 +107,11 @@ def merge_document(scope: Scope, old: Document | None, draft: DocumentDraft) -> 
             for entry, (_, chunk) in zip(entries, wanted, strict=True)
             if chunk is not None and entry.unit_id not in by_id
         ),
-        retired=tuple(entry for entry in (old.chunks if old else ()) if entry.unit_id not in ids),
+        retired=tuple(entry for entry in (old.chunks if old else ()) if entry.unit_id not in ids - lost),
         moves={entries[index].unit_id: entries[index].position for index in moved},
         draft=draft,
         tail=draft.tail,
+        damaged=bool(kept and missing),
     )
 
 
@@ -127,8 +139,14 @@ def plan_retain(
     added = [entry for merge in merges for entry, _ in merge.new]
     retired = [entry for merge in merges for entry in merge.retired]
     records = [
-        Record(RecordKind.DOCUMENT, d.id, encode_document(d), order=_micros(d.updated_at), status="live")
-        for d in documents
+        Record(
+            RecordKind.DOCUMENT,
+            d.id,
+            encode_document(d),
+            order=_micros(d.updated_at),
+            status=DAMAGED if merge.damaged else LIVE,
+        )
+        for merge, d in zip(merges, documents, strict=True)
     ]
     body = _retain_body(receipt, len(command.items))
     records.append(_operation(command.operation_id, "retain", command.fingerprint(), now, body))

@@ -33,9 +33,20 @@ class Plan:
     clear: bool = False
 
 
-def encode_plan(plan: Plan) -> dict[str, Any]:
-    """What recovery needs to apply a committed plan: texts, not vectors, which are made again from them."""
+WHOLE = "whole"
+"""Status of a commit record that holds all of its plan, with the texts of the units it adds."""
+SETTLED = "settled"
+"""Status of a commit record that was replaced by its summary."""
+
+
+def encode_plan(plan: Plan, previous: str) -> dict[str, Any]:
+    """What recovery needs to apply a committed plan: texts, not vectors, which are made again from them.
+
+    previous: key of the commit record before this one, so that from the head's last commit back the committed records
+    can be told from those of plans that were prepared and never committed; empty for a bank's first.
+    """
     return {
+        "previous": previous,
         "command": plan.command,
         "operation_id": plan.operation_id,
         "seq": plan.seq,
@@ -86,6 +97,19 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "due_at": _due_text(plan),
         "settled": True,
     }
+
+
+def committed_whole(head: Head, whole: Mapping[str, Record]) -> tuple[Record, ...]:
+    """The commits of a head whose records are still whole, oldest first, out of all whole commit records by key.
+
+    The oldest texts are forgotten first, so that these are the last commits without a gap.
+    """
+    chain: list[Record] = []
+    key = head.commits.get(head.commit, "")
+    while key in whole:
+        chain.append(whole[key])
+        key = whole[key].body["previous"]
+    return tuple(reversed(chain))
 
 
 def due_after(body: Mapping[str, Any]) -> datetime | None:

@@ -3,7 +3,7 @@
 1. prepare: the new units are inserted as pending, invisible to every read, and the plan as a commit record;
 2. commit: one compare-and-set of the bank's head names that record; nothing before it is visible, nothing after lost;
 3. apply: records are written, the units made live and seen to be live, then the old ones retired, then the commit is
-   marked settled.
+   marked settled; its record keeps the texts until the units are durable.
 
 Each step is idempotent and each procedure may be left at any call: what is not committed is swept by the next owner,
 what is committed but not settled is applied by it. Nothing is retired before everything new is seen live, and updates
@@ -12,22 +12,34 @@ are guarded by (seq, epoch), so that a late write of a former owner changes noth
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from memory.errors import StaleCommit, StaleEpoch, StoreDamaged
-from memory.plans import Plan, decode_plan, due_after, encode_plan, summarise_plan
+from memory.plans import (
+    SETTLED,
+    WHOLE,
+    Plan,
+    committed_whole,
+    decode_plan,
+    due_after,
+    encode_plan,
+    summarise_plan,
+)
 from memory.records import Head, Record, RecordKind, Unit, Vectors
 from memory.store_calls import (
     Call,
     ClearBank,
     CreateHead,
     FindLive,
+    ForgetText,
     GetRecords,
     InsertUnits,
+    ListRecords,
     MoveUnits,
     NewUnit,
     ReadHead,
+    RecordPage,
     RemoveRecords,
     RetireUnits,
     SetLive,
@@ -43,7 +55,8 @@ SEQ_BLOCK = 1000
 """Seqs reserved with each epoch; what an owner does not use is left out for good."""
 HISTORY_COMMITS = 256
 """Settled commits kept as the bank's history."""
-_SETTLED = "settled"
+REOPENED_AT = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a bank is due that its next owner must look at because its store was opened anew (memory/healing.py)."""
 _SWAP_ATTEMPTS = 8
 _HEAL_ATTEMPTS = 3
 
@@ -100,7 +113,8 @@ class Execute:
         key = f"{self.head.epoch}-{number}-{self.nonce}"
         for part in _sliced(self.plan.add):
             yield InsertUnits(part)
-        yield WriteRecords((self._commit_record(number, key, encode_plan(self.plan)),))
+        previous = self.head.commits.get(self.head.commit, "")
+        yield WriteRecords((self._commit_record(number, key, encode_plan(self.plan, previous)),))
         committed = replace(
             self.plan.head_after,
             epoch=self.head.epoch,
@@ -120,7 +134,9 @@ class Execute:
         return (yield from settle(committed, number, key, self.plan, self.nonce))
 
     def _commit_record(self, number: int, key: str, body: dict[str, Any]) -> Record:
-        return Record(RecordKind.COMMIT, key, body, seq=self.plan.seq, epoch=self.head.epoch, order=number)
+        return Record(
+            RecordKind.COMMIT, key, body, seq=self.plan.seq, epoch=self.head.epoch, order=number, status=WHOLE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,7 @@ class Recover:
             found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
             if key not in found:
                 raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
-            if found[key].status == _SETTLED:  # applied in full; its owner died before the head said so
+            if found[key].status == SETTLED:  # applied in full, and its units are durable
                 head = yield from _mark_settled(head, number, due_after(found[key].body), f"{self.nonce}-{number}")
                 continue
             plan = decode_plan(found[key].body, head)
@@ -156,7 +172,11 @@ class Recover:
             if missing:
                 return Recovered(head, missing)
             head = yield from settle(head, number, key, plan, f"{self.nonce}-{number}")
+        if head.due_at == REOPENED_AT:
+            due_at = yield from _due_of_last_commit(head)
+            head = yield from _mark_settled(head, head.settled, due_at, f"{self.nonce}-due")
         yield SweepPending(head.epoch - 1)
+        yield from _forget_texts(head, self.head.settled)
         yield TrimCommits(head.settled - HISTORY_COMMITS)
         return Recovered(head)
 
@@ -207,12 +227,47 @@ def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
 
 
 def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[Head]:
-    """Mark a commit applied: its record shrinks to history, the head's `settled` moves on."""
-    summary = Record(
-        RecordKind.COMMIT, key, summarise_plan(plan), seq=plan.seq, epoch=head.epoch, order=number, status=_SETTLED
-    )
-    yield WriteRecords((summary,))
-    return (yield from _mark_settled(head, number, plan.head_after.due_at, nonce))
+    """Mark a commit applied: the head's `settled` moves on, then its record may shrink to history."""
+    settled = yield from _mark_settled(head, number, plan.head_after.due_at, nonce)
+    yield ForgetText(_summary(key, summarise_plan(plan), plan.seq, head.epoch, number))
+    return settled
+
+
+def _due_of_last_commit(head: Head) -> Steps[datetime | None]:
+    key = head.commits.get(head.commit, "")
+    found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
+    return due_after(found[key].body) if key in found else None
+
+
+def _forget_texts(head: Head, settled: int) -> Steps[None]:
+    """Let go of what former owners left whole: commits up to `settled`, and plans that never became commits."""
+    whole = yield from list_whole()
+    chain = committed_whole(head, whole)
+    for record in chain:
+        if record.order <= settled:
+            summary = summarise_plan(decode_plan(record.body, head))
+            yield ForgetText(_summary(record.key, summary, record.seq, record.epoch, record.order))
+    kept = {record.key for record in chain}
+    left = tuple(key for key, record in whole.items() if key not in kept and record.epoch < head.epoch)
+    if left:
+        yield RemoveRecords(RecordKind.COMMIT, left, head.seq + 1, head.epoch)
+
+
+def list_whole() -> Steps[dict[str, Record]]:
+    """Every commit record of the bank that still holds its texts, by key, committed or not."""
+    whole: dict[str, Record] = {}
+    total = 1
+    while len(whole) < total:
+        page: RecordPage = yield ListRecords(RecordKind.COMMIT, HISTORY_COMMITS, len(whole), WHOLE)
+        if not page.records:
+            break
+        whole.update((record.key, record) for record in page.records)
+        total = page.total
+    return whole
+
+
+def _summary(key: str, body: dict[str, Any], seq: int, epoch: int, number: int) -> Record:
+    return Record(RecordKind.COMMIT, key, body, seq=seq, epoch=epoch, order=number, status=SETTLED)
 
 
 def _mark_settled(head: Head, number: int, due_at: datetime | None, nonce: str) -> Steps[Head]:

@@ -342,8 +342,19 @@ class SweepPending(Call[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetText(Call[None]):
+    """Replace a settled commit's record by its summary once the units written before survive a power loss.
+
+    The record is only ever replaced, never made anew. An engine that knows when units are on disk does it then, in the
+    order of the calls; one that answers only for what is on disk does it at once.
+    """
+
+    summary: Record
+
+
+@dataclass(frozen=True, slots=True)
 class TrimCommits(Call[None]):
-    """Remove commit records with a number up to `commit` that are not kept as history."""
+    """Remove commit records with a number up to `commit`, but for those that are still whole."""
 
     commit: int
 

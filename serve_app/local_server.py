@@ -16,7 +16,7 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
-from actors.cluster import start_cluster
+from actors.cluster import start_cluster, stop_cluster
 from actors.settings import Settings
 from memory.errors import Unavailable
 from serve_app.app import build_for
@@ -74,6 +74,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
         say("stopping")
         if ready:
             _drain(say)
+            stop_cluster(settings)
         if ray.is_initialized():
             stop_ray(spared=guardian.pid)
 

@@ -100,5 +100,10 @@ def head_id(scope: Scope) -> str:
     return record_id(scope, RecordKind.HEAD.value, HEAD_KEY)
 
 
+def scope_of(payload: Mapping[str, Any]) -> Scope:
+    """Whose a point is."""
+    return Scope(payload[schema.TENANT], payload[schema.BANK])
+
+
 def _owner(scope: Scope) -> dict[str, str]:
     return {schema.TENANT: scope.tenant, schema.BANK: scope.bank, schema.BANK_KEY: scope.key}

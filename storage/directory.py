@@ -11,6 +11,10 @@ from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
 from storage import schema
 
 CARD_FILE = "lorebank.json"
+MARKS_FILE = "operations"
+"""Counts of a storage shard's two collections, kept outside their logs."""
+CLEAN_FILE = "clean"
+"""There while a shard is closed; absent while it is open, and after a process that did not close it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,11 @@ def read_card(data: Path) -> Card:
 def shard_path(data: Path, index: int) -> Path:
     """Directory of one storage shard."""
     return data / f"shard-{index:02d}"
+
+
+def write_card(data: Path, card: Card) -> None:
+    """Replace the card."""
+    _write(data / CARD_FILE, card)
 
 
 def _checked(path: Path, shards: int, space: Space) -> Card:

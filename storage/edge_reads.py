@@ -119,7 +119,7 @@ class EdgeReads:
         """A live unit by its bare id, if it belongs to the tenant."""
         for record in self._units.retrieve([unit_id], True, False):
             payload = record.payload or {}
-            if payload[schema.TENANT] == tenant and payload[schema.STATE] == UnitState.LIVE.value:
+            if payload.get(schema.TENANT) == tenant and payload[schema.STATE] == UnitState.LIVE.value:
                 return Scope(tenant, payload[schema.BANK]), codec.unit_of(str(record.id), payload)
         return None
 
@@ -223,7 +223,7 @@ def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
 
 
 def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str]) -> bool:
-    return payload is not None and payload[schema.BANK_KEY] == scope.key and payload[schema.STATE] in states
+    return payload is not None and payload.get(schema.BANK_KEY) == scope.key and payload[schema.STATE] in states
 
 
 def _recalled(payload: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """Open, create, flush and close one embedded Qdrant collection with the vectors and indexes of the schema."""
 
+import logging
 import shutil
 import time
 import uuid
 from pathlib import Path
+from typing import Any, cast
 
+import orjson
 from qdrant_edge import (
     DatetimeIndexParams,
     Distance,
@@ -16,17 +19,27 @@ from qdrant_edge import (
     IntegerIndexParams,
     KeywordIndexParams,
     Modifier,
+    Point,
+    ScrollRequest,
     UpdateOperation,
 )
 
-from memory.errors import StoreLocked
+from memory.errors import StoreDamaged, StoreLocked, Unprocessable
 from storage import schema
+from storage.lock_holders import name_holders
+from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
-from storage.translate_errors import translate_edge
+from storage.translate_errors import RESTORE, translate_edge
 
 _CONFIG_FILE = "edge_config.json"
+_SEGMENTS = "segments"
+_LOG = "wal"
+_VERSION_FILE = "version.info"
 _ASIDE = ".making"
 _POLL_S = 0.1
+_COPIED_POINTS = 256
+
+log = logging.getLogger("lorebank.damage")
 
 
 def open_units(path: Path, dim: int, lock_timeout_s: float) -> EdgeShard:
@@ -56,9 +69,70 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
 
 
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:
-    if not (path / _CONFIG_FILE).exists():
+    if not any((path / part).exists() for part in (_CONFIG_FILE, _SEGMENTS, _LOG)):
         _create(path, config, indexes)
-    return _load(path, lock_timeout_s)
+    _refuse_dropped_segments(path)
+    shard = _load(path, None if _is_readable(path / _CONFIG_FILE) else config, lock_timeout_s)
+    if takes_writes(shard):
+        _add_indexes(shard, indexes)
+        return shard
+    log.error("%s ignores writes, for its log was lost and counts from the start again; it is written anew", path)
+    _rewrite(path, shard, config, indexes)
+    return _load(path, None, lock_timeout_s)
+
+
+def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str, IndexKind]) -> None:
+    """Move every point to a new collection in the place of the old one, which is kept aside."""
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}")
+    aside.mkdir()
+    try:
+        anew = _made(aside, config, indexes)
+        offset: Any = None
+        while True:
+            request = ScrollRequest(offset=offset, limit=_COPIED_POINTS, with_payload=True, with_vector=True)
+            records, offset = shard.scroll(request)
+            points = [Point(record.id, cast("Any", record.vector) or {}, record.payload or {}) for record in records]
+            if points:
+                anew.update(UpdateOperation.upsert_points(points))
+            if offset is None:
+                break
+        anew.flush()
+        anew.close()
+        shard.close()
+    except Exception as exc:
+        raise translate_edge(exc, str(path)) from exc
+    old = path.with_name(f"{path.name}.{uuid.uuid4().hex}.damaged")
+    path.rename(old)
+    aside.rename(path)
+    log.error("%s holds the collection as it was; it may be deleted", old)
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the engine's configuration is whole; what is not is put aside, for all of it follows from the schema."""
+    try:
+        orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        log.warning("%s is missing; it is made anew", path)
+        return False
+    except orjson.JSONDecodeError as exc:
+        log.warning("%s is damaged (%s); it is put aside and made anew", path, exc)
+        path.replace(path.with_suffix(".damaged"))
+        return False
+    return True
+
+
+def _refuse_dropped_segments(path: Path) -> None:
+    """The engine deletes a segment without version.info, taking it for one half made.
+
+    Raises:
+        StoreDamaged: no segment has one, so that everything would be deleted.
+    """
+    segments = [segment for segment in path.glob(f"{_SEGMENTS}/*") if (segment / "segment.json").exists()]
+    if segments and not any((segment / _VERSION_FILE).exists() for segment in segments):
+        raise StoreDamaged(
+            f"{segments[0] / _VERSION_FILE} is missing, and the engine would delete the segment for that: copy the file"
+            f" from a segment of another collection, or {RESTORE}"
+        )
 
 
 def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> None:
@@ -66,30 +140,46 @@ def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> No
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}")
     aside.mkdir(parents=True)
     try:
-        shard = EdgeShard.create(str(aside), config)
-        for field, kind in indexes.items():
-            shard.update(UpdateOperation.create_field_index(field, _index(kind)))
+        shard = _made(aside, config, indexes)
         shard.flush()
         shard.close()
         aside.rename(path)
     except Exception as exc:
         if not (path / _CONFIG_FILE).exists():  # else another process was faster: it holds the lock
-            raise translate_edge(exc) from exc
+            raise translate_edge(exc, str(path)) from exc
     finally:
         for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _load(path: Path, lock_timeout_s: float) -> EdgeShard:
+def _made(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> EdgeShard:
+    shard = EdgeShard.create(str(path), config)
+    _add_indexes(shard, indexes)
+    return shard
+
+
+def _add_indexes(shard: EdgeShard, indexes: dict[str, IndexKind]) -> None:
+    """Make the indexes that are not there: all of a new collection's, those of a lost segment or a newer schema."""
+    present = set(shard.info().payload_schema)
+    for field, kind in indexes.items():
+        if field not in present:
+            shard.update(UpdateOperation.create_field_index(field, _index(kind)))
+
+
+def _load(path: Path, config: EdgeConfig | None, lock_timeout_s: float) -> EdgeShard:
     """Retried while another process holds the lock: a killed one may take a moment to be gone."""
     give_up = time.monotonic() + lock_timeout_s
     while True:
         try:
-            return EdgeShard.load(str(path))
+            return EdgeShard.load(str(path), config)
         except Exception as exc:
-            error = translate_edge(exc)
-            if not isinstance(error, StoreLocked) or time.monotonic() >= give_up:
+            error = translate_edge(exc, str(path))
+            if isinstance(error, Unprocessable):  # nothing was asked to be stored
+                raise StoreDamaged(f"{path}: the collection cannot be loaded: {exc}; {RESTORE}") from exc
+            if not isinstance(error, StoreLocked):
                 raise error from exc
+            if time.monotonic() >= give_up:
+                raise StoreLocked(f"{error}; held by {name_holders(path)}") from exc
             time.sleep(_POLL_S)
 
 

@@ -11,16 +11,34 @@ from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError
 from memory.ids import Scope
 from memory.records import Unit
-from memory.store_calls import Call, HeadPage
+from memory.store_calls import (
+    Call,
+    CreateHead,
+    GetRecords,
+    HeadPage,
+    ListRecords,
+    ReadHead,
+    RemoveRecords,
+    SwapHead,
+    TrimCommits,
+    WriteRecords,
+)
 from storage import schema
+from storage.backup import copy_shard
+from storage.damage import heal
+from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_reads import EdgeReads
+from storage.edge_scan import EdgeScan
 from storage.edge_shard import open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
+from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
 from storage.translate_errors import translate_edge
 
 T = TypeVar("T")
 
+ON_RECORDS: Final = (ReadHead, GetRecords, ListRecords, CreateHead, SwapHead, WriteRecords, RemoveRecords, TrimCommits)
+"""Calls that touch the records alone."""
 CACHED_PAYLOADS: Final = 20_000
 """Payloads of units kept in memory, about 1.5 KB each."""
 
@@ -32,28 +50,73 @@ class EdgeStore:
     """
 
     def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0) -> None:
-        self._units: EdgeShard = open_units(directory / schema.UNITS, dim, lock_timeout_s)
-        self._records: EdgeShard = open_records(directory / schema.RECORDS, lock_timeout_s)
+        self._directory = directory
+        self._units_path, self._records_path = directory / schema.UNITS, directory / schema.RECORDS
+        self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)
+        self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
         self._reads = EdgeReads(self._units, self._records, cache)
         self._writes = EdgeWrites(self._units, self._records, cache, dim)
+        self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
+        self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())
+        """What was found lost when the directory was opened; None where nothing was."""
+        self._marks.accept()
+        (directory / CLEAN_FILE).unlink(missing_ok=True)
+
+    @property
+    def losses(self) -> list[str]:
+        """What was found lost when the directory was opened, in sentences."""
+        return self.report.sentences() if self.report else []
 
     @property
     def dirty_bytes(self) -> int:
         """Roughly what was written since the last flush."""
         return self._writes.dirty_bytes
 
+    def count_operation(self) -> None:
+        """Count what was written since the last time as one operation, where a loss of it would be seen."""
+        writes = self._writes
+        if writes.wrote_units or writes.wrote_records:
+            units, records = writes.wrote_units, writes.wrote_records
+            writes.wrote_units = writes.wrote_records = False
+            _guarded(lambda: self._marks.count(units=units, records=records), self._directory)
+
     def flush(self) -> None:
-        """Make everything written so far survive power loss; units before records, so that no record outlives them."""
-        self._writes.dirty_bytes = 0
-        _guarded(self._units.flush)
-        _guarded(self._records.flush)
+        """Make everything written so far survive power loss; units before records, so that no record outlives them.
+
+        Then the texts of commits whose units are on disk by that are let go; that is on disk after the next flush.
+        """
+        self.count_operation()
+        forgettable = self._writes.texts_to_forget
+        dirty_bytes, self._writes.dirty_bytes = self._writes.dirty_bytes, 0
+        try:
+            _guarded(self._units.flush, self._units_path)
+            _guarded(self._records.flush, self._records_path)
+        except LorebankError:
+            self._writes.dirty_bytes += dirty_bytes
+            raise
+        self._marks.flushed()
+        _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
+        self.count_operation()
+
+    def copy_to(self, target: Path) -> dict[str, int]:
+        """Copy the files as they are after a flush; nobody may write meanwhile. Points of each collection."""
+        while self.dirty_bytes:
+            self.flush()
+        self.flush()
+        copy_shard(self._directory, target)
+        shards = {schema.UNITS: self._units, schema.RECORDS: self._records}
+        return {name: shard.info().points_count for name, shard in shards.items()}
 
     def close(self) -> None:
         """Flush and release the directory."""
         self.flush()
+        if self.dirty_bytes:
+            self.flush()
         self._units.close()
         self._records.close()
+        self._marks.close()
+        (self._directory / CLEAN_FILE).touch()
 
     def call(self, scope: Scope, call: Call[T]) -> T:
         """One atomic call on one bank.
@@ -62,33 +125,34 @@ class EdgeStore:
             Unprocessable: a vector is not finite or has the wrong length.
         """
         perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
-        return cast("T", _guarded(lambda: perform(scope, call)))
+        where = self._records_path if isinstance(call, ON_RECORDS) else self._units_path
+        return cast("T", _guarded(lambda: perform(scope, call), where))
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""
-        return _guarded(lambda: self._reads.list_heads(tenant, limit, offset))
+        return _guarded(lambda: self._reads.list_heads(tenant, limit, offset), self._records_path)
 
     def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
         """Banks whose head is due, at most `limit`."""
-        return _guarded(lambda: self._reads.list_due(now, limit))
+        return _guarded(lambda: self._reads.list_due(now, limit), self._records_path)
 
     def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         """A live unit by its bare id, if it belongs to the tenant."""
-        return _guarded(lambda: self._reads.find_unit(tenant, unit_id))
+        return _guarded(lambda: self._reads.find_unit(tenant, unit_id), self._units_path)
 
     def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Banks that have a head, for audits."""
-        return _guarded(lambda: self._reads.audit.list_scopes(start, limit))
+        return _guarded(lambda: self._reads.audit.list_scopes(start, limit), self._records_path)
 
     def list_strays(self) -> tuple[Stray, ...]:
         """Points of banks without a head, for audits."""
-        return _guarded(self._reads.audit.list_strays)
+        return _guarded(self._reads.audit.list_strays, self._directory)
 
 
-def _guarded(action: Callable[[], T]) -> T:
+def _guarded(action: Callable[[], T], where: Path) -> T:
     try:
         return action()
     except LorebankError:
         raise
     except Exception as exc:
-        raise translate_edge(exc) from exc
+        raise translate_edge(exc, str(where)) from exc

@@ -8,11 +8,13 @@ from qdrant_edge import EdgeShard, Point, SparseVector
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
+from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
     CreateHead,
+    ForgetText,
     InsertUnits,
     MoveUnits,
     NewUnit,
@@ -26,7 +28,7 @@ from memory.store_calls import (
 )
 from storage import codec, schema
 from storage.bm25 import document_weights
-from storage.edge_collection import EdgeCollection, Guard, Payload
+from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
 from storage.payload_cache import PayloadCache
 from storage.query_to_edge import scoped
 from storage.vectors import check_dense
@@ -46,8 +48,10 @@ WRITES: Final = (
     RemoveRecords,
     ClearBank,
     SweepPending,
+    ForgetText,
     TrimCommits,
 )
+_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RetireUnits, SweepPending)
 
 
 class EdgeWrites:
@@ -60,6 +64,10 @@ class EdgeWrites:
         self._dim = dim
         self.dirty_bytes = 0
         """Roughly what was written since it was last set to 0."""
+        self.wrote_units = False
+        """Whether units were written since it was last set to False; `wrote_records` likewise."""
+        self.wrote_records = False
+        self._texts: list[tuple[Scope, Record]] = []
 
     def perform(self, scope: Scope, call: Call[Any]) -> Any:
         """The answer to a write call.
@@ -68,6 +76,8 @@ class EdgeWrites:
             Unprocessable: a vector is not finite or has the wrong length.
             TypeError: it is no write call that this engine knows.
         """
+        self.wrote_units |= isinstance(call, (*_UNITS_ONLY, ClearBank))
+        self.wrote_records |= not isinstance(call, (*_UNITS_ONLY, ForgetText))
         match call:
             case InsertUnits(units):
                 self._insert(scope, units)
@@ -98,9 +108,12 @@ class EdgeWrites:
             case SweepPending(epoch):
                 where = scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
                 self._units.drop([unit for unit, _ in self._units.matching(where, _STAMPS)])
+            case ForgetText(summary):
+                self._texts.append((scope, summary))
+                self.dirty_bytes += 1
             case TrimCommits(commit):
-                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
-                where = scoped(scope, commits, Between(schema.ORDER, lte=commit))
+                history = (AnyOf(schema.KIND, (RecordKind.COMMIT.value,)), Not(AnyOf(schema.STATUS, (WHOLE,))))
+                where = scoped(scope, *history, Between(schema.ORDER, lte=commit))
                 self._records.drop([record for record, _ in self._records.matching(where, _STAMPS)])
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
@@ -109,7 +122,32 @@ class EdgeWrites:
     def _own(self, collection: EdgeCollection, scope: Scope, ids: Sequence[str], guard: Guard) -> list[str]:
         """Which of the points are there, are the bank's and pass the guard."""
         stored = collection.stored(ids, _STAMPS)
-        return [point for point, payload in stored.items() if payload[schema.BANK_KEY] == scope.key and guard(payload)]
+        return [
+            point for point, payload in stored.items() if payload.get(schema.BANK_KEY) == scope.key and guard(payload)
+        ]
+
+    def forget_texts(self, count: int) -> None:
+        """Replace the oldest `count` commit records that were to be forgotten by their summaries."""
+        while count > 0:
+            part = self._texts[: min(UPDATE_POINTS, count)]
+            count -= len(part)
+            summaries = {record_id(scope, made.kind.value, made.key): (scope, made) for scope, made in part}
+            whole = self._records.stored(list(summaries), (schema.STATUS,))
+            self._records.put(
+                [
+                    Point(id_, {}, codec.record_payload(*summaries[id_]))
+                    for id_, payload in whole.items()
+                    if payload[schema.STATUS] == WHOLE
+                ]
+            )
+            del self._texts[: len(part)]
+            self.wrote_records = True
+            self.dirty_bytes += 1
+
+    @property
+    def texts_to_forget(self) -> int:
+        """Commit records that wait for the units written before them to be on disk."""
+        return len(self._texts)
 
     def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
         points = {new.unit.id: (new.unit, self._point(scope, new)) for new in units}

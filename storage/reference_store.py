@@ -16,6 +16,7 @@ from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
+from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
 from storage import codec, reference_audit, schema
@@ -58,6 +59,9 @@ class ReferenceStore:
     def dump(self) -> tuple[dict[str, Payload], dict[str, Payload]]:
         """Payloads of all units and of all records, by id."""
         return dict(self._units), dict(self._records)
+
+    def count_operation(self) -> None:
+        """Nothing to do: there is no log to load short."""
 
     def flush(self) -> None:
         """Nothing to do: there is no disk."""
@@ -238,9 +242,13 @@ class ReferenceStore:
                 self._remove_records(scope, seq, epoch, Not(kept))
             case calls.SweepPending(epoch):
                 self._drop_units(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
+            case calls.ForgetText(summary):
+                point = record_id(scope, summary.kind.value, summary.key)
+                if self._records.get(point, {}).get(schema.STATUS) == WHOLE:
+                    self._records[point] = codec.record_payload(scope, summary)
             case calls.TrimCommits(commit):
-                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
-                self._drop_records(scope, commits, Between(schema.ORDER, lte=commit))
+                history = every(AnyOf(schema.KIND, (RecordKind.COMMIT.value,)), Not(AnyOf(schema.STATUS, (WHOLE,))))
+                self._drop_records(scope, history, Between(schema.ORDER, lte=commit))
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
         return None

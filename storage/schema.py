@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 UNITS = "units"
 RECORDS = "records"

@@ -8,11 +8,13 @@ from qdrant_client import models
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not
 from memory.ids import Scope, record_id
+from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
     CreateHead,
+    ForgetText,
     InsertUnits,
     MoveUnits,
     NewUnit,
@@ -78,9 +80,13 @@ class ServerWrites:
                 await self._records.set_payload(at, where, codec.removal(seq, epoch))
             case SweepPending(epoch):
                 await self._units.delete(at, scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch)))
+            case ForgetText(summary):
+                made = _record(record_id(scope, summary.kind.value, summary.key), codec.record_payload(scope, summary))
+                whole = scoped(scope, AnyOf(schema.STATUS, (WHOLE,)))
+                await self._records.upsert(at, [made], whole, models.UpdateMode.UPDATE_ONLY)
             case TrimCommits(commit):
-                commits = AnyOf(schema.KIND, (RecordKind.COMMIT.value,))
-                await self._records.delete(at, scoped(scope, commits, Between(schema.ORDER, lte=commit)))
+                history = (AnyOf(schema.KIND, (RecordKind.COMMIT.value,)), Not(AnyOf(schema.STATUS, (WHOLE,))))
+                await self._records.delete(at, scoped(scope, *history, Between(schema.ORDER, lte=commit)))
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
         return None

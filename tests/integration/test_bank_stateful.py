@@ -23,9 +23,10 @@ from memory.store_calls import (
 )
 from tests.support.bank_owner import Owner
 from tests.support.bank_state import check_bank, read_bank
-from tests.support.builders import retain
+from tests.support.builders import DIM, retain
 from tests.support.engines import ENGINES
 from tests.support.server_engine import ServerEngine
+from tests.support.volatile_store import VolatileStore
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five"]), min_size=1, max_size=5)
 DOCUMENTS = st.sampled_from(["d", "e"])
@@ -96,6 +97,18 @@ class BankMachine(RuleBasedStateMachine):
     def change_owner(self):
         self.owner.bank = self.owner.another(f"owner-{self.operation()}")
 
+    @rule()
+    def flush(self):
+        if isinstance(self.engine, VolatileStore):
+            self.engine.flush()
+
+    @rule()
+    def lose_what_was_not_flushed(self):
+        """Units alone; their texts are in the records as long as that can happen."""
+        if isinstance(self.engine, VolatileStore):
+            self.engine.lose_units(self.owner.scope)
+            asyncio.run(self.owner.bank.settle())
+
     @invariant()
     def the_bank_is_what_was_acknowledged(self):
         if not hasattr(self, "owner") or self.owner.read(ReadHead()) is None:
@@ -108,7 +121,12 @@ class BankMachine(RuleBasedStateMachine):
         check_bank(self.owner.engine, self.owner.scope)
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
+@pytest.fixture
+def volatile() -> VolatileStore:
+    return VolatileStore(DIM)
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "volatile"], indirect=True)
 def test_any_sequence_of_commands_failures_and_owners_leaves_what_was_acknowledged(engine):
     machine = type("Machine", (BankMachine,), {"engine": engine})
     examples = 10 if isinstance(engine, ServerEngine) else 40  # it scans all it holds

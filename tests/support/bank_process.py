@@ -132,4 +132,6 @@ class _Direct:
         self._engine = engine
 
     async def perform(self, scope: Scope, request: Request[Any]) -> Any:
-        return run(self._engine, scope, request)
+        answer = run(self._engine, scope, request)
+        self._engine.count_operation()  # as the storage shard does
+        return answer

@@ -71,6 +71,9 @@ class ServerEngine:
     def list_strays(self) -> tuple[Stray, ...]:
         return wait_for(self.store.list_strays())
 
+    def flush(self) -> None:
+        """Nothing to do: an acknowledged write is the server's to keep."""
+
     def pending_units(self, scope: Scope) -> set[str]:
         """Ids of units no read shows."""
         self.open()

@@ -8,6 +8,7 @@ from memory.store_calls import (
     ClearBank,
     CreateHead,
     FindLive,
+    ForgetText,
     GetDense,
     GetRecords,
     InsertUnits,
@@ -26,9 +27,8 @@ from tests.support.builders import dense, retain
 from tests.support.loops import idle, in_loop
 
 EXECUTED = [
-    *((kind, 1) for kind in (InsertUnits, WriteRecords, SwapHead, SetLive, FindLive, RetireUnits)),
+    *((kind, 1) for kind in (InsertUnits, WriteRecords, SwapHead, SetLive, FindLive, RetireUnits, ForgetText)),
     *((kind, 2) for kind in (WriteRecords, SwapHead)),
-    (WriteRecords, 3),
 ]
 
 

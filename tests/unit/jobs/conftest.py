@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from memory.ids import BUCKETS, Scope
-from storage.directory import Space, prepare_directory, shard_path
+from storage.directory import MARKS_FILE, Space, prepare_directory, shard_path
 from storage.edge_store import EdgeStore
 from tests.support.bank_process import perform_all
 from tests.support.builders import DIM
@@ -28,9 +28,11 @@ class Place:
     data: Path
 
     def change(self, scope: Scope, change: Callable[[Vandal], object]) -> None:
-        store = EdgeStore(shard_path(self.data, scope.bucket * SHARDS // BUCKETS), DIM)
+        directory = shard_path(self.data, scope.bucket * SHARDS // BUCKETS)
+        store = EdgeStore(directory, DIM)
         change(Vandal(store, scope))
         store.close()
+        (directory / MARKS_FILE).unlink()  # what is planted must be the audit's to find, not the opening's to heal
 
 
 @pytest.fixture(scope="session")

@@ -91,13 +91,13 @@ PLAN = st.builds(
 
 @given(PLAN)
 def test_a_plan_survives_its_commit_record_but_for_vectors(plan: Plan):
-    assert decode_plan(through_json(encode_plan(plan)), Head()) == plan
+    assert decode_plan(through_json(encode_plan(plan, "k")), Head()) == plan
 
 
 @given(PLAN, INSTANT)
 def test_when_a_bank_is_due_after_a_plan_survives_its_commit_record(plan: Plan, due: datetime):
     plan = replace(plan, head_after=Head(due_at=due))
-    assert decode_plan(through_json(encode_plan(plan)), Head(epoch=3)).head_after == Head(epoch=3, due_at=due)
+    assert decode_plan(through_json(encode_plan(plan, "k")), Head(epoch=3)).head_after == Head(epoch=3, due_at=due)
     assert due_after(through_json(summarise_plan(plan))) == due
 
 
@@ -118,7 +118,7 @@ def test_the_history_of_a_plan_holds_no_text(plan: Plan):
 def test_vectors_are_left_out_of_the_commit_record():
     new = new_unit(Scope("t", "b"), "hello")
     plan = Plan("retain", "op", 1, Head(), add=(new,))
-    assert decode_plan(encode_plan(plan), Head()).add == (NewUnit(new.unit, None),)
+    assert decode_plan(encode_plan(plan, "k"), Head()).add == (NewUnit(new.unit, None),)
 
 
 @given(st.sampled_from(UnitState))

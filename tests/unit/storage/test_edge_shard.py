@@ -21,6 +21,7 @@ from memory.store_calls import (
     WriteRecords,
 )
 from storage import edge_shard, schema
+from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_store import EdgeStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_texts
 
@@ -85,7 +86,7 @@ def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
         timeout=60,
         check=True,
     )
-    assert run.stdout.startswith("StoreLocked another process holds the store's directory"), run.stderr
+    assert run.stdout.startswith(f"StoreLocked {tmp_path / schema.UNITS}: another process holds"), run.stderr
     assert store.call(fresh_scope(), ReadHead()) is None
     store.close()
 
@@ -134,13 +135,12 @@ def test_a_process_killed_while_it_made_a_collection_leaves_none(tmp_path, monke
     assert set(store._units.info().payload_schema) == set(schema.UNIT_INDEXES)
     assert set(store._records.info().payload_schema) == set(schema.RECORD_INDEXES)
     store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [schema.RECORDS, schema.UNITS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CLEAN_FILE, MARKS_FILE, schema.RECORDS, schema.UNITS]
 
 
-@pytest.mark.parametrize("damage", ["segment.json", "edge_config.json"])
-def test_damaged_files_are_an_operators_business(tmp_path, damage):
+def test_damaged_files_are_an_operators_business(tmp_path):
     EdgeStore(tmp_path, DIM).close()
-    (path, *_) = (tmp_path / schema.UNITS).rglob(damage)
+    (path, *_) = (tmp_path / schema.UNITS).rglob("segment.json")
     path.write_bytes(path.read_bytes()[:10])
     with pytest.raises(StoreDamaged):
         EdgeStore(tmp_path, DIM)

@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
+from memory.audit_calls import ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
 from memory.filters import AnyOf
 from memory.ids import Scope, shard_key_of
@@ -23,6 +24,8 @@ from memory.store_calls import (
     CountValues,
     CreateHead,
     FindLive,
+    ForgetText,
+    GetChunks,
     GetDense,
     GetRecords,
     GetUnits,
@@ -60,6 +63,9 @@ READS = (
     GetRecords(OPERATION, ("k",)),
     ListRecords(OPERATION, 5),
     GetUnits((ID,)),
+    GetChunks((ID,)),
+    ScanUnits(None, 5),
+    ScanRecords(None, 5),
     GetDense((ID,)),
     FindLive((ID,)),
     ListUnits(5),
@@ -78,6 +84,7 @@ WRITING = (
     RemoveRecords(OPERATION, ("k",), 2, 1),
     ClearBank(2, 1),
     SweepPending(1),
+    ForgetText(Record(RecordKind.COMMIT, "c", {}, status="settled")),
     TrimCommits(1),
 )
 

@@ -56,8 +56,23 @@ def test_what_the_engine_says_becomes_one_of_our_errors(text: str, error: type[L
 
 def test_every_row_of_the_table_is_reached():
     """A row behind a broader one would never count."""
-    samples = ["WouldBlock", "Shard is not initialized", "dimension", "failed to parse", "corrupt"]
-    assert [translate_edge(Exception(text)).__class__ for text in samples] == [row[1] for row in EDGE_TABLE]
+    samples = [
+        "WouldBlock",
+        "Shard is not initialized",
+        "elements range 1..2 is out of bounds, file contains 0 elements",
+        "Corrupted ID tracker mapping storage",
+        "dimension",
+        "failed to parse",
+        "failed to open WAL",
+        "Failed to decompress LZ4 value",
+        "failed to load segment",
+        "corrupt",
+    ]
+    for text, (_, error, meaning, remedy) in zip(samples, EDGE_TABLE, strict=True):
+        made = translate_edge(Exception(text), "data/units")
+        assert type(made) is error
+        assert str(made).startswith(f"data/units: {meaning}: {text}")
+        assert str(made).endswith(remedy)
 
 
 @pytest.mark.parametrize(
