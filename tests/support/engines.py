@@ -23,8 +23,9 @@ def edge(tmp_path_factory: pytest.TempPathFactory):
     store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def reference() -> ReferenceStore:
+    """Empty for every test, as it looks at all it holds."""
     return ReferenceStore(DIM)
 
 

@@ -71,6 +71,9 @@ class ServerEngine:
     def list_strays(self) -> tuple[Stray, ...]:
         return wait_for(self.store.list_strays())
 
+    def count_operation(self) -> None:
+        """Nothing to do: what a server lost is the server's to say."""
+
     def flush(self) -> None:
         """Nothing to do: an acknowledged write is the server's to keep."""
 

@@ -159,7 +159,7 @@ def test_the_lanes_of_a_recall_and_its_completion_are_one_request_each(engine, w
 
 
 def test_every_query_names_exactly_one_bank_and_weighs_words_by_it(engine, wire):
-    engine.call(SCOPE, READS[8])
+    engine.call(SCOPE, next(call for call in READS if isinstance(call, SearchLanes)))
     semantic, keyword = wire.sent[0].body["searches"]
     bank = {"key": "bank_key", "match": {"value": SCOPE.key}}
     for query in (semantic, keyword):
