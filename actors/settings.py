@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     """Commands of one bank waiting at its owner; more are refused."""
     host_commands: Count = 2048
     """Commands waiting at one host over all its banks; more are refused."""
-    embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 32
+    embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 128
     embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
     embed_hedge_s: Seconds = 10.0
     """After this long without an answer a batch is given to a second worker."""

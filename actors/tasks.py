@@ -15,6 +15,8 @@ from memory.ports import Embedder
 
 log = logging.getLogger("lorebank.tasks")
 
+WARM_UP_TEXTS = 32
+
 _loaded: dict[str, Embedder] = {}
 
 
@@ -61,7 +63,7 @@ async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float3
 def warm_up(settings: Settings) -> list[Any]:
     """Start as many tasks as there are workers, so that each loads the model; their references.
 
-    The texts are as long and as many as any, so that the memory they need is there before the first request.
+    The texts are of every length, so that the memory they need is there before the first request.
     """
-    texts = [" ".join(["warming"] * words) for words in range(1, settings.embed_batch_texts + 1)]
+    texts = [" ".join(["warming"] * words) for words in range(1, WARM_UP_TEXTS + 1)]
     return [embed_batch.remote(settings, texts) for _ in range(settings.embed_workers)]

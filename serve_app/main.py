@@ -31,6 +31,8 @@ RAY_ENVIRONMENT = {
     # Nobody reads Ray's own records of every task and event here, and they cost a part of each message.
     "RAY_task_events_report_interval_ms": "0",
     "RAY_event_stats": "0",
+    # Serve's controller looks ten times a second whether replicas are to be changed; they are not, once they run.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy_problems:proxy_middlewares",
 }
 """What Ray reads when it is imported and hands down to its processes."""
