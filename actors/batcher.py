@@ -49,7 +49,8 @@ class MicroBatcher:
         free = self._workers - len(self._running)
         if free <= 0 or not self._waiting:
             return
-        size = min(self._max_texts, max(MIN_BATCH_TEXTS, -(-len(self._waiting) // free)))
+        # A share of all workers, not of the free ones: the others come back soon and find as much (guided scheduling).
+        size = min(self._max_texts, max(MIN_BATCH_TEXTS, -(-len(self._waiting) // self._workers)))
         # First come, first served: only those that go now are sorted, or a long text would wait for all short ones.
         going, self._waiting = self._waiting[: size * free], self._waiting[size * free :]
         going.sort(key=lambda pair: len(pair[0]))
