@@ -133,7 +133,9 @@ class EdgeReads:
 
     def _lane(self, scope: Scope, lane: Lane, where: Filter) -> QueryRequest:
         if lane.dense is not None:
-            return QueryRequest(limit=lane.limit, query=_nearest(lane.dense), filter=where)
+            # A graph over 22,000 units of one bank, where the engine had built one, missed a fifth of the ten nearest.
+            exact = SearchParams(exact=True)
+            return QueryRequest(limit=lane.limit, query=_nearest(lane.dense), filter=where, params=exact)
         return QueryRequest(
             limit=lane.limit,
             query=Query.Nearest(query_weights(lane.lexical or ""), schema.LEXICAL),
@@ -213,6 +215,7 @@ class EdgeReads:
         return UnitPage(tuple(codec.unit_of(point, payload) for point, payload in points), total)
 
     def _count_values(self, scope: Scope, call: CountValues) -> dict[str, int]:
+        schema.check_counted(call.field)
         where = scoped(scope, _LIVE, call.where)
         answer = self._units.facet(FacetRequest(key=call.field, limit=call.limit, exact=True, filter=where))
         return {str(hit.value): hit.count for hit in answer.hits}

@@ -141,6 +141,7 @@ class ReferenceStore:
                 page = live[offset : offset + max(limit, 0)]
                 return calls.UnitPage(tuple(codec.unit_of(point, payload) for point, payload in page), len(live))
             case calls.CountValues(field, limit, where):
+                schema.check_counted(field)
                 counts = Counter(value for _, payload in self._live(scope, where) for value in _values(payload, field))
                 return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
             case calls.SearchLanes(lanes, where):

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from memory.errors import Unprocessable
+
 SCHEMA_VERSION = 2
 
 UNITS = "units"
@@ -50,6 +52,20 @@ UNIT_INDEXES: dict[str, IndexKind] = {
     "expires_at": "datetime",
 }
 """Payload indexes of units. Only the tenant's takes part in graphs; flags are keywords, never booleans."""
+
+COUNTED: tuple[IndexKind, ...] = ("keyword", "integer")
+"""Indexes whose values can be counted."""
+
+
+def check_counted(field: str) -> None:
+    """See that the values of a field of units can be counted: engines refuse others, or find none, each in its own way.
+
+    Raises:
+        Unprocessable: the field has no such index.
+    """
+    if UNIT_INDEXES.get(field) not in COUNTED:
+        raise Unprocessable(f"values of {field!r} cannot be counted: it has no index for that")
+
 
 KIND = "kind"
 KEY = "key"

@@ -85,6 +85,7 @@ class ServerReads:
             case ListUnits():
                 return await self._list_units(scope, call)
             case CountValues(field, limit, where):
+                schema.check_counted(field)
                 return await self._units.facet(scope.bucket, field, scoped(scope, _LIVE, where), limit)
             case FindLive(ids):
                 found = await self._units.retrieve(scope.bucket, ids, [schema.STATE, schema.BANK_KEY])
