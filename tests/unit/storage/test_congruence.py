@@ -11,7 +11,8 @@ from memory.encoding import encode_unit
 from memory.filters import TRUE, All, Any_, AnyOf, Between, Empty, Not, Size, Words, holds, tags_filter
 from memory.records import UnitKind, UnitState, UnitType
 from memory.store_calls import CompleteHits, CountValues, GetDense, GetUnits, Lane, LaneHits, ListUnits, SearchLanes
-from tests.support.builders import dense, fresh_scope, new_unit, put_live
+from storage.reference_store import ReferenceStore
+from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_live
 from tests.support.engines import ENGINES
 from tests.support.server_engine import local_engine
 from tests.support.strategies import LOREM, SENTENCE
@@ -54,9 +55,9 @@ def candidate(request: pytest.FixtureRequest):
 
 
 @pytest.fixture(scope="module")
-def pair(candidate, reference):
+def pair(candidate):
     """An engine and the reference with the same units in the same bank."""
-    scope = fresh_scope()
+    scope, reference = fresh_scope(), ReferenceStore(DIM)
     news = list(random_units(scope, seed=7))
     for number, new in enumerate(news):
         for engine in (candidate, reference):

@@ -134,7 +134,7 @@ def comparable(answer: Any) -> Any:
             return answer
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_banks_answer_as_if_they_were_alone(engine, data):
     tenant = fresh_scope().tenant  # the engine is shared by all examples, the banks are not
