@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from actors.calls import ask, translate_ray
 from actors.host import BankHostActor
 from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
+from actors.retrying import until_available
 from actors.settings import NAMESPACE, Settings
 from actors.shard_store import ShardStore
 from actors.storage_shard import READERS, StorageShardActor, shard_name
@@ -49,15 +49,7 @@ class Cluster:
             InvalidRequest, Overloaded: as the bank says.
             Unavailable, DeadlineExceeded: no owner answered before the deadline.
         """
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
-            stop=stop_after_delay(self._settings.request_timeout_s),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._send(scope, command)
-        raise Unavailable(f"no host answers for bank {scope.bank!r}")
+        return await until_available(self._settings.request_timeout_s)(self._send, scope, command)
 
     async def _send(self, scope: Scope, command: Command) -> Any:
         host = self._hosts[owner_of(self._ring, scope)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.audit import AuditBank, drive
+from memory.audit import AuditBank
 from memory.breaches import Audit
 from memory.commands import RepairBank, RepairReceipt
 from memory.ids import Scope
@@ -15,6 +15,7 @@ from memory.plans import Plan
 from memory.ports import Clock
 from memory.records import Head, Unit
 from memory.repair import REMADE_UNITS, Mending, ReadMending, plan_repair
+from memory.stepping import drive
 from memory.store_calls import NewUnit, Store
 
 Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]

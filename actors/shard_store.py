@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
-
 from actors.calls import ask
+from actors.retrying import until_available
 from actors.shard_paging import joined, resume
 from memory.audit_calls import ScopePage, Stray
-from memory.errors import Unavailable
 from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
@@ -80,15 +78,7 @@ class ShardStore:
         return tuple(stray for strays in found for stray in strays)
 
     async def _read(self, method: Any, *args: Any) -> Any:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
-            stop=stop_after_delay(self._timeout_s),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._ask(method, *args)
-        raise Unavailable("the store does not answer")
+        return await until_available(self._timeout_s)(self._ask, method, *args)
 
     async def _ask(self, method: Any, *args: Any) -> Any:
         return await ask(method.remote(*args), self._timeout_s, "store")

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from memory.audit import AuditBank, Vectors, drive
+from memory.audit import AuditBank, Vectors
 from memory.audit_calls import ScopedStore, Stray
 from memory.breaches import Audit, Breach, BreachKind
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, LorebankError, StoreDamaged
 from memory.ids import SYSTEM, Scope, scope_of_key
+from memory.stepping import drive
 from memory.store_calls import Call
 
 SCOPES_PAGE = 1000

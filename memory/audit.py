@@ -3,28 +3,26 @@
 The steps are those of a Procedure, but they are meant to be driven one call at a time: a big bank takes thousands.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from memory.audit_calls import RawPage, ScanRecords, ScanUnits
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
-from memory.errors import LorebankError, StoreDamaged
+from memory.errors import StoreDamaged
 from memory.ids import Scope
 from memory.protocol import Steps
 from memory.records import Head, RecordKind, UnitState
-from memory.store_calls import Call, GetDense, GetUnits, ReadHead
+from memory.store_calls import GetDense, GetUnits, ReadHead
 
 PAGE_POINTS = 256
 SAMPLED = frozenset("0")
 """Last digits of the ids whose vectors a sample looks at, beside those of a bank's first page: one in sixteen."""
 Vectors = Literal["all", "sample", "none"]
-T = TypeVar("T")
 _UNBOUNDED = Head(epoch=1 << 62, seq=1 << 62)
 """What points are compared with where there is no head."""
-Read = Callable[[Scope, Call[Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +74,6 @@ class AuditBank:
 
     def _wanted(self, point: str, *, first: bool) -> bool:
         return self.vectors == "all" or (self.vectors == "sample" and (first or point[-1] in SAMPLED))
-
-
-async def drive(read: Read, scope: Scope, steps: Steps[T]) -> T:
-    """Run steps over a store, one call at a time; what a call raises is raised inside them."""
-    answer: Any = None
-    error: LorebankError | None = None
-    while True:
-        try:
-            call = steps.throw(error) if error else steps.send(answer)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        error = None
-        try:
-            answer = await read(scope, call)
-        except LorebankError as exc:
-            error = exc
 
 
 def _scan(kind: RecordKind | None, look: Callable[[str, Any], None]) -> Steps[None]:

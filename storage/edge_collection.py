@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from qdrant_edge import EdgeShard, Filter, Point, ScrollRequest, UpdateOperation
+from qdrant_edge import EdgeShard, Filter, Point, UpdateOperation
+
+from storage.edge_scroll import all_points
 
 Payload = Mapping[str, Any]
 Guard = Callable[[Payload], bool]
 
 UPDATE_POINTS: Final = 64
 """Points of one update: bigger ones bring no throughput and make readers wait."""
-_PAGE_POINTS: Final = 1000
 
 
 class EdgeCollection:
@@ -32,15 +33,9 @@ class EdgeCollection:
 
     def matching(self, where: Filter, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
         """Ids and these keys of the payloads of all points that match, by id."""
-        offset: Any = None
-        while True:
-            request = ScrollRequest(offset=offset, limit=_PAGE_POINTS, filter=where, with_payload=list(keys))
-            records, offset = self.shard.scroll(request)
-            yield from ((str(record.id), record.payload or {}) for record in records)
-            if offset is None:
-                return
+        return ((str(point.id), point.payload or {}) for point in all_points(self.shard, where, keys))
 
-    def put(self, points: Sequence[Point]) -> None:
+    def put(self, points: Iterable[Point]) -> None:
         """Insert or overwrite."""
         for part in _slices(points):
             self.shard.update(UpdateOperation.upsert_points(part))

@@ -1,20 +1,17 @@
 """Looks over all banks of a directory at once, for what is done when it is opened."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from qdrant_edge import EdgeShard, Filter, ScrollRequest
+from qdrant_edge import EdgeShard, Filter
 
 from memory.filters import AnyOf
 from memory.ids import Scope
 from memory.plans import WHOLE
 from memory.records import RecordKind, UnitState
 from storage import schema
+from storage.edge_scroll import all_payloads
 from storage.query_to_edge import condition
-
-_PAGE_POINTS = 1000
 
 
 @dataclass(slots=True)
@@ -46,7 +43,8 @@ class EdgeScan:
         """What the live units of each bank show."""
         found: dict[Scope, Stamp] = {}
         keys = [schema.TENANT, schema.BANK, schema.SEQ, schema.EPOCH, "type"]
-        for payload in _payloads(self._units, keys, AnyOf(schema.STATE, (UnitState.LIVE.value,))):
+        live = Filter(must=[condition(AnyOf(schema.STATE, (UnitState.LIVE.value,)))])
+        for payload in all_payloads(self._units, live, keys):
             stamp = found.setdefault(Scope(payload[schema.TENANT], payload[schema.BANK]), Stamp())
             stamp.seq = max(stamp.seq, payload[schema.SEQ])
             stamp.epoch = max(stamp.epoch, payload[schema.EPOCH])
@@ -55,17 +53,6 @@ class EdgeScan:
         return found
 
     def _banks(self, *where: AnyOf) -> tuple[Scope, ...]:
-        payloads = _payloads(self._records, [schema.TENANT, schema.BANK], *where)
+        matching = Filter(must=[condition(part) for part in where])
+        payloads = all_payloads(self._records, matching, [schema.TENANT, schema.BANK])
         return tuple({Scope(payload[schema.TENANT], payload[schema.BANK]): None for payload in payloads})
-
-
-def _payloads(shard: EdgeShard, keys: list[str], *where: AnyOf) -> Iterator[dict[str, Any]]:
-    offset: Any = None
-    matching = Filter(must=[condition(part) for part in where])
-    while True:
-        records, offset = shard.scroll(
-            ScrollRequest(offset=offset, limit=_PAGE_POINTS, filter=matching, with_payload=keys)
-        )
-        yield from (record.payload or {} for record in records)
-        if offset is None:
-            return

@@ -1,9 +1,9 @@
 """Reading many points of an edge collection: page by page to the end, or one page in a field's order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from qdrant_edge import Direction, EdgeShard, Filter, OrderBy, ScrollRequest
+from qdrant_edge import Direction, EdgeShard, Filter, OrderBy, Record, ScrollRequest
 
 from memory.audit_calls import RawPage
 from memory.filters import AnyOf, HasId
@@ -12,15 +12,30 @@ from storage.query_to_edge import condition
 _PAGE_POINTS = 1000
 
 
-def all_payloads(shard: EdgeShard, where: Filter) -> Iterator[dict[str, Any]]:
-    """Payload of every point that matches, by id."""
+def all_points(
+    shard: EdgeShard,
+    where: Filter | None = None,
+    keys: Sequence[str] | None = None,
+    *,
+    vectors: bool = False,
+    page_points: int = _PAGE_POINTS,
+) -> Iterator[Record]:
+    """Every point that matches, by id, with these keys of its payload or, without any named, all of it."""
+    with_payload = True if keys is None else list(keys)
     offset: Any = None
     while True:
-        request = ScrollRequest(offset=offset, limit=_PAGE_POINTS, filter=where, with_payload=True)
+        request = ScrollRequest(
+            offset=offset, limit=page_points, filter=where, with_payload=with_payload, with_vector=vectors
+        )
         records, offset = shard.scroll(request)
-        yield from (record.payload or {} for record in records)
+        yield from records
         if offset is None:
             return
+
+
+def all_payloads(shard: EdgeShard, where: Filter, keys: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Payload of every point that matches, by id."""
+    return (point.payload or {} for point in all_points(shard, where, keys))
 
 
 def raw_page(shard: EdgeShard, where: Filter, start: str | None, limit: int) -> RawPage:

@@ -20,12 +20,13 @@ from qdrant_edge import (
     KeywordIndexParams,
     Modifier,
     Point,
-    ScrollRequest,
     UpdateOperation,
 )
 
 from memory.errors import StoreDamaged, StoreLocked, Unprocessable
 from storage import schema
+from storage.edge_collection import EdgeCollection
+from storage.edge_scroll import all_points
 from storage.lock_holders import name_holders
 from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
@@ -87,15 +88,9 @@ def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str
     aside.mkdir()
     try:
         anew = _made(aside, config, indexes)
-        offset: Any = None
-        while True:
-            request = ScrollRequest(offset=offset, limit=_COPIED_POINTS, with_payload=True, with_vector=True)
-            records, offset = shard.scroll(request)
-            points = [Point(record.id, cast("Any", record.vector) or {}, record.payload or {}) for record in records]
-            if points:
-                anew.update(UpdateOperation.upsert_points(points))
-            if offset is None:
-                break
+        copy = EdgeCollection(anew)
+        stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
+        copy.put(Point(point.id, cast("Any", point.vector) or {}, point.payload or {}) for point in stored)
         anew.flush()
         anew.close()
         shard.close()

@@ -1,8 +1,9 @@
 """Drive a request over an engine, blocking or asynchronous: a call once, a procedure until it returns."""
 
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from memory.ids import Scope
+from memory.stepping import Stepping, drive
 from memory.store_calls import Call, Request
 
 T = TypeVar("T")
@@ -28,35 +29,19 @@ def run(engine: Engine, scope: Scope, request: Request[T]) -> T:
     """The request's result. What the engine raises is raised inside the procedure at the call that failed."""
     if isinstance(request, Call):
         return engine.call(scope, request)
-    steps = request.steps()
-    answer: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            call = steps.throw(error) if error else steps.send(answer)
-        except StopIteration as done:
-            return cast("T", done.value)
-        error = None
+    stepping = Stepping(request.steps())
+    while (call := stepping.call) is not None:
         try:
             answer = engine.call(scope, call)
         except Exception as exc:  # noqa: BLE001 - handed to the procedure, which raises it on
-            error = exc
+            stepping.fail(exc)
+        else:
+            stepping.answer(answer)
+    return stepping.result
 
 
 async def run_async(engine: AsyncEngine, scope: Scope, request: Request[T]) -> T:
     """Like `run`; a cancelled caller leaves the procedure where it stands, which must be safe anywhere."""
     if isinstance(request, Call):
         return await engine.call(scope, request)
-    steps = request.steps()
-    answer: Any = None
-    error: Exception | None = None
-    while True:
-        try:
-            call = steps.throw(error) if error else steps.send(answer)
-        except StopIteration as done:
-            return cast("T", done.value)
-        error = None
-        try:
-            answer = await engine.call(scope, call)
-        except Exception as exc:  # noqa: BLE001 - handed to the procedure, which raises it on
-            error = exc
+    return await drive(engine.call, scope, request.steps())

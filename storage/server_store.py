@@ -137,15 +137,13 @@ class ServerStore:
         return self._engines
 
     async def _retried(self, read: Callable[[], Awaitable[T]]) -> T:
-        async for attempt in AsyncRetrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             stop=stop_after_delay(self._settings.timeout_s),
             wait=wait_exponential_jitter(initial=0.05, max=1.0),
             reraise=True,
-        ):
-            with attempt:
-                return await _guarded(read)
-        raise Unavailable("the store does not answer")
+        )
+        return await retrying(_guarded, read)
 
 
 async def _guarded(action: Callable[[], Awaitable[T]]) -> T:
