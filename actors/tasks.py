@@ -2,6 +2,10 @@
 
 import asyncio
 import logging
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,18 +20,35 @@ from memory.ports import Embedder
 log = logging.getLogger("lorebank.tasks")
 
 WARM_UP_TEXTS = 32
+BULK_NICENESS = 10
+"""Of the threads that embed what is retained: a recall on the same cores goes first."""
+
+
+def _stand_back() -> None:
+    """On Linux each thread has a niceness; the process keeps its own, for Ray may use it for something else later."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(BULK_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+
 
 _loaded: dict[str, Embedder] = {}
+embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding", initializer=_stand_back)
+"""Where batches of retained texts are embedded in this process."""
 
 
-@ray.remote(num_cpus=1, max_retries=3)
-def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
-    """Sentence vectors of a batch, float32, (n_texts, dim); the process keeps the model between tasks."""
+def embed_here(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
+    """Sentence vectors from this process, which keeps the model; float32, (n_texts, dim)."""
     key = repr(settings)
     if key not in _loaded:
         _loaded.clear()
         _loaded[key] = build_embedder(settings)
-    return _loaded[key].embed(texts)
+    return embedding.submit(_loaded[key].embed, texts).result()
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
+    """Sentence vectors of a batch. Ray sends this function by value, so what a process keeps is behind another."""
+    return embed_here(settings, texts)
 
 
 async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
