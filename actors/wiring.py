@@ -19,8 +19,6 @@ from storage.directory import Space, prepare_directory, read_card, shard_path
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
 from storage.run import Engine, run
-from storage.server_client import ServerSettings
-from storage.server_store import ServerStore
 from storage.upgrade import upgrade
 
 __all__ = [
@@ -241,6 +239,10 @@ def connect_server(settings: Settings, space: Space) -> SharedStore:
     Raises:
         BadSettings: there is no address of a server.
     """
+    # Its models take long to import, and much memory: only what talks to a server has them.
+    from storage.server_client import ServerSettings  # noqa: PLC0415
+    from storage.server_store import ServerStore  # noqa: PLC0415
+
     if not settings.qdrant_url:
         raise BadSettings("LOREBANK_QDRANT_URL is not set")
     key = settings.qdrant_api_key

@@ -26,11 +26,11 @@ from qdrant_edge import (
 from memory.errors import StoreDamaged, StoreLocked, Unprocessable
 from storage import schema
 from storage.edge_collection import EdgeCollection
+from storage.edge_errors import RESTORE, translate_edge
 from storage.edge_scroll import all_points
 from storage.lock_holders import name_holders
 from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
-from storage.translate_errors import RESTORE, translate_edge
 
 _CONFIG_FILE = "edge_config.json"
 _SEGMENTS = "segments"

@@ -27,13 +27,13 @@ from storage import schema
 from storage.backup import copy_shard
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
+from storage.edge_errors import translate_edge
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
 from storage.edge_shard import open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
-from storage.translate_errors import translate_edge
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ CACHED_PAYLOADS: Final = 20_000
 class EdgeStore:
     """Engine on qdrant-edge. Not safe for several writing threads; reads may run beside one writer.
 
-    Every method raises StoreDamaged, StoreLocked or Unavailable where the engine fails (storage.translate_errors).
+    Every method raises StoreDamaged, StoreLocked or Unavailable where the engine fails (storage.edge_errors).
     """
 
     def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0) -> None:

@@ -14,9 +14,9 @@ from typing import Final
 from memory.errors import LorebankError, StoreDamaged
 from storage import schema
 from storage.directory import CLEAN_FILE
+from storage.edge_errors import RESTORE
 from storage.edge_shard import open_records, open_units
 from storage.edge_store import EdgeStore
-from storage.translate_errors import RESTORE
 
 ATTEMPTS_FILE: Final = "opening"
 """How often the directory was opened since the last time that did not end the process."""

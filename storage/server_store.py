@@ -19,10 +19,10 @@ from storage.edge_writes import WRITES
 from storage.run import run_async
 from storage.server_audit import ServerAudit
 from storage.server_client import ServerSettings, connect
+from storage.server_errors import translate_client
 from storage.server_reads import ServerReads
 from storage.server_schema import install
 from storage.server_writes import ServerWrites
-from storage.translate_errors import translate_client
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class ServerStore:
 
     Reads are retried while the server is unreachable; writes are not, because what they stand on must be read again
     first. Every method raises Unavailable, Overloaded or DeadlineExceeded where the server does not answer, and
-    OperatorAction's children where it refuses (storage.translate_errors).
+    OperatorAction's children where it refuses (storage.server_errors).
     """
 
     def __init__(self, settings: ServerSettings, space: Space, **http: Any) -> None:

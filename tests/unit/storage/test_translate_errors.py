@@ -26,7 +26,8 @@ from memory.errors import (
 from memory.filters import AnyOf
 from memory.records import Record, RecordKind
 from memory.store_calls import GetUnits, InsertUnits, Lane, ListUnits, SearchLanes, WriteRecords
-from storage.translate_errors import CLIENT_TABLE, EDGE_TABLE, find_client, translate_client, translate_edge
+from storage.edge_errors import EDGE_TABLE, translate_edge
+from storage.server_errors import CLIENT_TABLE, find_client, translate_client
 from tests.support.builders import fresh_scope, new_unit
 
 
