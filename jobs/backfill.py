@@ -2,26 +2,28 @@
 
     ray job submit --working-dir . -- python -m jobs.backfill transcripts.ndjson --bank my-bank
 
+Without Ray's job server, on the machine of a running server, `python -m jobs.backfill …` finds that by itself.
 Every batch has an operation id made from its content, so that a second run does again only what the first one did not.
 """
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import ray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from actors.client import BankClient
-from actors.settings import NAMESPACE
+from jobs.attaching import run_attached
 from jobs.transcripts import read_transcripts
 from memory.commands import Item, Retain
 from memory.errors import LorebankError
 from memory.ids import Scope, point_id
+
+if TYPE_CHECKING:
+    from actors.client import BankClient
 
 LOG_EVERY = 10
 """Batches between two lines of progress where the output is no terminal."""
@@ -30,9 +32,9 @@ LOG_EVERY = 10
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; 0 when everything is retained, 1 when something could not be, 2 on bad usage."""
     options = _parser().parse_args(argv)
-    ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        documents, chunks = asyncio.run(_backfill(options))
+        batches = list(read_transcripts(options.file, options.batch_documents))
+        documents, chunks = run_attached(lambda client: _backfill(client, batches, options))
     except LorebankError as exc:
         print(f"backfill: {exc}", file=sys.stderr)
         return 1
@@ -50,9 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _backfill(options: argparse.Namespace) -> tuple[int, int]:
-    batches = list(read_transcripts(options.file, options.batch_documents))
-    client = await BankClient.attach()
+async def _backfill(
+    client: "BankClient", batches: Sequence[list[Item]], options: argparse.Namespace
+) -> tuple[int, int]:
     scope = Scope(options.tenant, options.bank)
     gate = asyncio.Semaphore(options.concurrency)
     documents = chunks = 0
@@ -68,7 +70,7 @@ async def _backfill(options: argparse.Namespace) -> tuple[int, int]:
     return documents, chunks
 
 
-async def _retain(client: BankClient, scope: Scope, items: list[Item], gate: asyncio.Semaphore) -> tuple[int, int]:
+async def _retain(client: "BankClient", scope: Scope, items: list[Item], gate: asyncio.Semaphore) -> tuple[int, int]:
     operation_id = point_id(scope, "backfill", repr(items))
     async with gate:
         receipt = await client.retain(scope, Retain(operation_id, tuple(items)))

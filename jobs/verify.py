@@ -10,23 +10,25 @@ not be checked because it was written to all the time; 2 nothing could be checke
 
 import argparse
 import asyncio
-import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.offline import OfflineStore
-from actors.sessions import find_address
-from actors.settings import NAMESPACE, load_settings
+from actors.settings import load_settings
+from jobs.attaching import run_attached
 from jobs.auditing import Advance, Outcome, Source, Task, verify
 from jobs.verify_report import as_json, show
-from memory.errors import LorebankError, Unavailable
+from memory.errors import LorebankError
+
+if TYPE_CHECKING:
+    from actors.client import BankClient
 
 EXIT_BREACH = 1
 EXIT_OPERATOR = 2
@@ -78,25 +80,11 @@ def _of_directory(options: argparse.Namespace) -> Outcome:
 
 
 def _of_deployment(options: argparse.Namespace) -> Outcome:
-    address = find_address(load_settings().data)
-    # Ray reads its environment when it is imported; a server's own Ray asks for no token.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    import ray  # noqa: PLC0415
-
-    from actors.client import BankClient  # noqa: PLC0415
-
-    try:
-        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as exc:
-        raise Unavailable(f"no Ray answers at {address}: {exc}") from exc
-
-    async def run() -> Outcome:
-        client = await BankClient.attach()
+    async def run(client: "BankClient") -> Outcome:
         task = _task(options, live=True, dim=client.settings.embedding_dim)
         return await _verified(client, task, options)
 
-    return asyncio.run(run())
+    return run_attached(run)
 
 
 def _task(options: argparse.Namespace, *, live: bool, dim: int | None) -> Task:
