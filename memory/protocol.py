@@ -162,6 +162,7 @@ class Recover:
             key = head.commits[number]
             found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
             if key not in found:
+                yield from _still_ours(head)  # a newer owner may have trimmed it with the history
                 raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
             if found[key].status == SETTLED:  # applied in full, and its units are durable
                 head = yield from _mark_settled(head, number, due_after(found[key].body), f"{self.nonce}-{number}")
@@ -203,18 +204,22 @@ def apply_plan(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
 
 
 def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
-    """Set the plan's units live and see that they are; re-insert those that a former owner's late retire removed."""
+    """Set the plan's units live and see that they are; re-insert those that are lost or were taken away to be remade.
+
+    What is re-inserted is made live only if the bank is still ours afterwards: then a later owner's sweep, which comes
+    after its taking the epoch, finds what it does not apply itself. Without that look, units that later owners replaced
+    and deleted could be put back and made live for good.
+    """
     pending = plan.add
     for attempt in range(_HEAL_ATTEMPTS):
         if attempt:
-            found: Head | None = yield ReadHead()
-            if found is None or found.epoch != head.epoch:
-                raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
+            yield from _still_ours(head)
             bare = tuple(new.unit for new in pending if new.vectors is None)
             if bare:
                 return bare
             for part in _sliced(pending):
                 yield InsertUnits(part)
+            yield from _still_ours(head)
         live: frozenset[str] = frozenset()
         for part in _sliced(pending):
             ids = tuple(new.unit.id for new in part)
@@ -224,6 +229,12 @@ def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
         if not pending:
             return ()
     raise StoreDamaged(f"{len(pending)} units were inserted but cannot be made live")
+
+
+def _still_ours(head: Head) -> Steps[None]:
+    found: Head | None = yield ReadHead()
+    if found is None or found.epoch != head.epoch:
+        raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
 
 
 def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[Head]:
