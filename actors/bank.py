@@ -1,7 +1,7 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -45,6 +45,7 @@ from memory.ports import Clock, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
 from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
+from memory.sweeping import Retention, scheduled
 
 Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
@@ -58,6 +59,7 @@ class BankPorts:
     tokenizer: Tokenizer
     clock: Clock
     nonce: Callable[[], str]
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(slots=True)
@@ -130,15 +132,16 @@ class Bank:
                 raise
 
     async def settle(self) -> None:
-        """Take the bank, and with that apply what a former owner committed and did not settle.
+        """Take the bank, and with that apply what a former owner committed and did not settle, and sweep what is old.
 
-        An activation that is the owner the head knows, with nothing left to settle, stays as it is.
+        An activation that is the owner the head knows, with nothing left to settle or to sweep, stays as it is.
         """
         async with self._line.ticket().turn():
             active = self._activation
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
-                if head is None or (head.epoch, head.settled) != (active.head.epoch, active.head.settled):
+                known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
+                if not known or self._is_due(active.head):
                     self._activation = None
             await self._activated()
 
@@ -152,16 +155,20 @@ class Bank:
         head = await store.perform(scope, TakeEpoch(self._ports.nonce(), above_epoch, above_seq))
         nonce = self._ports.nonce()
         made: dict[str, Vectors] = {}
-        recovered = await store.perform(scope, Recover(head, nonce))
+        now, retention = self._ports.clock.now(), self._ports.retention
+        recovered = await store.perform(scope, Recover(head, nonce, now, retention))
         while recovered.needs:
             vectors = await self._ports.embed([unit_dense_text(unit) for unit in recovered.needs])
             made |= {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
-            recovered = await store.perform(scope, Recover(recovered.head, nonce, made))
+            recovered = await store.perform(scope, Recover(recovered.head, nonce, now, retention, made))
         profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
         record = profile.get(RECALL_PROFILE_KEY)
         speakers = decode_recall_profile(record.body) if record else RecallProfile()
         self._activation = _Activation(recovered.head, speakers)
         return self._activation
+
+    def _is_due(self, head: Head) -> bool:
+        return head.due_at is not None and head.due_at <= self._ports.clock.now()
 
     # -- outside the turn
 
@@ -300,6 +307,7 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
+        plan = scheduled(plan, self._ports.clock.now(), self._ports.retention)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:

@@ -11,8 +11,8 @@ from memory.breaches import Audit, BreachKind, DocumentsSeen
 from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head
 from memory.ids import record_id, unit_id
 from memory.ingest import RECALL_PROFILE_KEY, document_hash
-from memory.protocol import HISTORY_COMMITS
 from memory.records import Document, Head, RecordKind
+from memory.sweeping import HISTORY_COMMITS
 
 REMOVED = "removed"
 Payload = Mapping[str, Any]
@@ -29,6 +29,9 @@ class RecordAudit:
         self._units = units
         self._settled = head.settled == head.commit
         self._commits: set[str] = set()
+        self._removed = 0
+        self._history = 0
+        self._unknown: list[tuple[str, str, int]] = []
         self._profile: Mapping[str, int] | None = {}
         self.documents = DocumentsSeen()
 
@@ -48,6 +51,8 @@ class RecordAudit:
         if kind == RecordKind.HEAD:
             self._look_at_head(payload, body)
             return
+        self._removed += status == REMOVED
+        self._history += kind == RecordKind.COMMIT and status != REMOVED
         if kind == RecordKind.COMMIT and not self._look_at_commit(key, order):
             return  # prepared and never committed: its seq may be any, and history takes it
         audit.highest_seq, audit.highest_epoch = max(audit.highest_seq, seq), max(audit.highest_epoch, epoch)
@@ -83,10 +88,12 @@ class RecordAudit:
             self._audit.report(
                 BreachKind.OPERATION, where, f"its receipt gives seq {seq}, the head is at {self._head.seq}"
             )
+        if body.get("task_type") == "delete_document":
+            deleted, document = self.documents.deleted, str(body.get("fingerprint"))
+            deleted[document] = max(seq, deleted.get(document, seq))
         for document, version, given in receipts:
             if document not in self.documents:
-                what = f"its receipt names document {document!r}, which has no record"
-                self._audit.report(BreachKind.OPERATION, where, what)
+                self._unknown.append((where, document, given))
                 continue
             now, at = self.documents.live.get(document, (version, given))
             # A document deleted and made anew since has a lower version, and yet a higher seq.
@@ -98,6 +105,10 @@ class RecordAudit:
 
     def conclude(self) -> None:
         """Report what the head says and the records do not."""
+        for where, document, given in self._unknown:
+            if self.documents.deleted.get(document, -1) <= given:  # else its removed record was swept
+                what = f"its receipt names document {document!r}, which has no record"
+                self._audit.report(BreachKind.OPERATION, where, what)
         self._look_at_numbers()
         if not self._settled:
             what = f"commits {self._head.settled + 1} to {self._head.commit} are not applied in full"
@@ -231,11 +242,10 @@ class RecordAudit:
         if head.epoch and not head.seq < head.seq_end:
             what = f"seq {head.seq} is not below the end of its block, {head.seq_end}"
             audit.report(BreachKind.SEQ_BLOCK, "head", what, repairable=True)
-        if (head.due_at is not None) != (head.settled < head.commit):
-            what = (
-                "it is due and every commit is settled" if head.due_at else "a commit is not settled and it is not due"
-            )
-            audit.report(BreachKind.DUE, "head", what, repairable=True)
+        waiting = self._removed > 0 or (head.deleted and self._history > 0)
+        if head.due_at is None and (head.settled < head.commit or waiting):
+            what = "a commit is not settled" if head.settled < head.commit else f"{self._removed} removed records wait"
+            audit.report(BreachKind.DUE, "head", f"{what} and it is not due", repairable=True)
 
     def _look_at_counts(self) -> None:
         if self.documents.unreadable:

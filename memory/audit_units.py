@@ -129,7 +129,8 @@ class UnitAudit:
         if suspect in {BreachKind.ID, BreachKind.UNIT_TEXT} or unit.document_id in documents.unreadable:
             return  # reported, or no orphan as far as anyone can tell
         kind, what = BreachKind.ORPHAN, f"its document {unit.document_id!r} does not list it"
-        sweep = self._head.deleted or unit.document_id in documents
+        gone = documents.deleted.get(unit.document_id, -1) > unit.seq  # its removed record may have been swept
+        sweep = self._head.deleted or gone or unit.document_id in documents
         if self._head.deleted:
             kind, what = BreachKind.TOMBSTONE, "the bank was deleted"
         elif suspect is BreachKind.OWNER:

@@ -77,6 +77,8 @@ class DocumentsSeen:
     """Id -> version, seq."""
     removed: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    deleted: dict[str, int] = field(default_factory=dict)
+    """Id -> seq of its last deletion that an operation tells of; its removed record may have been swept."""
 
     def __contains__(self, document_id: object) -> bool:
         return document_id in self.live or document_id in self.removed or document_id in self.unreadable

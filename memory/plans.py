@@ -60,6 +60,7 @@ def encode_plan(plan: Plan, previous: str) -> dict[str, Any]:
         "remove": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
         "due_at": _due_text(plan),
+        "at": _time_text(plan),
     }
 
 
@@ -69,7 +70,7 @@ def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
         command=body["command"],
         operation_id=body["operation_id"],
         seq=body["seq"],
-        head_after=replace(head, due_at=due_after(body)),
+        head_after=replace(head, due_at=due_after(body), updated_at=_time_of(body) or head.updated_at),
         add=tuple(NewUnit(decode_unit(unit_id, payload), None) for unit_id, payload in body["add"]),
         remake=tuple(body.get("remake", ())),
         retire=tuple(body["retire"]),
@@ -95,6 +96,7 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "removed": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
         "due_at": _due_text(plan),
+        "at": _time_text(plan),
         "settled": True,
     }
 
@@ -115,6 +117,15 @@ def committed_whole(head: Head, whole: Mapping[str, Record]) -> tuple[Record, ..
 def due_after(body: Mapping[str, Any]) -> datetime | None:
     """When the bank is due next, once the plan of a commit record is settled."""
     return instant_from_text(body["due_at"]) if body["due_at"] else None
+
+
+def _time_text(plan: Plan) -> str | None:
+    return instant_to_text(plan.head_after.updated_at) if plan.head_after.updated_at else None
+
+
+def _time_of(body: Mapping[str, Any]) -> datetime | None:
+    """When a plan was made; records of earlier versions do not say."""
+    return instant_from_text(body["at"]) if body.get("at") else None
 
 
 def _due_text(plan: Plan) -> str | None:

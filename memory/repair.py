@@ -74,7 +74,6 @@ def plan_repair(
         head,
         seq=seq,
         seq_end=head.seq_end if seq < head.seq_end else seq + SEQ_BLOCK,
-        due_at=None,
         updated_at=now,
     )
     records = list(mending.records)

@@ -26,6 +26,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.upkeep_calls import SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.query_to_client import scoped
@@ -69,15 +70,17 @@ class ServerWrites:
                 await self._move(scope, positions.items(), epoch)
             case RetireUnits(ids, seq, epoch):
                 await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
-            case RemoveRecords(kind, keys, seq, epoch):
+            case RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 where = scoped(scope, HasId(ids), *_older(seq, epoch))
-                await self._records.set_payload(at, where, codec.removal(seq, epoch))
-            case ClearBank(seq, epoch):
+                await self._records.set_payload(at, where, codec.removal(seq, epoch, at_us))
+            case ClearBank(seq, epoch, at_us):
                 kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
                 await self._units.delete(at, scoped(scope, *_older(seq, epoch)))
                 where = scoped(scope, kept, *_older(seq, epoch))
-                await self._records.set_payload(at, where, codec.removal(seq, epoch))
+                await self._records.set_payload(at, where, codec.removal(seq, epoch, at_us))
+            case SweepRemoved(before_us, limit):
+                return await self._sweep_removed(scope, before_us, limit)
             case SweepPending(epoch):
                 await self._units.delete(at, scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch)))
             case ForgetText(summary):
@@ -124,6 +127,14 @@ class ServerWrites:
         await self._records.upsert(scope.bucket, [made], where, models.UpdateMode.UPDATE_ONLY)
         found = await self._records.retrieve(scope.bucket, [point], [schema.NONCE])
         return bool(found) and (found[0].payload or {}).get(schema.NONCE) == nonce
+
+    async def _sweep_removed(self, scope: Scope, before_us: int, limit: int) -> Swept:
+        at, old = scope.bucket, codec.removed(before_us)
+        found, _ = await self._records.scroll(at, scoped(scope, *old), limit, payload=False)
+        if found:  # the filter again: one of them may have been written anew meanwhile
+            ids = tuple(str(record.id) for record in found)
+            await self._records.delete(at, scoped(scope, HasId(ids), *old))
+        return Swept(len(found), await self._records.count(at, scoped(scope, *codec.removed())))
 
     async def _write_records(self, scope: Scope, records: Sequence[Record]) -> None:
         for seq, epoch in {(record.seq, record.epoch) for record in records}:

@@ -9,11 +9,12 @@ committed versions.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import chain
 
 import pytest
 
-from memory import protocol
+from memory import protocol, sweeping
 from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.errors import StoreDamaged
 from memory.filters import HasId
@@ -216,9 +217,15 @@ LATE_HEALS: dict[str, list[list[Command]]] = {
 
 
 def run_late_heal(name: str, store: ReferenceStore) -> Checker:
+    """An owner that puts units back is stopped at every call."""
+    done = lost_before_applied(store)
+    return run_stopped(store, done, [UpdateBank("a", {"mission": "m"})], LATE_HEALS[name])
+
+
+def run_stopped(
+    store: ReferenceStore, done: list[Command], first: list[Command], others: list[list[Command]]
+) -> Checker:
     """The first owner is stopped at every call; the requests of the others are whole, but come in every order."""
-    done, others = lost_before_applied(store), LATE_HEALS[name]
-    first: list[Command] = [UpdateBank("a", {"mission": "m"})]
     checker = Checker([*done, *first, *chain.from_iterable(others)], may_vanish=True)
     owners = [lambda: BankProcess(SCOPE, "A", first)]
     owners += [lambda n=n: BankProcess(SCOPE, f"B{n}", others[n], whole=True) for n in range(len(others))]
@@ -299,6 +306,17 @@ def test_a_rule_left_out_breaks_an_invariant(rule, scenario):
     with pytest.raises((AssertionError, StoreDamaged)) as caught:
         run_all(*SCENARIOS[scenario], store=rule(DIM))
     print(f"{rule.__name__}: {caught.value}")
+
+
+def test_sweeping_removed_records_while_a_former_owner_lives_breaks_an_invariant(monkeypatch):
+    def hasty(head: Head, now: datetime, *more) -> Steps[Head]:
+        return sweeping.sweep(head, now + timedelta(days=1), *more)
+
+    store = ReferenceStore(DIM)
+    perform_all(store, SCOPE, [START], "start")
+    monkeypatch.setattr(protocol, "sweep", hasty)
+    with pytest.raises(AssertionError, match="calls were made by"):
+        run_stopped(store, [START], [put("a", "Y")], [[DeleteDocument("b", "d")], [UpdateBank("c", {})]])
 
 
 def test_putting_units_back_without_looking_at_the_head_again_breaks_an_invariant(monkeypatch):

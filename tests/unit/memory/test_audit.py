@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,12 +9,11 @@ import pytest
 from memory.breaches import BreachKind
 from memory.drafting import content_hash
 from memory.errors import StaleEpoch, StoreDamaged
-from memory.protocol import HISTORY_COMMITS
 from memory.records import RecordKind
 from memory.store_calls import FindLive, ReadHead
+from memory.sweeping import HISTORY_COMMITS
 from tests.support.planting import NOT_A_NUMBER, ZERO, Vandal, audit, own, repair
 
-LATER = datetime(2030, 1, 1, tzinfo=UTC)
 DOCUMENT, OPERATION = RecordKind.DOCUMENT, RecordKind.OPERATION
 
 
@@ -136,7 +134,7 @@ CASES = {
         lambda v: v.head(exists=False, counters={}), K.HEAD_EXISTS, "head", True
     ),
     "a head past its block of seqs": Case(lambda v: v.head(seq_end=1), K.SEQ_BLOCK, "head", True),
-    "due without a reason": Case(lambda v: v.head(due_at=LATER), K.DUE, "head", True),
+    "a removed record that nothing will sweep": Case(lambda v: v.head(due_at=None), K.DUE, "head", True),
     "a settled commit that is not stored": Case(
         lambda v: v.drop_record(RecordKind.COMMIT, last_commit(v)), K.COMMIT_MISSING, "head", True
     ),

@@ -31,7 +31,7 @@ def fill(engine, scope: Scope, units: int = 5) -> None:
     engine.call(scope, InsertUnits((new_unit(scope, "pending", epoch=3),)))
     engine.call(scope, WriteRecords(tuple(Record(OPERATION, f"op-{n}", {"n": n}, seq=1, order=n) for n in range(4))))
     engine.call(scope, WriteRecords((Record(RecordKind.DOCUMENT, "d", {"text": "x"}, seq=1),)))
-    engine.call(scope, RemoveRecords(RecordKind.DOCUMENT, ("d",), 5, 1))
+    engine.call(scope, RemoveRecords(RecordKind.DOCUMENT, ("d",), 5, 1, 7))
 
 
 def pages(engine, scope: Scope, call, limit: int, *more) -> list[RawPage]:

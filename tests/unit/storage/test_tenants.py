@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory import store_calls as calls
+from memory import upkeep_calls
 from memory.ids import Scope
 from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind
@@ -25,6 +26,7 @@ KEYS = ("one", "two")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KINDS = st.sampled_from([RecordKind.DOCUMENT, RecordKind.OPERATION, RecordKind.COMMIT])
 SEQS, EPOCHS = st.integers(0, 4), st.integers(0, 2)
+INSTANTS = st.integers(0, 40)
 
 
 def ids_of(scopes: list[Scope]) -> tuple[str, ...]:
@@ -88,16 +90,18 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.SetLive: st.builds(calls.SetLive, ids, SEQS, EPOCHS),
         calls.MoveUnits: st.builds(calls.MoveUnits, st.dictionaries(st.sampled_from(ids_of(scopes)), SEQS), EPOCHS),
         calls.RetireUnits: st.builds(calls.RetireUnits, ids, SEQS, EPOCHS),
-        calls.RemoveRecords: st.builds(calls.RemoveRecords, KINDS, keys, SEQS, EPOCHS),
-        calls.ClearBank: st.builds(calls.ClearBank, SEQS, EPOCHS),
+        calls.RemoveRecords: st.builds(calls.RemoveRecords, KINDS, keys, SEQS, EPOCHS, INSTANTS),
+        calls.ClearBank: st.builds(calls.ClearBank, SEQS, EPOCHS, INSTANTS),
         calls.SweepPending: st.builds(calls.SweepPending, EPOCHS),
+        upkeep_calls.SweepRemoved: st.builds(upkeep_calls.SweepRemoved, INSTANTS, st.just(9)),
         calls.ForgetText: records.map(lambda record: calls.ForgetText(replace(record, kind=RecordKind.COMMIT))),
         calls.TrimCommits: st.builds(calls.TrimCommits, st.integers(0, 40)),
     }
 
 
 def kinds_of_call() -> set[type[calls.Call]]:
-    found = {kind for kind in vars(calls).values() if isinstance(kind, type) and issubclass(kind, calls.Call)}
+    names = [*vars(calls).values(), *vars(upkeep_calls).values()]
+    found = {kind for kind in names if isinstance(kind, type) and issubclass(kind, calls.Call)}
     return found - {calls.Call}
 
 
