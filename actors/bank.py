@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from actors.mending import Embed, Mender
 from actors.turnstile import Turnstile
+from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     Command,
     DeleteBank,
@@ -307,11 +308,19 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
-        plan = scheduled(plan, self._ports.clock.now(), self._ports.retention)
+        plan = scheduled(await self._cascaded(plan), self._ports.clock.now(), self._ports.retention)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)
+
+    async def _cascaded(self, plan: Plan) -> Plan:
+        """In the turn, so that what earlier plans derived is seen."""
+        retired = needs_cascade(plan)
+        if not retired:
+            return plan
+        found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
+        return cascaded(plan, found, self._ports.clock.now())
 
     def _view(self, active: _Activation) -> BankView:
         return BankView(self._scope, active.head, active.recall_profile)

@@ -8,6 +8,7 @@ from typing import Any
 
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind, DocumentsSeen
+from memory.cascade import DERIVED
 from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head
 from memory.ids import record_id, unit_id
 from memory.ingest import RECALL_PROFILE_KEY, document_hash
@@ -250,7 +251,7 @@ class RecordAudit:
     def _look_at_counts(self) -> None:
         if self.documents.unreadable:
             return
-        ours = {"units", "documents"} | {name for name in self._head.counters if name.startswith("type:")}
+        ours = {"units", "documents", DERIVED} | {name for name in self._head.counters if name.startswith("type:")}
         said = {name: count for name, count in self._head.counters.items() if name in ours}
         found = {name: count for name, count in self._audit.counted.items() if count}
         if said != found:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.breaches import Audit, BreachKind, DocumentsSeen, Listed
+from memory.cascade import DERIVED
 from memory.drafting import TIMELESS, chunk_digest, content_hash
 from memory.encoding import decode_unit
 from memory.ids import bucket_of_id, digest
@@ -175,7 +176,7 @@ class UnitAudit:
             self._seen[point] = _packed(unit, payload)
         else:  # derived units are in no document's list
             self._seen[point] = _LISTED
-            audit.counted.update(("units", f"type:{unit.type.value}"))
+            audit.counted.update(("units", DERIVED, f"type:{unit.type.value}"))
 
     def _look_at_slot(self, unit: Unit) -> None:
         if unit.superseded_by is not None:

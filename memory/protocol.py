@@ -49,6 +49,7 @@ from memory.store_calls import (
     WriteRecords,
 )
 from memory.sweeping import HISTORY_COMMITS, Retention, micros, sweep
+from memory.upkeep_calls import RelinkUnits
 
 SLICE_UNITS = 64
 """Units in one call: bigger batches bring no throughput and make readers wait."""
@@ -200,6 +201,8 @@ def apply_plan(head: Head, plan: Plan, at_us: int) -> Steps[tuple[Unit, ...]]:
         return needs
     if plan.moves:
         yield MoveUnits(plan.moves, epoch)
+    for relinked in _sliced(plan.relink):
+        yield RelinkUnits(relinked, epoch)
     for part in _sliced(plan.retire):
         yield RetireUnits(part, seq, epoch)
     for kind in sorted({kind for kind, _ in plan.remove}):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from memory.breaches import Audit, BreachKind, Listed
+from memory.cascade import DERIVED
 from memory.commands import RepairBank
 from memory.drafting import content_hash
 from memory.encoding import decode_document, encode_document, encode_recall_profile
@@ -124,7 +125,7 @@ def _is_whole(unit: Unit) -> bool:
 
 
 def _is_counted(name: str) -> bool:
-    return name in {"units", "documents"} or name.startswith("type:")
+    return name in {"units", "documents", DERIVED} or name.startswith("type:")
 
 
 def _sliced(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from memory.records import Relinked
 from memory.store_calls import Call
 
 
@@ -19,3 +20,14 @@ class SweepRemoved(Call[Swept]):
 
     before_us: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelinkUnits(Call[None]):
+    """Replace what units point at, under an epoch, so that no former owner's late move follows.
+
+    Those with a higher epoch, and absent ones, are left as they are.
+    """
+
+    units: tuple[Relinked, ...]
+    epoch: int

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
 
+from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, UnitState
+from memory.records import Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -27,7 +28,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import SweepRemoved, Swept
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
@@ -46,6 +47,7 @@ WRITES: Final = (
     WriteRecords,
     SetLive,
     MoveUnits,
+    RelinkUnits,
     RetireUnits,
     RemoveRecords,
     ClearBank,
@@ -54,7 +56,7 @@ WRITES: Final = (
     ForgetText,
     TrimCommits,
 )
-_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RetireUnits, SweepPending)
+_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits, SweepPending)
 
 
 class EdgeWrites:
@@ -99,6 +101,8 @@ class EdgeWrites:
                 for unit in self._own(self._units, scope, tuple(positions), lambda p: p[schema.EPOCH] <= epoch):
                     self._units.change([unit], {schema.POSITION: positions[unit], schema.EPOCH: epoch})
                 self._cache.forget(positions)
+            case RelinkUnits(units, epoch):
+                self._relink(scope, units, epoch)
             case RetireUnits(ids, seq, epoch):
                 self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
                 self._cache.forget(ids)
@@ -198,6 +202,12 @@ class EdgeWrites:
                 self.dirty_bytes += len(payload[schema.BODY])
                 points.append(Point(id_, {}, payload))
         self._records.put(points)
+
+    def _relink(self, scope: Scope, units: Sequence[Relinked], epoch: int) -> None:
+        changes = {one.unit_id: encode_relinked(one) | {schema.EPOCH: epoch} for one in units}
+        for unit in self._own(self._units, scope, tuple(changes), lambda p: p[schema.EPOCH] <= epoch):
+            self._units.change([unit], changes[unit])
+        self._cache.forget(changes)
 
     def _sweep_removed(self, scope: Scope, before_us: int, limit: int) -> Swept:
         old = self._records.matching(scoped(scope, *codec.removed(before_us)), _STAMPS)

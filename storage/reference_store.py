@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from memory import store_calls as calls
 from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
+from memory.encoding import encode_relinked
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from memory.upkeep_calls import SweepRemoved, Swept
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, reference_audit, schema
 from storage.bm25 import document_weights, query_weights
 
@@ -233,6 +234,11 @@ class ReferenceStore:
                 where = (HasId(tuple(positions)), Between(schema.EPOCH, lte=epoch))
                 for point, payload in list(_matching(self._units, scope, *where)):
                     self._units[point] = payload | {schema.POSITION: positions[point], schema.EPOCH: epoch}
+            case RelinkUnits(units, epoch):
+                changes = {one.unit_id: encode_relinked(one) | {schema.EPOCH: epoch} for one in units}
+                where = (HasId(tuple(changes)), Between(schema.EPOCH, lte=epoch))
+                for point, payload in list(_matching(self._units, scope, *where)):
+                    self._units[point] = payload | changes[point]
             case calls.RetireUnits(ids, seq, epoch):
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
             case calls.RemoveRecords(kind, keys, seq, epoch, at_us):

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from qdrant_client import models
 
+from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, UnitState
+from memory.records import Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -26,7 +27,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import SweepRemoved, Swept
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.query_to_client import scoped
@@ -68,6 +69,8 @@ class ServerWrites:
                 await self._units.set_payload(at, where, payload)
             case MoveUnits(positions, epoch):
                 await self._move(scope, positions.items(), epoch)
+            case RelinkUnits(units, epoch):
+                await self._relink(scope, units, epoch)
             case RetireUnits(ids, seq, epoch):
                 await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
             case RemoveRecords(kind, keys, seq, epoch, at_us):
@@ -144,6 +147,17 @@ class ServerWrites:
                 if (record.seq, record.epoch) == (seq, epoch)
             ]
             await self._records.upsert(scope.bucket, part, scoped(scope, *_not_after(seq, epoch)))
+
+    async def _relink(self, scope: Scope, units: Sequence[Relinked], epoch: int) -> None:
+        changes = [
+            (
+                scoped(scope, HasId((one.unit_id,)), Between(schema.EPOCH, lte=epoch)),
+                encode_relinked(one) | {schema.EPOCH: epoch},
+            )
+            for one in units
+        ]
+        if changes:
+            await self._units.set_payloads(scope.bucket, changes)
 
     async def _move(self, scope: Scope, positions: Any, epoch: int) -> None:
         changes = [

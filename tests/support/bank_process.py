@@ -14,6 +14,7 @@ from memory.store_calls import Call, Request
 from storage.run import run
 from tests.support.builders import EMBEDDER
 from tests.support.clocks import FakeClock, nonces
+from tests.support.deriving import DerivingBank
 
 
 class WordCounter:
@@ -49,7 +50,7 @@ class BankProcess:
         self._loop = asyncio.new_event_loop()
         self._answer: asyncio.Future[Any] | None = None
         self._scope = scope
-        self._bank = Bank(scope, bank_ports(self, name, **ports), mailbox_commands=8)
+        self._bank = DerivingBank(scope, bank_ports(self, name, **ports), mailbox_commands=8)
         self._task = self._loop.create_task(self._perform_all())
         self._go_on()
 
@@ -114,7 +115,7 @@ class BankProcess:
 
 def activate(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> Bank:
     """A new owner that takes the bank over and settles what the former one left."""
-    process = Bank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8)
+    process = DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8)
     asyncio.run(process._activated())
     return process
 
@@ -123,7 +124,7 @@ def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: st
     """Receipts of commands performed by one owner, one after the other."""
 
     async def perform() -> list[Any]:
-        bank = Bank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=len(commands) + 1)
+        bank = DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=len(commands) + 1)
         return [await bank.perform(command) for command in commands]
 
     return asyncio.run(perform())

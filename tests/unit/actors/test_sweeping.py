@@ -8,7 +8,7 @@ import pytest
 
 from memory import sweeping
 from memory.audit_calls import ScanRecords, ScanUnits
-from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
+from memory.commands import DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.ids import Scope
 from memory.records import Head, RecordKind
 from memory.store_calls import ListRecords, ReadHead
@@ -18,6 +18,7 @@ from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import DIM, fresh_scope
 from tests.support.clocks import START, FakeClock
+from tests.support.deriving import Derive, Fact
 from tests.support.volatile_store import VolatileStore
 
 HOUR = timedelta(hours=1)
@@ -28,10 +29,11 @@ def retained(op: str, document_id: str, *texts: str) -> Retain:
     return Retain(op, (Item(tuple(Message(text, role="user", name="Ann") for text in texts), document_id),))
 
 
-LIFE: tuple[Command, ...] = (
+LIFE: tuple[Any, ...] = (
     retained("r1", "kept letter", "one", "two"),
     retained("r2", "secret letter", "three"),
     retained("r3", "secret letter", "four"),
+    Derive("f1", (Fact("of both", ("two", "four")), Fact("of that", ("of both",)))),
     DeleteDocument("d1", "secret letter"),
     UpdateBank("u1", {"mission": "secret"}),
 )
@@ -201,14 +203,14 @@ def test_a_deleted_bank_keeps_its_last_commit_until_the_removal_of_its_units_is_
 
 
 def test_history_is_let_go_by_age_but_for_the_last_commit(store):
-    perform_all(store, SCOPE, LIFE[:3])
+    perform_all(store, SCOPE, LIFE[:4])
     late = FakeClock(START + timedelta(days=20))
-    perform_all(store, SCOPE, LIFE[3:], "b", clock=late)
-    assert numbers(store) == [5, 4, 3, 2, 1]
+    perform_all(store, SCOPE, LIFE[4:], "b", clock=late)
+    assert numbers(store) == [6, 5, 4, 3, 2, 1]
     sweep(store, SCOPE, START + timedelta(days=31))
-    assert numbers(store) == [5, 4]
+    assert numbers(store) == [6, 5]
     sweep(store, SCOPE, START + timedelta(days=99))
-    assert numbers(store) == [5]
+    assert numbers(store) == [6]
     check_bank(store, SCOPE)
 
 

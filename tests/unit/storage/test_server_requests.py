@@ -16,7 +16,7 @@ from memory.filters import AnyOf
 from memory.ids import Scope, shard_key_of
 from memory.protocol import TakeEpoch
 from memory.recall import FindCandidates
-from memory.records import Head, Record, RecordKind, Vectors
+from memory.records import Head, Record, RecordKind, Relinked, Vectors
 from memory.store_calls import (
     Batch,
     ClearBank,
@@ -45,7 +45,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import SweepRemoved
+from memory.upkeep_calls import RelinkUnits, SweepRemoved
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings
@@ -86,6 +86,7 @@ WRITING = (
     ClearBank(2, 1, 7),
     SweepPending(1),
     SweepRemoved(9, 5),
+    RelinkUnits((Relinked(ID, (), None, None),), 1),
     ForgetText(Record(RecordKind.COMMIT, "c", {}, status="settled")),
     TrimCommits(1),
 )
