@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from memory.audit_calls import RawPage, ScanRecords, ScanUnits
+from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
@@ -70,6 +70,8 @@ class AuditBank:
             wanted = tuple(point for point in live if self._wanted(point, first=first))
             if wanted:
                 units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)
+                found_by = units.texts_of(page.points, frozenset(wanted))
+                units.look_at_words((yield FindUnlike(found_by)))
             start, first = page.next, False
 
     def _wanted(self, point: str, *, first: bool) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import store_calls as calls
-from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.encoding import encode_relinked
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
@@ -38,6 +38,11 @@ class _Vectors:
 
     dense: NDArray[np.float64]
     lexical: Mapping[int, float]
+
+    def is_of(self, text: str) -> bool:
+        """Whether the keyword vector is that of a text."""
+        words = document_weights(text)
+        return dict(self.lexical) == dict(zip(words.indices, words.values, strict=True))
 
 
 class ReferenceStore:
@@ -150,6 +155,9 @@ class ReferenceStore:
                 return tuple(self._search(scope, lane, where) for lane in lanes)
             case calls.CompleteHits():
                 return self._complete(scope, call)
+            case FindUnlike(texts):
+                bank = [point for point, _ in _matching(self._units, scope, HasId(tuple(texts)))]
+                return frozenset(point for point in bank if not self._vectors[point].is_of(texts[point]))
             case ScanUnits(start, limit):
                 return reference_audit.raw_page(self._units, _of_bank(scope), start, limit)
             case ScanRecords(start, limit, kind):

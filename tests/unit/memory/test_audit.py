@@ -49,6 +49,9 @@ CASES = {
     "a vector that is not finite": Case(lambda v: v.vector("two", NOT_A_NUMBER), K.VECTOR, "two", True),
     "a vector of no length": Case(lambda v: v.vector("two", ZERO), K.VECTOR, "two", True),
     "a unit without a vector": Case(lambda v: v.drop_vector("two"), K.VECTOR, "two", True),
+    "a keyword vector of another text": Case(lambda v: v.words("two", 1, 2), K.VECTOR, "two", True),
+    "a keyword vector without words": Case(lambda v: v.words("two"), K.VECTOR, "two", True),
+    "a unit without a keyword vector": Case(lambda v: v.drop_words("two"), K.VECTOR, "two", True),
     "a link to nowhere": Case(
         lambda v: v.unit("two", links=[{"to": v.foreign_id("x"), "type": "causes", "weight": 1.0}]),
         K.REFERENCE, "two", False,

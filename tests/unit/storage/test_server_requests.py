@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from memory.audit_calls import ScanRecords, ScanUnits
+from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
 from memory.filters import AnyOf
 from memory.ids import Scope, shard_key_of
@@ -67,6 +67,7 @@ READS = (
     GetChunks((ID,)),
     ScanUnits(None, 5),
     ScanRecords(None, 5),
+    FindUnlike({ID: "red apple"}),
     GetDense((ID,)),
     FindLive((ID,)),
     ListUnits(5),
