@@ -3,15 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind, DocumentsSeen
 from memory.cascade import DERIVED
-from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head
+from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head, instant_from_text
 from memory.ids import record_id, unit_id
 from memory.ingest import RECALL_PROFILE_KEY, document_hash
+from memory.rebuilding import LastReceipt
 from memory.records import Document, Head, RecordKind
 from memory.sweeping import HISTORY_COMMITS
 
@@ -33,6 +35,7 @@ class RecordAudit:
         self._removed = 0
         self._history = 0
         self._unknown: list[tuple[str, str, int]] = []
+        self._last: dict[str, LastReceipt] = {}
         self._profile: Mapping[str, int] | None = {}
         self.documents = DocumentsSeen()
 
@@ -95,6 +98,7 @@ class RecordAudit:
         for document, version, given in receipts:
             if document not in self.documents:
                 self._unknown.append((where, document, given))
+                self._remember(document, body)
                 continue
             now, at = self.documents.live.get(document, (version, given))
             # A document deleted and made anew since has a lower version, and yet a higher seq.
@@ -104,10 +108,40 @@ class RecordAudit:
                 )
                 self._audit.report(BreachKind.OPERATION, where, what)
 
+    def lost(self, document: str) -> LastReceipt | None:
+        """What is told of a document that has no record and was not deleted; all operations were looked at before."""
+        last = self._last.get(document)
+        gone = last is None or document in self.documents or self.documents.deleted.get(document, -1) > last.seq
+        return None if gone else last
+
+    def look_at_rebuilt(self, document: Document) -> None:
+        """Report a document that has lost its record alone, and count it as what it was."""
+        audit = self._audit
+        what = f"its record is lost; version {document.version} can be had from its {len(document.chunks)} chunks"
+        audit.report(BreachKind.DOCUMENT_MISSING, f"document {document.id!r}", what, repairable=True)
+        audit.rebuild[document.id] = document
+        audit.counted["documents"] += 1
+        self.documents.live[document.id] = (document.version, document.seq)
+        self._look_at_chunks(document)
+
+    def _remember(self, document: str, body: Payload) -> None:
+        """Receipts are looked at in no order; the last one and the first one of the document's life count."""
+        row = next(row for row in body["documents"] if row[0] == document)
+        at = instant_from_text(body["created_at"])
+        last = self._last.get(document)
+        created, first = (last.created_at, last.first_seq) if last else (None, -1)
+        if row[1] == 1 and row[2] > first:
+            created, first = at, row[2]
+        if len(row) > 6 and (last is None or row[2] >= last.seq):
+            self._last[document] = LastReceipt(row[1], row[2], row[6], at, created, first)
+        elif last is not None:
+            self._last[document] = replace(last, created_at=created, first_seq=first)
+
     def conclude(self) -> None:
         """Report what the head says and the records do not."""
         for where, document, given in self._unknown:
-            if self.documents.deleted.get(document, -1) <= given:  # else its removed record was swept
+            # Else it was found again, or its removed record was swept.
+            if document not in self.documents and self.documents.deleted.get(document, -1) <= given:
                 what = f"its receipt names document {document!r}, which has no record"
                 self._audit.report(BreachKind.OPERATION, where, what)
         self._look_at_numbers()

@@ -149,7 +149,7 @@ def plan_retain(
         )
         for merge, d in zip(merges, documents, strict=True)
     ]
-    body = _retain_body(receipt, len(command.items))
+    body = _retain_body(receipt, documents, len(command.items))
     records.append(_operation(command.operation_id, "retain", command.fingerprint(), now, body))
     records.extend(_profile_change(view, seq, added, retired))
     head = _head_after(view.head, seq, added, retired, sum(merge.old is None for merge in merges), now)
@@ -332,12 +332,16 @@ def _operation(operation_id: str, task: str, fingerprint: str, now: datetime, re
     return Record(RecordKind.OPERATION, operation_id, body, order=micros(now), status="completed")
 
 
-def _retain_body(receipt: RetainReceipt, items: int) -> dict[str, Any]:
+def _retain_body(receipt: RetainReceipt, documents: Sequence[Document], items: int) -> dict[str, Any]:
+    """With each document's hash, by which one that lost its record is known again (memory/rebuilding.py)."""
+    rows = zip(receipt.documents, documents, strict=True)
     return {
         "items_count": items,
         "seq": receipt.seq,
         "tokens": receipt.tokens,
-        "documents": [[d.document_id, d.version, d.seq, d.added, d.kept, d.retired] for d in receipt.documents],
+        "documents": [
+            [d.document_id, d.version, d.seq, d.added, d.kept, d.retired, document.content_hash] for d, document in rows
+        ],
     }
 
 
@@ -355,7 +359,7 @@ def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainRe
     return RetainReceipt(
         operation_id=operation_id,
         seq=body["seq"],
-        documents=tuple(DocumentReceipt(*values) for values in body["documents"]),
+        documents=tuple(DocumentReceipt(*values[:6]) for values in body["documents"]),
         tokens=body["tokens"],
         replayed=True,
     )

@@ -81,6 +81,7 @@ CASES = {
     ),
     "a chunk out of place": Case(lambda v: v.unit("two", position=-999), K.POSITION, "two", True),
     "a chunk from the future": Case(lambda v: v.unit("two", born_version=9), K.DOCUMENT_VERSION, "two", False),
+    "a document without its record": Case(lambda v: v.drop_record(DOCUMENT, "d"), K.DOCUMENT_MISSING, "'d'", True),
     "a document's hash": Case(
         lambda v: v.body(DOCUMENT, "d", lambda b: b.update(content_hash="0")), K.DOCUMENT_HASH, "'d'", True
     ),
