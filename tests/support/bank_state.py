@@ -93,7 +93,8 @@ def check_bank(engine: Any, scope: Scope) -> None:
     left = pending_units(engine, scope)
     assert not left, f"units are left pending: {left}"
     if head.epoch:
-        assert not run(engine, scope, AuditBank(scope, "all")).breaches, "verify finds something"
+        breaches = run(engine, scope, AuditBank(scope, "all")).breaches
+        assert not breaches, f"verify finds something: {breaches}"
 
 
 def pending_units(engine: Any, scope: Scope) -> set[str]:
