@@ -1,7 +1,7 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from actors.mending import Embed, Mender
 from actors.turnstile import Turnstile
+from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     Command,
     DeleteBank,
@@ -45,6 +46,7 @@ from memory.ports import Clock, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
 from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
+from memory.sweeping import Retention, scheduled
 
 Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
@@ -58,6 +60,7 @@ class BankPorts:
     tokenizer: Tokenizer
     clock: Clock
     nonce: Callable[[], str]
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(slots=True)
@@ -130,15 +133,16 @@ class Bank:
                 raise
 
     async def settle(self) -> None:
-        """Take the bank, and with that apply what a former owner committed and did not settle.
+        """Take the bank, and with that apply what a former owner committed and did not settle, and sweep what is old.
 
-        An activation that is the owner the head knows, with nothing left to settle, stays as it is.
+        An activation that is the owner the head knows, with nothing left to settle or to sweep, stays as it is.
         """
         async with self._line.ticket().turn():
             active = self._activation
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
-                if head is None or (head.epoch, head.settled) != (active.head.epoch, active.head.settled):
+                known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
+                if not known or self._is_due(active.head):
                     self._activation = None
             await self._activated()
 
@@ -152,16 +156,20 @@ class Bank:
         head = await store.perform(scope, TakeEpoch(self._ports.nonce(), above_epoch, above_seq))
         nonce = self._ports.nonce()
         made: dict[str, Vectors] = {}
-        recovered = await store.perform(scope, Recover(head, nonce))
+        now, retention = self._ports.clock.now(), self._ports.retention
+        recovered = await store.perform(scope, Recover(head, nonce, now, retention))
         while recovered.needs:
             vectors = await self._ports.embed([unit_dense_text(unit) for unit in recovered.needs])
             made |= {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
-            recovered = await store.perform(scope, Recover(recovered.head, nonce, made))
+            recovered = await store.perform(scope, Recover(recovered.head, nonce, now, retention, made))
         profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
         record = profile.get(RECALL_PROFILE_KEY)
         speakers = decode_recall_profile(record.body) if record else RecallProfile()
         self._activation = _Activation(recovered.head, speakers)
         return self._activation
+
+    def _is_due(self, head: Head) -> bool:
+        return head.due_at is not None and head.due_at <= self._ports.clock.now()
 
     # -- outside the turn
 
@@ -300,10 +308,19 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
+        plan = scheduled(await self._cascaded(plan), self._ports.clock.now(), self._ports.retention)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)
+
+    async def _cascaded(self, plan: Plan) -> Plan:
+        """In the turn, so that what earlier plans derived is seen."""
+        retired = needs_cascade(plan)
+        if not retired:
+            return plan
+        found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
+        return cascaded(plan, found, self._ports.clock.now())
 
     def _view(self, active: _Activation) -> BankView:
         return BankView(self._scope, active.head, active.recall_profile)

@@ -15,7 +15,7 @@ from actors.bank import Bank, BankPorts, Receipt
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.placement import Ring, load_ring, owner_of
-from actors.settings import Settings
+from actors.settings import Settings, retention_of
 from actors.stores import store_of
 from actors.tasks import embed_texts
 from actors.wiring import build_tokenizer
@@ -48,7 +48,8 @@ class BankHost:
         )
         tokenizer = build_tokenizer(settings)
         self._store = store
-        self._ports = BankPorts(store, batcher.embed, tokenizer, SystemClock(), lambda: uuid4().hex)
+        retention = retention_of(settings)
+        self._ports = BankPorts(store, batcher.embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention)
         self._banks: OrderedDict[Scope, Bank] = OrderedDict()
         self._ring: Ring | None = None
         self._inside = 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actors.bank import Bank, BankPorts
 from actors.clocks import SystemClock
 from actors.data_lock import DataLock
-from actors.settings import Settings
+from actors.settings import Settings, retention_of
 from actors.shard_paging import joined, resume
 from actors.wiring import BlockingStore, build_embedder, build_tokenizer, open_shard, run_on, stored_space
 from memory.audit_calls import ScopePage, Stray
@@ -78,7 +78,8 @@ class OfflineStore:
             StoreDamaged: a commit cannot be applied.
         """
         store = cast("Store", self)  # a bank asks nothing of its store but to perform
-        ports = BankPorts(store, self._embed, build_tokenizer(self._settings), SystemClock(), lambda: uuid4().hex)
+        tokenizer, retention = build_tokenizer(self._settings), retention_of(self._settings)
+        ports = BankPorts(store, self._embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention)
         receipt = await Bank(scope, ports, mailbox_commands=1).perform(command)
         assert isinstance(receipt, RepairReceipt)
         return receipt

@@ -4,6 +4,7 @@ A setting `x_y` is read from a keyword, then `LOREBANK_X_Y`, then `lorebank.toml
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from memory.errors import BadSettings
+from memory.sweeping import Retention
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -78,6 +80,10 @@ class Settings(BaseSettings):
     recall_profile_ttl_s: Seconds = 1.0
     due_scan_s: Seconds = 2.0
     """How often a host looks for banks of its own that have something due."""
+    tombstone_retention_s: Seconds = 3600.0
+    """How long removed records keep refusing late writes of former owners, at least; at most twice as long."""
+    history_retention_s: Seconds = 30 * 86400.0
+    """How long settled commits are a bank's history, at most 512 of them."""
 
     @classmethod
     def settings_customise_sources(
@@ -105,6 +111,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "embedder = http needs LOREBANK_EMBEDDING_BASE_URL and LOREBANK_EMBEDDING_MODEL (an OpenAI-compatible"
                 " endpoint); leave both out for the local MiniLM"
+            )
+        if self.tombstone_retention_s < 10 * self.request_timeout_s:
+            raise ValueError(
+                f"tombstone_retention_s = {self.tombstone_retention_s:g} must be at least ten times request_timeout_s ="
+                f" {self.request_timeout_s:g}: a former owner's late write must not outlive what refuses it"
             )
         if self.qdrant_url:
             self._check_server(self.qdrant_url)
@@ -142,3 +153,8 @@ def load_settings(**given: object) -> Settings:
             for error in exc.errors()
         ]
         raise BadSettings("; ".join(lines)) from exc
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How long banks keep what is of no use to callers."""
+    return Retention(timedelta(seconds=settings.tombstone_retention_s), timedelta(seconds=settings.history_retention_s))

@@ -15,7 +15,7 @@ from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
-from storage.directory import Space, prepare_directory, read_card, shard_path
+from storage.directory import Space, current_card, prepare_directory, read_card, shard_path
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
 from storage.run import Engine, run
@@ -154,12 +154,12 @@ def prepare_data(settings: Settings, space: Space) -> str:
 
 
 def stored_space(data: Path) -> tuple[int, Space]:
-    """Number of shards and vector space of a data directory that is there.
+    """Number of shards and vector space of a data directory that is there, of today's schema version.
 
     Raises:
         BadSettings, SchemaMismatch, StoreDamaged: it is none, or cannot be read; says what to do.
     """
-    card = read_card(data)
+    card = current_card(data)
     return card.storage_shards, Space(card.embedder, card.dim)
 
 

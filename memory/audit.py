@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from memory.audit_calls import RawPage, ScanRecords, ScanUnits
+from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
 from memory.errors import StoreDamaged
 from memory.ids import Scope
 from memory.protocol import Steps
-from memory.records import Head, RecordKind, UnitState
+from memory.rebuilding import rebuilt
+from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import GetDense, GetUnits, ReadHead
 
 PAGE_POINTS = 256
@@ -51,10 +52,7 @@ class AuditBank:
         yield from _scan(None, records.look)
         if head is not None and head.settled == head.commit:
             yield from _scan(RecordKind.OPERATION, lambda _, payload: records.look_at_operation(payload))
-            for ids in _pages(units.unlisted()):
-                found = yield GetUnits(ids)
-                for unit in found.values():
-                    units.look_at_orphan(unit, records.documents)
+            yield from self._look_at_unlisted(units, records)
             units.conclude()
         if head is not None:
             records.conclude()
@@ -70,7 +68,28 @@ class AuditBank:
             wanted = tuple(point for point in live if self._wanted(point, first=first))
             if wanted:
                 units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)
+                found_by = units.texts_of(page.points, frozenset(wanted))
+                units.look_at_words((yield FindUnlike(found_by)))
             start, first = page.next, False
+
+    def _look_at_unlisted(self, units: UnitAudit, records: RecordAudit) -> Steps[None]:
+        """Chunks that no document lists; those of a document that lost its record together, if it can be had again."""
+        lost: dict[str, list[Unit]] = {}
+        for ids in _pages(units.unlisted()):
+            found: dict[str, Unit] = yield GetUnits(ids)
+            for unit in found.values():
+                if records.lost(unit.document_id):
+                    lost.setdefault(unit.document_id, []).append(unit)
+                else:
+                    units.look_at_orphan(unit, records.documents)
+        for document_id, chunks in sorted(lost.items()):
+            last = records.lost(document_id)
+            document = rebuilt(self.scope, document_id, last, chunks) if last else None
+            if document is not None:
+                records.look_at_rebuilt(document)
+                continue
+            for unit in chunks:
+                units.look_at_orphan(unit, records.documents)
 
     def _wanted(self, point: str, *, first: bool) -> bool:
         return self.vectors == "all" or (self.vectors == "sample" and (first or point[-1] in SAMPLED))

@@ -38,6 +38,16 @@ class ScanRecords(Call[RawPage]):
 
 
 @dataclass(frozen=True, slots=True)
+class FindUnlike(Call[frozenset[str]]):
+    """Which of the units, in any state, have another keyword vector than one made of the given text, or none.
+
+    texts: id -> what the keyword lane should find it by. Absent units are left out.
+    """
+
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ScopePage:
     """Some banks, and what the call for the next ones starts from; None after the last."""
 

@@ -3,16 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind, DocumentsSeen
-from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head
+from memory.cascade import DERIVED
+from memory.encoding import decode_document, decode_head, decode_recall_profile, encode_head, instant_from_text
 from memory.ids import record_id, unit_id
 from memory.ingest import RECALL_PROFILE_KEY, document_hash
-from memory.protocol import HISTORY_COMMITS
+from memory.rebuilding import LastReceipt
 from memory.records import Document, Head, RecordKind
+from memory.sweeping import HISTORY_COMMITS
 
 REMOVED = "removed"
 Payload = Mapping[str, Any]
@@ -29,6 +32,10 @@ class RecordAudit:
         self._units = units
         self._settled = head.settled == head.commit
         self._commits: set[str] = set()
+        self._removed = 0
+        self._history = 0
+        self._unknown: list[tuple[str, str, int]] = []
+        self._last: dict[str, LastReceipt] = {}
         self._profile: Mapping[str, int] | None = {}
         self.documents = DocumentsSeen()
 
@@ -48,6 +55,8 @@ class RecordAudit:
         if kind == RecordKind.HEAD:
             self._look_at_head(payload, body)
             return
+        self._removed += status == REMOVED
+        self._history += kind == RecordKind.COMMIT and status != REMOVED
         if kind == RecordKind.COMMIT and not self._look_at_commit(key, order):
             return  # prepared and never committed: its seq may be any, and history takes it
         audit.highest_seq, audit.highest_epoch = max(audit.highest_seq, seq), max(audit.highest_epoch, epoch)
@@ -83,10 +92,13 @@ class RecordAudit:
             self._audit.report(
                 BreachKind.OPERATION, where, f"its receipt gives seq {seq}, the head is at {self._head.seq}"
             )
+        if body.get("task_type") == "delete_document":
+            deleted, document = self.documents.deleted, str(body.get("fingerprint"))
+            deleted[document] = max(seq, deleted.get(document, seq))
         for document, version, given in receipts:
             if document not in self.documents:
-                what = f"its receipt names document {document!r}, which has no record"
-                self._audit.report(BreachKind.OPERATION, where, what)
+                self._unknown.append((where, document, given))
+                self._remember(document, body)
                 continue
             now, at = self.documents.live.get(document, (version, given))
             # A document deleted and made anew since has a lower version, and yet a higher seq.
@@ -96,8 +108,42 @@ class RecordAudit:
                 )
                 self._audit.report(BreachKind.OPERATION, where, what)
 
+    def lost(self, document: str) -> LastReceipt | None:
+        """What is told of a document that has no record and was not deleted; all operations were looked at before."""
+        last = self._last.get(document)
+        gone = last is None or document in self.documents or self.documents.deleted.get(document, -1) > last.seq
+        return None if gone else last
+
+    def look_at_rebuilt(self, document: Document) -> None:
+        """Report a document that has lost its record alone, and count it as what it was."""
+        audit = self._audit
+        what = f"its record is lost; version {document.version} can be had from its {len(document.chunks)} chunks"
+        audit.report(BreachKind.DOCUMENT_MISSING, f"document {document.id!r}", what, repairable=True)
+        audit.rebuild[document.id] = document
+        audit.counted["documents"] += 1
+        self.documents.live[document.id] = (document.version, document.seq)
+        self._look_at_chunks(document)
+
+    def _remember(self, document: str, body: Payload) -> None:
+        """Receipts are looked at in no order; the last one and the first one of the document's life count."""
+        row = next(row for row in body["documents"] if row[0] == document)
+        at = instant_from_text(body["created_at"])
+        last = self._last.get(document)
+        created, first = (last.created_at, last.first_seq) if last else (None, -1)
+        if row[1] == 1 and row[2] > first:
+            created, first = at, row[2]
+        if len(row) > 6 and (last is None or row[2] >= last.seq):
+            self._last[document] = LastReceipt(row[1], row[2], row[6], at, created, first)
+        elif last is not None:
+            self._last[document] = replace(last, created_at=created, first_seq=first)
+
     def conclude(self) -> None:
         """Report what the head says and the records do not."""
+        for where, document, given in self._unknown:
+            # Else it was found again, or its removed record was swept.
+            if document not in self.documents and self.documents.deleted.get(document, -1) <= given:
+                what = f"its receipt names document {document!r}, which has no record"
+                self._audit.report(BreachKind.OPERATION, where, what)
         self._look_at_numbers()
         if not self._settled:
             what = f"commits {self._head.settled + 1} to {self._head.commit} are not applied in full"
@@ -231,16 +277,15 @@ class RecordAudit:
         if head.epoch and not head.seq < head.seq_end:
             what = f"seq {head.seq} is not below the end of its block, {head.seq_end}"
             audit.report(BreachKind.SEQ_BLOCK, "head", what, repairable=True)
-        if (head.due_at is not None) != (head.settled < head.commit):
-            what = (
-                "it is due and every commit is settled" if head.due_at else "a commit is not settled and it is not due"
-            )
-            audit.report(BreachKind.DUE, "head", what, repairable=True)
+        waiting = self._removed > 0 or (head.deleted and self._history > 0)
+        if head.due_at is None and (head.settled < head.commit or waiting):
+            what = "a commit is not settled" if head.settled < head.commit else f"{self._removed} removed records wait"
+            audit.report(BreachKind.DUE, "head", f"{what} and it is not due", repairable=True)
 
     def _look_at_counts(self) -> None:
         if self.documents.unreadable:
             return
-        ours = {"units", "documents"} | {name for name in self._head.counters if name.startswith("type:")}
+        ours = {"units", "documents", DERIVED} | {name for name in self._head.counters if name.startswith("type:")}
         said = {name: count for name, count in self._head.counters.items() if name in ours}
         found = {name: count for name, count in self._audit.counted.items() if count}
         if said != found:

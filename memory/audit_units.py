@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.breaches import Audit, BreachKind, DocumentsSeen, Listed
-from memory.drafting import TIMELESS, chunk_digest, content_hash
+from memory.cascade import DERIVED
+from memory.drafting import TIMELESS, chunk_digest, content_hash, lexical_text
 from memory.encoding import decode_unit
 from memory.ids import bucket_of_id, digest
 from memory.records import ChunkEntry, Head, Unit, UnitKind, UnitState
@@ -17,6 +18,7 @@ NORM_TOLERANCE = 1e-3
 _SEEN = struct.Struct(">qQI8s8s8s8s")
 _LISTED = b"listed"
 _OTHER = b"other"
+_WORDS = "keyword vector: it is not that of the text"
 _OWNER = "its payload names another tenant or bank than its bank key"
 Payload = Mapping[str, Any]
 
@@ -32,6 +34,7 @@ class UnitAudit:
         self._references: list[tuple[str, str, BreachKind, str]] = []
         self._successors: dict[str, str] = {}
         self._bad_vectors: set[str] = set()
+        self._unlike: set[str] = set()
         self._suspects: dict[str, BreachKind] = {}
         """Units with a breach of their own: what documents say of them is not compared."""
 
@@ -74,6 +77,18 @@ class UnitAudit:
             self._bad_vectors.add(point)
             self._audit.report(BreachKind.VECTOR, point, f"sentence vector: {wrong}", repairable=True)
 
+    def texts_of(self, points: Iterable[tuple[str, Payload]], wanted: frozenset[str]) -> dict[str, str]:
+        """What the keyword lane should find units by; without those whose text or speaker cannot be relied on."""
+        return {
+            point: lexical_text(payload["text"], payload.get("speaker"))
+            for point, payload in points
+            if point in wanted and point not in self._suspects
+        }
+
+    def look_at_words(self, unlike: frozenset[str]) -> None:
+        """Remember units whose keyword vector is not that of their text; documents are asked about them first."""
+        self._unlike |= unlike
+
     def listed(self, document_id: str, version: int, entry: ChunkEntry) -> int | None:
         """Compare a unit with the document that lists it; bytes of its text, None if that is not to be relied on."""
         point, audit = entry.unit_id, self._audit
@@ -109,6 +124,9 @@ class UnitAudit:
         elif any(digests[0]) and _short(entry.digest) not in digests:
             audit.report(BreachKind.CHUNK_DIFFERS, where, "the unit's attributes are not those its id stands for")
         else:
+            if point in self._unlike:
+                audit.report(BreachKind.VECTOR, point, _WORDS, repairable=True)
+                audit.remake[point] = Listed(document_id, entry)
             if position != entry.position:
                 what = f"the unit stands at {position}, its document says {entry.position}"
                 audit.report(BreachKind.POSITION, where, what, repairable=True)
@@ -129,7 +147,8 @@ class UnitAudit:
         if suspect in {BreachKind.ID, BreachKind.UNIT_TEXT} or unit.document_id in documents.unreadable:
             return  # reported, or no orphan as far as anyone can tell
         kind, what = BreachKind.ORPHAN, f"its document {unit.document_id!r} does not list it"
-        sweep = self._head.deleted or unit.document_id in documents
+        gone = documents.deleted.get(unit.document_id, -1) > unit.seq  # its removed record may have been swept
+        sweep = self._head.deleted or gone or unit.document_id in documents
         if self._head.deleted:
             kind, what = BreachKind.TOMBSTONE, "the bank was deleted"
         elif suspect is BreachKind.OWNER:
@@ -174,7 +193,7 @@ class UnitAudit:
             self._seen[point] = _packed(unit, payload)
         else:  # derived units are in no document's list
             self._seen[point] = _LISTED
-            audit.counted.update(("units", f"type:{unit.type.value}"))
+            audit.counted.update(("units", DERIVED, f"type:{unit.type.value}"))
 
     def _look_at_slot(self, unit: Unit) -> None:
         if unit.superseded_by is not None:

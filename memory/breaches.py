@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from memory.ids import Scope
-from memory.records import ChunkEntry, Head, Unit
+from memory.records import ChunkEntry, Document, Head, Unit
 
 
 class BreachKind(StrEnum):
@@ -39,6 +39,7 @@ class BreachKind(StrEnum):
     CHUNK_TWICE = "chunk listed twice"
     CHUNK_DIFFERS = "chunk differs"
     POSITION = "position"
+    DOCUMENT_MISSING = "document missing"
     DOCUMENT_ORDER = "document order"
     DOCUMENT_HASH = "document hash"
     DOCUMENT_SIZE = "document size"
@@ -77,6 +78,8 @@ class DocumentsSeen:
     """Id -> version, seq."""
     removed: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    deleted: dict[str, int] = field(default_factory=dict)
+    """Id -> seq of its last deletion that an operation tells of; its removed record may have been swept."""
 
     def __contains__(self, document_id: object) -> bool:
         return document_id in self.live or document_id in self.removed or document_id in self.unreadable
@@ -112,6 +115,8 @@ class Audit:
     """Units that do not stand where their document says -> position."""
     documents: set[str] = field(default_factory=set)
     """Documents whose hash or size is to be computed anew."""
+    rebuild: dict[str, Document] = field(default_factory=dict)
+    """Documents whose record is lost, as they were."""
     rewrite: set[tuple[str, str]] = field(default_factory=set)
     """Kind and key of records that are right but for whose they say they are."""
     remove: set[tuple[str, str]] = field(default_factory=set)

@@ -13,6 +13,7 @@ from memory.records import (
     Head,
     Link,
     RecallProfile,
+    Relinked,
     Source,
     Unit,
     UnitKind,
@@ -81,20 +82,38 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
     if unit.actor_ids:
         payload["actor_ids"] = dict(unit.actor_ids)
     if unit.links:
-        payload["links"] = [{"to": link.to, "type": link.type, "weight": link.weight} for link in unit.links]
+        payload["links"] = [_link(link) for link in unit.links]
+        payload["link_ids"] = [link.to for link in unit.links]
     if unit.sources:
         payload["sources"] = [
             {"unit_id": source.unit_id, "seq": source.seq, "content_hash": source.content_hash}
             for source in unit.sources
         ]
+        payload["source_ids"] = [source.unit_id for source in unit.sources]
     return payload
+
+
+def encode_relinked(relinked: Relinked) -> dict[str, Any]:
+    """The keys of a unit's mapping that say what it points at; null where it points at nothing any more."""
+    return {
+        "links": [_link(link) for link in relinked.links],
+        "link_ids": [link.to for link in relinked.links],
+        "superseded_by": relinked.superseded_by,
+        "valid_to": instant_to_text(relinked.valid_to) if relinked.valid_to else None,
+    }
+
+
+def decode_relinked(unit_id: str, payload: Mapping[str, Any]) -> Relinked:
+    """Inverse of encode_relinked."""
+    until = payload["valid_to"]
+    return Relinked(unit_id, _links_of(payload), payload["superseded_by"], instant_from_text(until) if until else None)
 
 
 def decode_unit(point_id: str, payload: Mapping[str, Any]) -> Unit:
     """Unit of a mapping; fields of a later schema version are ignored."""
     values: dict[str, Any] = {name: payload[name] for name in _SCALARS if name in payload}
     for name in _INSTANTS:
-        if name in payload:
+        if payload.get(name) is not None:
             values[name] = instant_from_text(payload[name])
     return Unit(
         id=point_id,
@@ -105,10 +124,18 @@ def decode_unit(point_id: str, payload: Mapping[str, Any]) -> Unit:
         entities=tuple(payload.get("entities", ())),
         metadata=payload.get("metadata", {}),
         actor_ids=payload.get("actor_ids", {}),
-        links=tuple(Link(link["to"], link["type"], link["weight"]) for link in payload.get("links", ())),
+        links=_links_of(payload),
         sources=tuple(Source(s["unit_id"], s["seq"], s["content_hash"]) for s in payload.get("sources", ())),
         **values,
     )
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {"to": link.to, "type": link.type, "weight": link.weight}
+
+
+def _links_of(payload: Mapping[str, Any]) -> tuple[Link, ...]:
+    return tuple(Link(link["to"], link["type"], link["weight"]) for link in payload.get("links", ()))
 
 
 def encode_head(head: Head) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from memory.records import (
     Vectors,
 )
 from memory.store_calls import NewUnit
+from memory.sweeping import micros
 
 RECALL_PROFILE_KEY = "recall"
 LIVE = "live"
@@ -143,12 +144,12 @@ def plan_retain(
             RecordKind.DOCUMENT,
             d.id,
             encode_document(d),
-            order=_micros(d.updated_at),
+            order=micros(d.updated_at),
             status=DAMAGED if merge.damaged else LIVE,
         )
         for merge, d in zip(merges, documents, strict=True)
     ]
-    body = _retain_body(receipt, len(command.items))
+    body = _retain_body(receipt, documents, len(command.items))
     records.append(_operation(command.operation_id, "retain", command.fingerprint(), now, body))
     records.extend(_profile_change(view, seq, added, retired))
     head = _head_after(view.head, seq, added, retired, sum(merge.old is None for merge in merges), now)
@@ -190,7 +191,7 @@ def plan_delete_bank(view: BankView, command: DeleteBank, now: datetime) -> tupl
     counters = view.head.counters
     receipt = DeleteReceipt(command.operation_id, seq, counters.get("units", 0), counters.get("documents", 0))
     emptied = _head_after(view.head, seq, (), (), 0, now)
-    head = replace(emptied, deleted=True, exists=False, profile={}, counters={}, due_at=None)
+    head = replace(emptied, deleted=True, exists=False, profile={}, counters={})
     return Plan("delete_bank", command.operation_id, seq, head, clear=True), receipt
 
 
@@ -328,15 +329,19 @@ def _operation(operation_id: str, task: str, fingerprint: str, now: datetime, re
         "completed_at": instant_to_text(now),
         **result,
     }
-    return Record(RecordKind.OPERATION, operation_id, body, order=_micros(now), status="completed")
+    return Record(RecordKind.OPERATION, operation_id, body, order=micros(now), status="completed")
 
 
-def _retain_body(receipt: RetainReceipt, items: int) -> dict[str, Any]:
+def _retain_body(receipt: RetainReceipt, documents: Sequence[Document], items: int) -> dict[str, Any]:
+    """With each document's hash, by which one that lost its record is known again (memory/rebuilding.py)."""
+    rows = zip(receipt.documents, documents, strict=True)
     return {
         "items_count": items,
         "seq": receipt.seq,
         "tokens": receipt.tokens,
-        "documents": [[d.document_id, d.version, d.seq, d.added, d.kept, d.retired] for d in receipt.documents],
+        "documents": [
+            [d.document_id, d.version, d.seq, d.added, d.kept, d.retired, document.content_hash] for d, document in rows
+        ],
     }
 
 
@@ -354,7 +359,7 @@ def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainRe
     return RetainReceipt(
         operation_id=operation_id,
         seq=body["seq"],
-        documents=tuple(DocumentReceipt(*values) for values in body["documents"]),
+        documents=tuple(DocumentReceipt(*values[:6]) for values in body["documents"]),
         tokens=body["tokens"],
         replayed=True,
     )
@@ -363,7 +368,3 @@ def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainRe
 def delete_receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> DeleteReceipt:
     """The receipt given for a delete that was done before."""
     return DeleteReceipt(operation_id, body["seq"], body["units_deleted"], body["documents_deleted"])
-
-
-def _micros(instant: datetime) -> int:
-    return int(instant.astimezone(UTC).timestamp() * 1_000_000)

@@ -5,14 +5,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from memory.encoding import decode_unit, encode_unit, instant_from_text, instant_to_text
-from memory.records import Head, Record, RecordKind
+from memory.encoding import (
+    decode_relinked,
+    decode_unit,
+    encode_relinked,
+    encode_unit,
+    instant_from_text,
+    instant_to_text,
+)
+from memory.records import Head, Record, RecordKind, Relinked
 from memory.store_calls import NewUnit
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Units to add, move and retire, records to write and remove, and the head as it will be.
+    """Units to add, move, relink and retire, records to write and remove, and the head as it will be.
 
     `seq` is the highest sequence number the plan takes; its units and records are written under it. `clear` retires
     the whole bank. Units to add that are in `remake` stand already, damaged, and are taken away first: only then, for
@@ -28,6 +35,7 @@ class Plan:
     remake: tuple[str, ...] = ()
     retire: tuple[str, ...] = ()
     moves: Mapping[str, int] = field(default_factory=dict)
+    relink: tuple[Relinked, ...] = ()
     records: tuple[Record, ...] = ()
     remove: tuple[tuple[RecordKind, str], ...] = ()
     clear: bool = False
@@ -54,12 +62,14 @@ def encode_plan(plan: Plan, previous: str) -> dict[str, Any]:
         "remake": list(plan.remake),
         "retire": list(plan.retire),
         "moves": dict(plan.moves),
+        "relink": [[one.unit_id, encode_relinked(one)] for one in plan.relink],
         "records": [
             [record.kind.value, record.key, dict(record.body), record.order, record.status] for record in plan.records
         ],
         "remove": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
         "due_at": _due_text(plan),
+        "at": _time_text(plan),
     }
 
 
@@ -69,11 +79,12 @@ def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
         command=body["command"],
         operation_id=body["operation_id"],
         seq=body["seq"],
-        head_after=replace(head, due_at=due_after(body)),
+        head_after=replace(head, due_at=due_after(body), updated_at=_time_of(body) or head.updated_at),
         add=tuple(NewUnit(decode_unit(unit_id, payload), None) for unit_id, payload in body["add"]),
         remake=tuple(body.get("remake", ())),
         retire=tuple(body["retire"]),
         moves=body["moves"],
+        relink=tuple(decode_relinked(unit_id, payload) for unit_id, payload in body.get("relink", ())),
         records=tuple(
             Record(RecordKind(kind), key, content, order=order, status=status)
             for kind, key, content, order, status in body["records"]
@@ -95,6 +106,7 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "removed": [[kind.value, key] for kind, key in plan.remove],
         "clear": plan.clear,
         "due_at": _due_text(plan),
+        "at": _time_text(plan),
         "settled": True,
     }
 
@@ -115,6 +127,15 @@ def committed_whole(head: Head, whole: Mapping[str, Record]) -> tuple[Record, ..
 def due_after(body: Mapping[str, Any]) -> datetime | None:
     """When the bank is due next, once the plan of a commit record is settled."""
     return instant_from_text(body["due_at"]) if body["due_at"] else None
+
+
+def _time_text(plan: Plan) -> str | None:
+    return instant_to_text(plan.head_after.updated_at) if plan.head_after.updated_at else None
+
+
+def _time_of(body: Mapping[str, Any]) -> datetime | None:
+    """When a plan was made; records of earlier versions do not say."""
+    return instant_from_text(body["at"]) if body.get("at") else None
 
 
 def _due_text(plan: Plan) -> str | None:

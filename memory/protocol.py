@@ -48,13 +48,13 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.sweeping import HISTORY_COMMITS, Retention, micros, sweep
+from memory.upkeep_calls import RelinkUnits
 
 SLICE_UNITS = 64
 """Units in one call: bigger batches bring no throughput and make readers wait."""
 SEQ_BLOCK = 1000
 """Seqs reserved with each epoch; what an owner does not use is left out for good."""
-HISTORY_COMMITS = 256
-"""Settled commits kept as the bank's history."""
 REOPENED_AT = datetime(1970, 1, 1, tzinfo=UTC)
 """When a bank is due that its next owner must look at because its store was opened anew (memory/healing.py)."""
 _SWAP_ATTEMPTS = 8
@@ -128,7 +128,7 @@ class Execute:
             if found is None or found.epoch != self.head.epoch:
                 raise StaleEpoch(f"the bank has a newer owner than epoch {self.head.epoch}")
             raise StaleCommit(f"the bank is at commit {found.commit}, not at {self.head.commit}")
-        missing = yield from apply_plan(committed, self.plan)
+        missing = yield from apply_plan(committed, self.plan, micros(self.plan.head_after.updated_at or REOPENED_AT))
         if missing:  # the caller gave vectors for every unit, so nothing can be left out
             raise StoreDamaged(f"{len(missing)} units of an own plan could not be made live")
         return (yield from settle(committed, number, key, self.plan, self.nonce))
@@ -149,10 +149,15 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """Apply, as the new owner, what the former one committed but did not settle; then sweep what it only prepared."""
+    """Apply, as the new owner, what the former one committed but did not settle; then sweep what it only prepared.
+
+    What is old enough at `now` is let go with that.
+    """
 
     head: Head
     nonce: str
+    now: datetime
+    retention: Retention = field(default_factory=Retention)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
     def steps(self) -> Steps[Recovered]:
@@ -162,13 +167,14 @@ class Recover:
             key = head.commits[number]
             found: dict[str, Record] = yield GetRecords(RecordKind.COMMIT, (key,))
             if key not in found:
+                yield from _still_ours(head)  # a newer owner may have trimmed it with the history
                 raise StoreDamaged(f"commit {number} of the bank is named by its head but not stored ({key})")
             if found[key].status == SETTLED:  # applied in full, and its units are durable
                 head = yield from _mark_settled(head, number, due_after(found[key].body), f"{self.nonce}-{number}")
                 continue
             plan = decode_plan(found[key].body, head)
             plan = replace(plan, add=tuple(NewUnit(new.unit, self.vectors.get(new.unit.id)) for new in plan.add))
-            missing = yield from apply_plan(head, plan)
+            missing = yield from apply_plan(head, plan, micros(self.now))
             if missing:
                 return Recovered(head, missing)
             head = yield from settle(head, number, key, plan, f"{self.nonce}-{number}")
@@ -176,13 +182,15 @@ class Recover:
             due_at = yield from _due_of_last_commit(head)
             head = yield from _mark_settled(head, head.settled, due_at, f"{self.nonce}-due")
         yield SweepPending(head.epoch - 1)
-        yield from _forget_texts(head, self.head.settled)
-        yield TrimCommits(head.settled - HISTORY_COMMITS)
-        return Recovered(head)
+        yield from _forget_texts(head, self.head.settled, micros(self.now))
+        return Recovered((yield from sweep(head, self.now, self.retention, self.nonce)))
 
 
-def apply_plan(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
-    """Step 3 up to settling, by the committer or by recovery; answers with units that need vectors, else with none."""
+def apply_plan(head: Head, plan: Plan, at_us: int) -> Steps[tuple[Unit, ...]]:
+    """Step 3 up to settling, by the committer or by recovery; answers with units that need vectors, else with none.
+
+    at_us: now, in microseconds since 1970, which is when what the plan removes is removed.
+    """
     epoch, seq = head.epoch, plan.seq
     if plan.records:
         yield WriteRecords(tuple(replace(record, seq=seq, epoch=epoch) for record in plan.records))
@@ -193,28 +201,34 @@ def apply_plan(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
         return needs
     if plan.moves:
         yield MoveUnits(plan.moves, epoch)
+    for relinked in _sliced(plan.relink):
+        yield RelinkUnits(relinked, epoch)
     for part in _sliced(plan.retire):
         yield RetireUnits(part, seq, epoch)
     for kind in sorted({kind for kind, _ in plan.remove}):
-        yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch)
+        yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch, at_us)
     if plan.clear:
-        yield ClearBank(seq, epoch)
+        yield ClearBank(seq, epoch, at_us)
     return ()
 
 
 def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
-    """Set the plan's units live and see that they are; re-insert those that a former owner's late retire removed."""
+    """Set the plan's units live and see that they are; re-insert those that are lost or were taken away to be remade.
+
+    What is re-inserted is made live only if the bank is still ours afterwards: then a later owner's sweep, which comes
+    after its taking the epoch, finds what it does not apply itself. Without that look, units that later owners replaced
+    and deleted could be put back and made live for good.
+    """
     pending = plan.add
     for attempt in range(_HEAL_ATTEMPTS):
         if attempt:
-            found: Head | None = yield ReadHead()
-            if found is None or found.epoch != head.epoch:
-                raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
+            yield from _still_ours(head)
             bare = tuple(new.unit for new in pending if new.vectors is None)
             if bare:
                 return bare
             for part in _sliced(pending):
                 yield InsertUnits(part)
+            yield from _still_ours(head)
         live: frozenset[str] = frozenset()
         for part in _sliced(pending):
             ids = tuple(new.unit.id for new in part)
@@ -224,6 +238,12 @@ def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
         if not pending:
             return ()
     raise StoreDamaged(f"{len(pending)} units were inserted but cannot be made live")
+
+
+def _still_ours(head: Head) -> Steps[None]:
+    found: Head | None = yield ReadHead()
+    if found is None or found.epoch != head.epoch:
+        raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
 
 
 def settle(head: Head, number: int, key: str, plan: Plan, nonce: str) -> Steps[Head]:
@@ -239,7 +259,7 @@ def _due_of_last_commit(head: Head) -> Steps[datetime | None]:
     return due_after(found[key].body) if key in found else None
 
 
-def _forget_texts(head: Head, settled: int) -> Steps[None]:
+def _forget_texts(head: Head, settled: int, at_us: int) -> Steps[None]:
     """Let go of what former owners left whole: commits up to `settled`, and plans that never became commits."""
     whole = yield from list_whole()
     chain = committed_whole(head, whole)
@@ -250,7 +270,7 @@ def _forget_texts(head: Head, settled: int) -> Steps[None]:
     kept = {record.key for record in chain}
     left = tuple(key for key, record in whole.items() if key not in kept and record.epoch < head.epoch)
     if left:
-        yield RemoveRecords(RecordKind.COMMIT, left, head.seq + 1, head.epoch)
+        yield RemoveRecords(RecordKind.COMMIT, left, head.seq + 1, head.epoch, at_us)
 
 
 def list_whole() -> Steps[dict[str, Record]]:

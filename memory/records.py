@@ -44,6 +44,7 @@ class RecordKind(StrEnum):
     RECALL_PROFILE = "recall_profile"
     RING = "ring"
     IDENTITY = "identity"
+    REDERIVE = "rederive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,16 @@ class Unit:
     proof_count: int = 1
     expires_at: datetime | None = None
     text_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """What a unit that stays points at, once some of what it pointed at is gone."""
+
+    unit_id: str
+    links: tuple[Link, ...]
+    superseded_by: str | None
+    valid_to: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

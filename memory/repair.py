@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from memory.breaches import Audit, BreachKind, Listed
+from memory.cascade import DERIVED
 from memory.commands import RepairBank
 from memory.drafting import content_hash
 from memory.encoding import decode_document, encode_document, encode_recall_profile
-from memory.ingest import RECALL_PROFILE_KEY, document_hash
+from memory.ingest import LIVE, RECALL_PROFILE_KEY, document_hash
 from memory.plans import Plan
 from memory.protocol import SEQ_BLOCK
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit
 from memory.store_calls import GetRecords, GetUnits, NewUnit
+from memory.sweeping import micros
 
 REMADE_UNITS = 1000
 """Units written anew in one plan: its commit record holds their texts."""
@@ -54,6 +56,9 @@ class ReadMending:
             document = decode_document(key, stored[key].body)
             units: dict[str, Unit] = yield GetUnits(tuple(entry.unit_id for entry in document.chunks))
             records.append(replace(stored[key], body=encode_document(refreshed(document, units))))
+        for key, document in sorted(audit.rebuild.items()):
+            order = micros(document.updated_at)
+            records.append(Record(RecordKind.DOCUMENT, key, encode_document(document), order=order, status=LIVE))
         remake: list[Unit] = []
         for part in _sliced(sorted(audit.remake)):
             standing: dict[str, Unit] = yield GetUnits(part)
@@ -74,7 +79,6 @@ def plan_repair(
         head,
         seq=seq,
         seq_end=head.seq_end if seq < head.seq_end else seq + SEQ_BLOCK,
-        due_at=None,
         updated_at=now,
     )
     records = list(mending.records)
@@ -125,7 +129,7 @@ def _is_whole(unit: Unit) -> bool:
 
 
 def _is_counted(name: str) -> bool:
-    return name in {"units", "documents"} or name.startswith("type:")
+    return name in {"units", "documents", DERIVED} or name.startswith("type:")
 
 
 def _sliced(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:

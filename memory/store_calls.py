@@ -317,21 +317,24 @@ class RetireUnits(Call[None]):
 class RemoveRecords(Call[None]):
     """Remove records by key, guarded like RetireUnits.
 
-    What was removed keeps its (seq, epoch), so that a late write of a former owner does not make it anew.
+    What was removed stays, emptied, with this (seq, epoch), so that a late write of a former owner does not make it
+    anew, until it is swept; `at_us` says when it was removed, in microseconds since 1970.
     """
 
     kind: RecordKind
     keys: tuple[str, ...]
     seq: int
     epoch: int
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClearBank(Call[None]):
-    """Remove every unit and every record but the head and the commits, guarded like RetireUnits."""
+    """Remove every unit and every record but the head and the commits, guarded and kept like RemoveRecords."""
 
     seq: int
     epoch: int
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)

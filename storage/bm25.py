@@ -1,6 +1,7 @@
 """BM25 term weights of the keyword lane, the same for every engine, which applies IDF."""
 
 from functools import cache
+from math import isclose
 from typing import Any
 
 from qdrant_edge import Bm25, Bm25Config
@@ -24,3 +25,11 @@ def document_weights(text: str) -> Any:
 def query_weights(text: str) -> Any:
     """Sparse vector of a text to find by, as qdrant_edge.SparseVector."""
     return _model().embed_query(text)
+
+
+def is_like(stored: Any, text: str) -> bool:
+    """Whether a stored sparse vector (indices and values; None: there is none) is that of a text to be found."""
+    made = document_weights(text)
+    wanted = dict(zip(made.indices, made.values, strict=True))
+    found = dict(zip(stored.indices, stored.values, strict=True)) if stored is not None else {}
+    return found.keys() == wanted.keys() and all(isclose(found[token], wanted[token], rel_tol=1e-4) for token in found)

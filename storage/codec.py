@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, instant_to_text
-from memory.filters import AnyOf, Filter, Not
+from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from storage import schema
@@ -53,9 +53,21 @@ def record_of(payload: Mapping[str, Any]) -> Record:
     )
 
 
-def removal(seq: int, epoch: int) -> dict[str, Any]:
-    """What a removed record's payload changes to."""
-    return {schema.STATUS: schema.REMOVED, schema.BODY: "{}", schema.SEQ: seq, schema.EPOCH: epoch}
+def removal(seq: int, epoch: int, at_us: int) -> dict[str, Any]:
+    """What a removed record's payload changes to; what it was ordered by gives way to when it was removed."""
+    return {
+        schema.STATUS: schema.REMOVED,
+        schema.BODY: "{}",
+        schema.SEQ: seq,
+        schema.EPOCH: epoch,
+        schema.ORDER: at_us,
+    }
+
+
+def removed(before_us: int | None = None) -> tuple[Filter, ...]:
+    """Filters of removed records; of those removed up to an instant, if it is given."""
+    status = AnyOf(schema.STATUS, (schema.REMOVED,))
+    return (status,) if before_us is None else (status, Between(schema.ORDER, lte=before_us))
 
 
 def records_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, Record]:

@@ -79,6 +79,22 @@ def read_card(data: Path) -> Card:
     return card
 
 
+def current_card(data: Path) -> Card:
+    """The card of a directory that is there and of today's schema version, for who reads it without upgrading it.
+
+    Raises:
+        SchemaMismatch: it is of another version; says what to do.
+        BadSettings, StoreDamaged: as read_card.
+    """
+    card = read_card(data)
+    if card.schema_version < schema.SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"{data} has schema version {card.schema_version}, this program reads version {schema.SCHEMA_VERSION}:"
+            f" start the server on it once (lorebank up --data {data}), which upgrades it, stop it and try again"
+        )
+    return card
+
+
 def shard_path(data: Path, index: int) -> Path:
     """Directory of one storage shard."""
     return data / f"shard-{index:02d}"

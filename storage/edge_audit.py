@@ -1,15 +1,16 @@
 """What audits read of the embedded engine: points as they are stored, of one bank or of none."""
 
-from typing import Final
+from typing import Any, Final, cast
 
 from qdrant_edge import CountRequest, EdgeShard, FacetRequest, Filter
 
-from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.filters import AnyOf, Empty, Not, every
 from memory.filters import Filter as Tree
 from memory.ids import SYSTEM, Scope
 from memory.records import RecordKind
 from storage import schema
+from storage.bm25 import is_like
 from storage.edge_scroll import all_payloads, raw_page
 from storage.query_to_edge import condition, scoped
 
@@ -30,6 +31,16 @@ class EdgeAudit:
             return raw_page(self._units, scoped(scope), call.start, call.limit)
         kinds = () if call.kind is None else (AnyOf(schema.KIND, (call.kind.value,)),)
         return raw_page(self._records, scoped(scope, *kinds), call.start, call.limit)
+
+    def find_unlike(self, scope: Scope, call: FindUnlike) -> frozenset[str]:
+        """Units whose keyword vector is not that of the given text."""
+        found = self._units.retrieve(list(call.texts), [schema.BANK_KEY], [schema.LEXICAL])
+        return frozenset(
+            str(record.id)
+            for record in found
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+            and not is_like(cast("Any", record.vector or {}).get(schema.LEXICAL), call.texts[str(record.id)])
+        )
 
     def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Banks that have a head, by the head's id."""

@@ -19,7 +19,7 @@ from qdrant_edge import (
     SearchParams,
 )
 
-from memory.audit_calls import ScanRecords, ScanUnits
+from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
@@ -96,6 +96,8 @@ class EdgeReads:
                 return frozenset(self._get_states(scope, call.ids))
             case ScanUnits() | ScanRecords():
                 return self.audit.scan(scope, call)
+            case FindUnlike():
+                return self.audit.find_unlike(scope, call)
             case _:
                 raise TypeError(f"the store does not know the call {type(call).__name__}")
 

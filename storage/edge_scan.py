@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from qdrant_edge import EdgeShard, Filter
 
+from memory.cascade import DERIVED
 from memory.filters import AnyOf
 from memory.ids import Scope
 from memory.plans import WHOLE
-from memory.records import RecordKind, UnitState
+from memory.records import RecordKind, UnitKind, UnitState
 from storage import schema
 from storage.edge_scroll import all_payloads
 from storage.query_to_edge import condition
@@ -42,13 +43,15 @@ class EdgeScan:
     def stamps(self) -> dict[Scope, Stamp]:
         """What the live units of each bank show."""
         found: dict[Scope, Stamp] = {}
-        keys = [schema.TENANT, schema.BANK, schema.SEQ, schema.EPOCH, "type"]
+        keys = [schema.TENANT, schema.BANK, schema.SEQ, schema.EPOCH, "kind", "type"]
         live = Filter(must=[condition(AnyOf(schema.STATE, (UnitState.LIVE.value,)))])
         for payload in all_payloads(self._units, live, keys):
             stamp = found.setdefault(Scope(payload[schema.TENANT], payload[schema.BANK]), Stamp())
             stamp.seq = max(stamp.seq, payload[schema.SEQ])
             stamp.epoch = max(stamp.epoch, payload[schema.EPOCH])
             stamp.counters["units"] += 1
+            if payload["kind"] != UnitKind.CHUNK.value:
+                stamp.counters[DERIVED] += 1
             stamp.counters[f"type:{payload['type']}"] += 1
         return found
 

@@ -23,6 +23,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
 from storage.damage import heal
@@ -37,7 +38,10 @@ from storage.payload_cache import PayloadCache
 
 T = TypeVar("T")
 
-ON_RECORDS: Final = (ReadHead, GetRecords, ListRecords, CreateHead, SwapHead, WriteRecords, RemoveRecords, TrimCommits)
+ON_RECORDS: Final = (
+    *(ReadHead, GetRecords, ListRecords, CreateHead, SwapHead),
+    *(WriteRecords, RemoveRecords, SweepRemoved, TrimCommits),
+)
 """Calls that touch the records alone."""
 CACHED_PAYLOADS: Final = 20_000
 """Payloads of units kept in memory, about 1.5 KB each."""

@@ -1,15 +1,17 @@
 """The write calls of the store on the embedded engine: each changes one collection."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
-from qdrant_edge import EdgeShard, Point, SparseVector
+from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
 
+from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, UnitState
+from memory.records import Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -26,6 +28,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
@@ -44,14 +47,16 @@ WRITES: Final = (
     WriteRecords,
     SetLive,
     MoveUnits,
+    RelinkUnits,
     RetireUnits,
     RemoveRecords,
     ClearBank,
     SweepPending,
+    SweepRemoved,
     ForgetText,
     TrimCommits,
 )
-_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RetireUnits, SweepPending)
+_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits, SweepPending)
 
 
 class EdgeWrites:
@@ -96,15 +101,19 @@ class EdgeWrites:
                 for unit in self._own(self._units, scope, tuple(positions), lambda p: p[schema.EPOCH] <= epoch):
                     self._units.change([unit], {schema.POSITION: positions[unit], schema.EPOCH: epoch})
                 self._cache.forget(positions)
+            case RelinkUnits(units, epoch):
+                self._relink(scope, units, epoch)
             case RetireUnits(ids, seq, epoch):
                 self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
                 self._cache.forget(ids)
-            case RemoveRecords(kind, keys, seq, epoch):
+            case RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 found = self._own(self._records, scope, ids, _not_after(seq - 1, epoch))
-                self._records.change(found, codec.removal(seq, epoch))
-            case ClearBank(seq, epoch):
-                self._clear(scope, seq, epoch)
+                self._records.change(found, codec.removal(seq, epoch, at_us))
+            case ClearBank():
+                self._clear(scope, call)
+            case SweepRemoved(before_us, limit):
+                return self._sweep_removed(scope, before_us, limit)
             case SweepPending(epoch):
                 where = scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
                 self._units.drop([unit for unit, _ in self._units.matching(where, _STAMPS)])
@@ -194,13 +203,26 @@ class EdgeWrites:
                 points.append(Point(id_, {}, payload))
         self._records.put(points)
 
-    def _clear(self, scope: Scope, seq: int, epoch: int) -> None:
-        older = _older(seq, epoch)
+    def _relink(self, scope: Scope, units: Sequence[Relinked], epoch: int) -> None:
+        changes = {one.unit_id: encode_relinked(one) | {schema.EPOCH: epoch} for one in units}
+        for unit in self._own(self._units, scope, tuple(changes), lambda p: p[schema.EPOCH] <= epoch):
+            self._units.change([unit], changes[unit])
+        self._cache.forget(changes)
+
+    def _sweep_removed(self, scope: Scope, before_us: int, limit: int) -> Swept:
+        old = self._records.matching(scoped(scope, *codec.removed(before_us)), _STAMPS)
+        ids = [record for record, _ in islice(old, limit)]
+        self._records.drop(ids)
+        left = CountRequest(filter=scoped(scope, *codec.removed()), exact=True)
+        return Swept(len(ids), self._records.shard.count(left))
+
+    def _clear(self, scope: Scope, call: ClearBank) -> None:
+        older = _older(call.seq, call.epoch)
         kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
         self._units.drop([unit for unit, _ in self._units.matching(scoped(scope, *older), _STAMPS)])
         self._cache.forget()
         records = self._records.matching(scoped(scope, kept, *older), _STAMPS)
-        self._records.change([record for record, _ in records], codec.removal(seq, epoch))
+        self._records.change([record for record, _ in records], codec.removal(call.seq, call.epoch, call.at_us))
 
 
 def _not_after(seq: int, epoch: int) -> Guard:

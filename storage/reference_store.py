@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import store_calls as calls
-from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits, ScopePage, Stray
+from memory.encoding import encode_relinked
 from memory.errors import Unavailable, Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, reference_audit, schema
 from storage.bm25 import document_weights, query_weights
 
@@ -36,6 +38,11 @@ class _Vectors:
 
     dense: NDArray[np.float64]
     lexical: Mapping[int, float]
+
+    def is_of(self, text: str) -> bool:
+        """Whether the keyword vector is that of a text."""
+        words = document_weights(text)
+        return dict(self.lexical) == dict(zip(words.indices, words.values, strict=True))
 
 
 class ReferenceStore:
@@ -148,6 +155,9 @@ class ReferenceStore:
                 return tuple(self._search(scope, lane, where) for lane in lanes)
             case calls.CompleteHits():
                 return self._complete(scope, call)
+            case FindUnlike(texts):
+                bank = [point for point, _ in _matching(self._units, scope, HasId(tuple(texts)))]
+                return frozenset(point for point in bank if not self._vectors[point].is_of(texts[point]))
             case ScanUnits(start, limit):
                 return reference_audit.raw_page(self._units, _of_bank(scope), start, limit)
             case ScanRecords(start, limit, kind):
@@ -210,7 +220,7 @@ class ReferenceStore:
 
     # -- writes
 
-    def _write(self, scope: Scope, call: Call[Any]) -> bool | None:
+    def _write(self, scope: Scope, call: Call[Any]) -> Any:
         match call:
             case calls.InsertUnits(units):
                 self._insert(scope, units)
@@ -232,15 +242,22 @@ class ReferenceStore:
                 where = (HasId(tuple(positions)), Between(schema.EPOCH, lte=epoch))
                 for point, payload in list(_matching(self._units, scope, *where)):
                     self._units[point] = payload | {schema.POSITION: positions[point], schema.EPOCH: epoch}
+            case RelinkUnits(units, epoch):
+                changes = {one.unit_id: encode_relinked(one) | {schema.EPOCH: epoch} for one in units}
+                where = (HasId(tuple(changes)), Between(schema.EPOCH, lte=epoch))
+                for point, payload in list(_matching(self._units, scope, *where)):
+                    self._units[point] = payload | changes[point]
             case calls.RetireUnits(ids, seq, epoch):
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
-            case calls.RemoveRecords(kind, keys, seq, epoch):
+            case calls.RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
-                self._remove_records(scope, seq, epoch, HasId(ids))
-            case calls.ClearBank(seq, epoch):
+                self._remove_records(scope, codec.removal(seq, epoch, at_us), HasId(ids))
+            case calls.ClearBank(seq, epoch, at_us):
                 kept = AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value))
                 self._drop_units(scope, *_older(seq, epoch))
-                self._remove_records(scope, seq, epoch, Not(kept))
+                self._remove_records(scope, codec.removal(seq, epoch, at_us), Not(kept))
+            case SweepRemoved(before_us, limit):
+                return self._sweep_removed(scope, before_us, limit)
             case calls.SweepPending(epoch):
                 self._drop_units(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
             case calls.ForgetText(summary):
@@ -291,9 +308,15 @@ class ReferenceStore:
         for point, _ in list(_matching(self._units, scope, *where)):
             del self._units[point], self._vectors[point]
 
-    def _remove_records(self, scope: Scope, seq: int, epoch: int, where: Filter) -> None:
-        for point, payload in list(_matching(self._records, scope, where, *_older(seq, epoch))):
-            self._records[point] = payload | codec.removal(seq, epoch)
+    def _remove_records(self, scope: Scope, removal: Payload, where: Filter) -> None:
+        older = _older(removal[schema.SEQ], removal[schema.EPOCH])
+        for point, payload in list(_matching(self._records, scope, where, *older)):
+            self._records[point] = payload | removal
+
+    def _sweep_removed(self, scope: Scope, before_us: int, limit: int) -> Swept:
+        old = sorted(point for point, _ in _matching(self._records, scope, *codec.removed(before_us)))[:limit]
+        self._drop_records(scope, HasId(tuple(old)))
+        return Swept(len(old), sum(1 for _ in _matching(self._records, scope, *codec.removed())))
 
     def _drop_records(self, scope: Scope, *where: Filter) -> None:
         for point, _ in list(_matching(self._records, scope, *where)):

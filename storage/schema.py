@@ -39,6 +39,8 @@ UNIT_INDEXES: dict[str, IndexKind] = {
     "entities": "keyword",
     "tags": "keyword",
     "content_hash": "keyword",
+    "source_ids": "keyword",
+    "link_ids": "keyword",
     SEQ: "integer",
     EPOCH: "integer",
     POSITION: "integer",

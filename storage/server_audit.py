@@ -1,15 +1,20 @@
 """What audits read of a Qdrant server: points as they are stored, of one bank or of none."""
 
+from typing import Any, cast
+
 from qdrant_client import models
 
-from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.filters import TRUE, AnyOf
 from memory.ids import SYSTEM, Scope
 from storage import schema
+from storage.bm25 import is_like
 from storage.edge_audit import HEADS, OF_NO_BANK
 from storage.query_to_client import scoped, unscoped
 from storage.server_client import Collection
 from storage.server_scroll import all_payloads
+
+AuditCall = ScanUnits | ScanRecords | FindUnlike
 
 
 class ServerAudit:
@@ -19,12 +24,23 @@ class ServerAudit:
         self._units = units
         self._records = records
 
-    async def scan(self, scope: Scope, call: ScanUnits | ScanRecords) -> RawPage:
-        """One page of a bank's points."""
+    async def perform(self, scope: Scope, call: AuditCall) -> Any:
+        """One page of a bank's points, or what of its units is not as it should be."""
+        if isinstance(call, FindUnlike):
+            return await self._find_unlike(scope, call)
         if isinstance(call, ScanUnits):
             return await _page(self._units, scope.bucket, scoped(scope), call.start, call.limit)
         kinds = () if call.kind is None else (AnyOf(schema.KIND, (call.kind.value,)),)
         return await _page(self._records, scope.bucket, scoped(scope, *kinds), call.start, call.limit)
+
+    async def _find_unlike(self, scope: Scope, call: FindUnlike) -> frozenset[str]:
+        found = await self._units.retrieve(scope.bucket, list(call.texts), [schema.BANK_KEY], [schema.LEXICAL])
+        return frozenset(
+            str(record.id)
+            for record in found
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+            and not is_like(cast("Any", record.vector or {}).get(schema.LEXICAL), call.texts[str(record.id)])
+        )
 
     async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Banks that have a head, by the head's id."""

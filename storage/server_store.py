@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from qdrant_client import AsyncQdrantClient
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from memory.audit_calls import ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import DeadlineExceeded, LorebankError, Unavailable
 from memory.ids import Scope
 from memory.records import Unit
@@ -17,7 +17,7 @@ from memory.store_calls import Call, HeadPage, Request
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.run import run_async
-from storage.server_audit import ServerAudit
+from storage.server_audit import AuditCall, ServerAudit
 from storage.server_client import ServerSettings, connect
 from storage.server_errors import translate_client
 from storage.server_reads import ServerReads
@@ -96,8 +96,8 @@ class ServerStore:
         engines = await self._opened()
         if isinstance(call, WRITES):
             return cast("T", await _guarded(lambda: engines.writes.perform(scope, call)))
-        if isinstance(call, (ScanUnits, ScanRecords)):
-            return cast("T", await self._retried(lambda: engines.audit.scan(scope, call)))
+        if isinstance(call, AuditCall):
+            return cast("T", await self._retried(lambda: engines.audit.perform(scope, call)))
         return cast("T", await self._retried(lambda: engines.reads.perform(scope, call)))
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:

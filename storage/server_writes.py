@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from qdrant_client import models
 
+from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, UnitState
+from memory.records import Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -26,6 +27,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.query_to_client import scoped
@@ -67,17 +69,21 @@ class ServerWrites:
                 await self._units.set_payload(at, where, payload)
             case MoveUnits(positions, epoch):
                 await self._move(scope, positions.items(), epoch)
+            case RelinkUnits(units, epoch):
+                await self._relink(scope, units, epoch)
             case RetireUnits(ids, seq, epoch):
                 await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
-            case RemoveRecords(kind, keys, seq, epoch):
+            case RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 where = scoped(scope, HasId(ids), *_older(seq, epoch))
-                await self._records.set_payload(at, where, codec.removal(seq, epoch))
-            case ClearBank(seq, epoch):
+                await self._records.set_payload(at, where, codec.removal(seq, epoch, at_us))
+            case ClearBank(seq, epoch, at_us):
                 kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
                 await self._units.delete(at, scoped(scope, *_older(seq, epoch)))
                 where = scoped(scope, kept, *_older(seq, epoch))
-                await self._records.set_payload(at, where, codec.removal(seq, epoch))
+                await self._records.set_payload(at, where, codec.removal(seq, epoch, at_us))
+            case SweepRemoved(before_us, limit):
+                return await self._sweep_removed(scope, before_us, limit)
             case SweepPending(epoch):
                 await self._units.delete(at, scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch)))
             case ForgetText(summary):
@@ -125,6 +131,14 @@ class ServerWrites:
         found = await self._records.retrieve(scope.bucket, [point], [schema.NONCE])
         return bool(found) and (found[0].payload or {}).get(schema.NONCE) == nonce
 
+    async def _sweep_removed(self, scope: Scope, before_us: int, limit: int) -> Swept:
+        at, old = scope.bucket, codec.removed(before_us)
+        found, _ = await self._records.scroll(at, scoped(scope, *old), limit, payload=False)
+        if found:  # the filter again: one of them may have been written anew meanwhile
+            ids = tuple(str(record.id) for record in found)
+            await self._records.delete(at, scoped(scope, HasId(ids), *old))
+        return Swept(len(found), await self._records.count(at, scoped(scope, *codec.removed())))
+
     async def _write_records(self, scope: Scope, records: Sequence[Record]) -> None:
         for seq, epoch in {(record.seq, record.epoch) for record in records}:
             part = [
@@ -133,6 +147,17 @@ class ServerWrites:
                 if (record.seq, record.epoch) == (seq, epoch)
             ]
             await self._records.upsert(scope.bucket, part, scoped(scope, *_not_after(seq, epoch)))
+
+    async def _relink(self, scope: Scope, units: Sequence[Relinked], epoch: int) -> None:
+        changes = [
+            (
+                scoped(scope, HasId((one.unit_id,)), Between(schema.EPOCH, lte=epoch)),
+                encode_relinked(one) | {schema.EPOCH: epoch},
+            )
+            for one in units
+        ]
+        if changes:
+            await self._units.set_payloads(scope.bucket, changes)
 
     async def _move(self, scope: Scope, positions: Any, epoch: int) -> None:
         changes = [

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from memory.commands import Command, DeleteBank, DeleteDocument, Message, UpdateBank
 from memory.errors import NotFound, StaleEpoch, Unavailable
+from memory.records import UnitKind
 from memory.store_calls import (
     FindLive,
     InsertUnits,
@@ -21,9 +22,11 @@ from memory.store_calls import (
     SwapHead,
     WriteRecords,
 )
+from memory.upkeep_calls import RelinkUnits
 from tests.support.bank_owner import Owner
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import DIM, retain
+from tests.support.deriving import Derive, Fact
 from tests.support.engines import ENGINES
 from tests.support.server_engine import ServerEngine
 from tests.support.volatile_store import VolatileStore
@@ -31,7 +34,7 @@ from tests.support.volatile_store import VolatileStore
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five"]), min_size=1, max_size=5)
 DOCUMENTS = st.sampled_from(["d", "e"])
 FAILURES = st.none() | st.tuples(
-    st.sampled_from([InsertUnits, WriteRecords, SwapHead, SetLive, FindLive, MoveUnits, RetireUnits]),
+    st.sampled_from([InsertUnits, WriteRecords, SwapHead, SetLive, FindLive, MoveUnits, RelinkUnits, RetireUnits]),
     st.sampled_from(["before", "after"]),
     st.integers(1, 3),
 )
@@ -47,6 +50,7 @@ class BankMachine(RuleBasedStateMachine):
         self.owner = Owner(self.engine)
         self.documents: dict[str, list[str]] = {}
         self.profile: dict[str, int] = {}
+        self.derived: dict[str, set[str]] = {}
         self.number = 0
 
     def perform(self, command: Command, failure) -> bool:
@@ -83,6 +87,18 @@ class BankMachine(RuleBasedStateMachine):
         assert done == (document in self.documents)
         self.documents.pop(document, None)
 
+    @rule(texts=TEXTS, failure=FAILURES, number=st.integers(0, 3))
+    def derive(self, texts, failure, number):
+        """From chunks, and from what was derived before."""
+        facts = tuple(Fact(f"{text} {number}", (text, *texts), links=texts[:1]) for text in texts)
+        more = tuple(Fact(f"{fact.text} again", (fact.text,), superseded_by=facts[0].text) for fact in facts)
+        if self.owner.read(ReadHead()) is not None and self.documents:
+            self.perform(Derive(self.operation(), facts + more), failure)
+            self.derived = {unit.id: {one.unit_id for one in unit.sources} for unit in self.units(UnitKind.FACT)}
+
+    def units(self, kind):
+        return [unit for unit in self.owner.read(ListUnits(1000)).units if unit.kind is kind]
+
     @rule(key=st.sampled_from("ab"), value=st.integers(0, 3), failure=FAILURES)
     def update(self, key, value, failure):
         self.perform(UpdateBank(self.operation(), {key: value}), failure)
@@ -116,8 +132,14 @@ class BankMachine(RuleBasedStateMachine):
         found = read_bank(self.owner.engine, self.owner.scope)
         assert found.texts == {name: "\n".join(texts) for name, texts in self.documents.items()}
         assert dict(found.profile) == self.profile
-        live = Counter(unit.text for unit in self.owner.read(ListUnits(1000)).units)
+        live = Counter(unit.text for unit in self.units(UnitKind.CHUNK))
         assert live == Counter(text for texts in self.documents.values() for text in texts)
+        there = {unit.id for unit in self.units(UnitKind.CHUNK)}
+        kept = dict(self.derived)
+        while gone := {unit for unit, cited in kept.items() if not cited <= there | set(kept)}:
+            kept = {unit: cited for unit, cited in kept.items() if unit not in gone}
+        assert {unit.id for unit in self.units(UnitKind.FACT)} == set(kept), "what has all its sources stays, no more"
+        self.derived = kept
         check_bank(self.owner.engine, self.owner.scope)
 
 

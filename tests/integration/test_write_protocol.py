@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from memory.store_calls import GetUnits, ListUnits, ReadHead, SweepPending
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import BankState, check_bank, read_bank
 from tests.support.builders import fresh_scope
+from tests.support.clocks import START
+from tests.support.deriving import Derive, Fact
 from tests.support.engines import ENGINES
 from tests.support.server_engine import ServerEngine, local_engine
 
@@ -24,11 +26,20 @@ def turns(*texts: str, name: str = "Ann", role: str = "user") -> tuple[Message, 
     return tuple(Message(text, role=role, name=name) for text in texts)
 
 
-HISTORY = (
+HISTORY: tuple[Any, ...] = (
     Retain("h1", (Item(turns("one", "two", "three", "four"), "d"), Item(turns("other", name="Bob"), "e"))),
     UpdateBank("h2", {"mission": "m"}),
+    Derive(
+        "h3",
+        (
+            Fact("of one", ("one",)),
+            Fact("of four and other", ("four", "other")),
+            Fact("of facts", ("of one", "of four and other")),
+            Fact("old", ("other",), links=("of one", "of facts", "other"), superseded_by="of one"),
+        ),
+    ),
 )
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, Any] = {
     "retain": Retain("op", (Item(turns("new", "same", "same", name="Zoe"), "f"), Item(turns("x", role="tool"), "g"))),
     "replace": Retain("op", (Item(turns("three", "one", "five", "two", name="Ann"), "d"),)),
     "replace all": Retain("op", (Item(turns("six", name="Bob"), "d"),)),
@@ -38,7 +49,12 @@ COMMANDS: dict[str, Command] = {
     "delete document": DeleteDocument("op", "d"),
     "delete bank": DeleteBank("op"),
     "update bank": UpdateBank("op", {"mission": "n", "extra": 1}),
+    "derive": Derive("op", (Fact("new", ("two", "old")), Fact("newer", ("new", "one"), links=("old",)))),
 }
+
+
+SOON = START + timedelta(minutes=30)
+"""Before anything that is removed meanwhile is due to be swept."""
 
 
 @dataclass
@@ -84,7 +100,7 @@ def crash_after(place: Place, command: Command, calls: int, name: str = "p") -> 
 def comparable(state: BankState, scope: Scope) -> BankState:
     """Without unit ids, which differ from bank to bank."""
     live = sorted(text for _, text in state.live)
-    return BankState(**{**vars(state), "live": tuple(live)})
+    return BankState(**{**vars(state), "live": tuple(live), "rederive": tuple(sorted(state.rederive.values()))})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -102,7 +118,7 @@ def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_th
         crash_after(place, command, calls)
         head = place.engine.call(place.scope, ReadHead())
         committed = head.commit > before
-        due = place.scope in place.engine.list_due(datetime.max.replace(tzinfo=UTC), 10_000)
+        due = place.scope in place.engine.list_due(SOON, 10_000)
         assert due == (head.commit > head.settled), "what is not settled is due, so that a host finds it"
         activate(place.engine, place.scope)
         check_bank(place.engine, place.scope)

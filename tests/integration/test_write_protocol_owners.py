@@ -9,15 +9,18 @@ committed versions.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import chain
 
 import pytest
 
+from memory import protocol, sweeping
 from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.errors import StoreDamaged
 from memory.filters import HasId
 from memory.ids import Scope, record_id
-from memory.records import RecordKind
+from memory.protocol import Steps
+from memory.records import Head, RecordKind
 from memory.store_calls import (
     ClearBank,
     GetRecords,
@@ -189,6 +192,58 @@ def test_no_interleaving_of_two_owners_brings_back_what_was_deleted(name: str):
     run_all(*DELETING[name])
 
 
+# -- a third owner: the first stalls in the middle of putting units back that were lost
+
+
+def lost_before_applied(store: ReferenceStore) -> list[Command]:
+    """A committed replace whose units are lost, so that the next owner inserts them again; its commands so far."""
+    replaced = put("z", "Y", "V")
+    perform_all(store, SCOPE, [START], "start")
+    before = store.call(SCOPE, ReadHead()).commit
+    with BankProcess(SCOPE, "Z", [replaced]) as process:
+        while store.call(SCOPE, ReadHead()).commit == before:
+            process.step(store)
+    store.call(SCOPE, SweepPending(10**6))
+    return [START, replaced]
+
+
+LATE_HEALS: dict[str, list[list[Command]]] = {
+    "deleted by the second": [[DeleteDocument("b", "d")]],
+    "replaced and deleted by the second": [[put("b1", "W"), DeleteDocument("b2", "d")]],
+    "replaced by the second, deleted by the third": [[put("b", "W")], [DeleteDocument("c", "d")]],
+    "replaced by the second, the bank deleted by the third": [[put("b", "W")], [DeleteBank("c")]],
+    "deleted by the second, made anew by the third": [[DeleteDocument("b", "d")], [put("c", "V")]],
+}
+
+
+def run_late_heal(name: str, store: ReferenceStore) -> Checker:
+    """An owner that puts units back is stopped at every call."""
+    done = lost_before_applied(store)
+    return run_stopped(store, done, [UpdateBank("a", {"mission": "m"})], LATE_HEALS[name])
+
+
+def run_stopped(
+    store: ReferenceStore, done: list[Command], first: list[Command], others: list[list[Command]]
+) -> Checker:
+    """The first owner is stopped at every call; the requests of the others are whole, but come in every order."""
+    checker = Checker([*done, *first, *chain.from_iterable(others)], may_vanish=True)
+    owners = [lambda: BankProcess(SCOPE, "A", first)]
+    owners += [lambda n=n: BankProcess(SCOPE, f"B{n}", others[n], whole=True) for n in range(len(others))]
+    for state in explore(store, SCOPE, owners):
+        checker.check(state)
+    return checker
+
+
+THREE_OWNERS = [name for name in LATE_HEALS if "third" in name]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in THREE_OWNERS else ()) for name in LATE_HEALS]
+)
+def test_units_put_back_late_do_not_come_back_after_others_replaced_and_deleted_them(name: str):
+    assert run_late_heal(name, ReferenceStore(DIM)).states > 100
+
+
 # -- the rules are needed: each one left out is found out
 
 
@@ -251,3 +306,23 @@ def test_a_rule_left_out_breaks_an_invariant(rule, scenario):
     with pytest.raises((AssertionError, StoreDamaged)) as caught:
         run_all(*SCENARIOS[scenario], store=rule(DIM))
     print(f"{rule.__name__}: {caught.value}")
+
+
+def test_sweeping_removed_records_while_a_former_owner_lives_breaks_an_invariant(monkeypatch):
+    def hasty(head: Head, now: datetime, *more) -> Steps[Head]:
+        return sweeping.sweep(head, now + timedelta(days=1), *more)
+
+    store = ReferenceStore(DIM)
+    perform_all(store, SCOPE, [START], "start")
+    monkeypatch.setattr(protocol, "sweep", hasty)
+    with pytest.raises(AssertionError, match="calls were made by"):
+        run_stopped(store, [START], [put("a", "Y")], [[DeleteDocument("b", "d")], [UpdateBank("c", {})]])
+
+
+def test_putting_units_back_without_looking_at_the_head_again_breaks_an_invariant(monkeypatch):
+    def trusting(head: Head) -> Steps[None]:
+        yield from ()
+
+    monkeypatch.setattr(protocol, "_still_ours", trusting)
+    with pytest.raises(AssertionError, match="other units than are live"):
+        run_late_heal("deleted by the second", ReferenceStore(DIM))

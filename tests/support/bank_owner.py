@@ -12,6 +12,7 @@ from storage.run import run
 from tests.support.bank_process import bank_ports, embed
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import dense, fresh_scope, retain
+from tests.support.deriving import DerivingBank
 from tests.support.local_store import FaultyEngine, LocalStore
 
 
@@ -32,7 +33,7 @@ class Owner:
 
     def another(self, name: str = "m", mailbox: int = 64) -> Bank:
         """A further owner of the same bank."""
-        return Bank(self.scope, bank_ports(self.store, name, embed=self._embed), mailbox)
+        return DerivingBank(self.scope, bank_ports(self.store, name, embed=self._embed), mailbox)
 
     async def _embed(self, texts: Sequence[str]):
         self.embedded.extend(texts)

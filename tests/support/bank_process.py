@@ -14,6 +14,7 @@ from memory.store_calls import Call, Request
 from storage.run import run
 from tests.support.builders import EMBEDDER
 from tests.support.clocks import FakeClock, nonces
+from tests.support.deriving import DerivingBank
 
 
 class WordCounter:
@@ -39,7 +40,9 @@ class BankProcess:
     With `whole`, a wish is a whole request (as a store that is one process takes them), else a single call.
     """
 
-    def __init__(self, scope: Scope, name: str, commands: Sequence[Command], *, whole: bool = False) -> None:
+    def __init__(
+        self, scope: Scope, name: str, commands: Sequence[Command], *, whole: bool = False, **ports: Any
+    ) -> None:
         self.wish: Request[Any] | None = None
         self.acks: list[str] = []
         self._commands = commands
@@ -47,7 +50,7 @@ class BankProcess:
         self._loop = asyncio.new_event_loop()
         self._answer: asyncio.Future[Any] | None = None
         self._scope = scope
-        self._bank = Bank(scope, bank_ports(self, name), mailbox_commands=8)
+        self._bank = DerivingBank(scope, bank_ports(self, name, **ports), mailbox_commands=8)
         self._task = self._loop.create_task(self._perform_all())
         self._go_on()
 
@@ -110,18 +113,18 @@ class BankProcess:
         self._loop.close()
 
 
-def activate(engine: Any, scope: Scope, name: str = "next") -> Bank:
+def activate(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> Bank:
     """A new owner that takes the bank over and settles what the former one left."""
-    process = Bank(scope, bank_ports(_Direct(engine), name), mailbox_commands=8)
+    process = DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8)
     asyncio.run(process._activated())
     return process
 
 
-def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: str = "n") -> list[Any]:
+def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: str = "n", **ports: Any) -> list[Any]:
     """Receipts of commands performed by one owner, one after the other."""
 
     async def perform() -> list[Any]:
-        bank = Bank(scope, bank_ports(_Direct(engine), name), mailbox_commands=8)
+        bank = DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=len(commands) + 1)
         return [await bank.perform(command) for command in commands]
 
     return asyncio.run(perform())

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from memory.audit import AuditBank
 from memory.encoding import decode_document, decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
-from memory.records import Document, Head, RecordKind, Unit, UnitState
+from memory.records import Document, Head, RecordKind, Unit, UnitKind, UnitState
 from memory.store_calls import GetRecords, ListRecords, ListUnits, ReadHead
 from storage.run import run
 
@@ -29,6 +29,8 @@ class BankState:
     live: frozenset[tuple[str, str]]
     """(document id, text) of every live unit; equal ones are told apart by their number behind the id."""
     operations: frozenset[str]
+    rederive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is to be derived again: unit -> the texts of its sources that are left."""
 
 
 def read_bank(engine: Any, scope: Scope) -> BankState:
@@ -48,6 +50,10 @@ def read_bank(engine: Any, scope: Scope) -> BankState:
         },
         versions={document.id: document.version for document in documents},
         live=frozenset((unit.id, unit.text) for unit in units),
+        rederive={
+            record.key: tuple(sorted(by_id[one].text for one in record.body["sources"] if one in by_id))
+            for record in engine.call(scope, ListRecords(RecordKind.REDERIVE, EVERY, status="pending")).records
+        },
         operations=frozenset(r.key for r in engine.call(scope, ListRecords(RecordKind.OPERATION, EVERY)).records),
     )
 
@@ -58,9 +64,12 @@ def check_bank(engine: Any, scope: Scope) -> None:
     by_id = {unit.id: unit for unit in units}
     assert head.settled == head.commit, "a commit is not settled"
     entries = [(document, entry) for document in documents for entry in document.chunks]
-    assert Counter(entry.unit_id for _, entry in entries) == Counter(list(by_id)), (
-        "documents name other units than are live"
-    )
+    chunks = [unit.id for unit in units if unit.kind is UnitKind.CHUNK]
+    assert Counter(entry.unit_id for _, entry in entries) == Counter(chunks), "documents name other units than are live"
+    for unit in units:
+        pointed = {source.unit_id for source in unit.sources} | {link.to for link in unit.links}
+        pointed |= {unit.superseded_by} if unit.superseded_by else set()
+        assert pointed <= set(by_id), "a unit cites or points at what is gone"
     for document, entry in entries:
         unit = by_id[entry.unit_id]
         assert (unit.document_id, unit.content_hash, unit.speaker, unit.type) == (
@@ -77,13 +86,15 @@ def check_bank(engine: Any, scope: Scope) -> None:
         assert document.text_bytes == len(text.encode()), "a document's size is not its text's"
     counted = Counter({"units": len(units), "documents": len(documents)})
     counted.update(f"type:{unit.type.value}" for unit in units)
+    counted.update("derived" for unit in units if unit.kind is not UnitKind.CHUNK)
     if head.exists:
         assert head.counters == {name: count for name, count in counted.items() if count}, "counters are not recounts"
     assert speakers == Counter(unit.speaker for unit in units if unit.speaker), "the recall profile is no recount"
     left = pending_units(engine, scope)
     assert not left, f"units are left pending: {left}"
     if head.epoch:
-        assert not run(engine, scope, AuditBank(scope, "all")).breaches, "verify finds something"
+        breaches = run(engine, scope, AuditBank(scope, "all")).breaches
+        assert not breaches, f"verify finds something: {breaches}"
 
 
 def pending_units(engine: Any, scope: Scope) -> set[str]:

@@ -72,6 +72,13 @@ class Vandal:
             self.engine._units, UpdateOperation.update_vectors([PointVectors(self.id(text), {"dense": values})])
         )
 
+    def words(self, text: str, *indices: int) -> None:
+        lexical = {"lexical": SparseVector(list(indices), [1.0] * len(indices))}
+        self._write(self.engine._units, UpdateOperation.update_vectors([PointVectors(self.id(text), lexical)]))
+
+    def drop_words(self, text: str) -> None:
+        self._write(self.engine._units, UpdateOperation.delete_vectors([self.id(text)], ["lexical"]))
+
     def drop_vector(self, text: str) -> None:
         self._write(self.engine._units, UpdateOperation.delete_vectors([self.id(text)], ["dense"]))
 

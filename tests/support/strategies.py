@@ -12,6 +12,7 @@ from memory.records import (
     RecallProfile,
     Record,
     RecordKind,
+    Relinked,
     Source,
     Unit,
     UnitKind,
@@ -80,6 +81,13 @@ UNIT = st.builds(
     proof_count=COUNT,
     expires_at=maybe(INSTANT),
     text_tokens=COUNT,
+)
+RELINKED = st.builds(
+    Relinked,
+    unit_id=TEXT,
+    links=st.lists(LINK, max_size=3).map(tuple),
+    superseded_by=maybe(TEXT),
+    valid_to=maybe(INSTANT),
 )
 ENTRY = st.builds(
     ChunkEntry,

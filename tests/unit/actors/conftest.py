@@ -3,9 +3,9 @@
 import pytest
 
 from tests.support.bank_owner import Owner
-from tests.support.engines import REAL, edge, local, server
+from tests.support.engines import REAL, edge, engine, local, reference, server, wired
 
-__all__ = ["edge", "local", "server"]
+__all__ = ["edge", "engine", "local", "reference", "server", "wired"]
 
 
 @pytest.fixture(params=["edge", "local", *REAL])

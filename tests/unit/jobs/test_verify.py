@@ -158,6 +158,15 @@ def test_what_an_operator_must_change_is_said(place, capsys, tmp_path, monkeypat
     assert not (tmp_path / "absent").exists()
 
 
+def test_a_directory_of_an_older_schema_version_is_not_touched_and_what_to_do_is_said(place, capsys):
+    card = place.data / "lorebank.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"schema_version": 1}))
+    assert verify.main(["--data", str(place.data)]) == 2
+    said = capsys.readouterr().err
+    assert "has schema version 1" in said
+    assert f"lorebank up --data {place.data}" in said
+
+
 def test_without_a_server_a_directory_must_be_named(capsys, monkeypatch, tmp_path):
     from actors import sessions
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,12 +9,11 @@ import pytest
 from memory.breaches import BreachKind
 from memory.drafting import content_hash
 from memory.errors import StaleEpoch, StoreDamaged
-from memory.protocol import HISTORY_COMMITS
 from memory.records import RecordKind
 from memory.store_calls import FindLive, ReadHead
+from memory.sweeping import HISTORY_COMMITS
 from tests.support.planting import NOT_A_NUMBER, ZERO, Vandal, audit, own, repair
 
-LATER = datetime(2030, 1, 1, tzinfo=UTC)
 DOCUMENT, OPERATION = RecordKind.DOCUMENT, RecordKind.OPERATION
 
 
@@ -51,6 +49,9 @@ CASES = {
     "a vector that is not finite": Case(lambda v: v.vector("two", NOT_A_NUMBER), K.VECTOR, "two", True),
     "a vector of no length": Case(lambda v: v.vector("two", ZERO), K.VECTOR, "two", True),
     "a unit without a vector": Case(lambda v: v.drop_vector("two"), K.VECTOR, "two", True),
+    "a keyword vector of another text": Case(lambda v: v.words("two", 1, 2), K.VECTOR, "two", True),
+    "a keyword vector without words": Case(lambda v: v.words("two"), K.VECTOR, "two", True),
+    "a unit without a keyword vector": Case(lambda v: v.drop_words("two"), K.VECTOR, "two", True),
     "a link to nowhere": Case(
         lambda v: v.unit("two", links=[{"to": v.foreign_id("x"), "type": "causes", "weight": 1.0}]),
         K.REFERENCE, "two", False,
@@ -80,6 +81,7 @@ CASES = {
     ),
     "a chunk out of place": Case(lambda v: v.unit("two", position=-999), K.POSITION, "two", True),
     "a chunk from the future": Case(lambda v: v.unit("two", born_version=9), K.DOCUMENT_VERSION, "two", False),
+    "a document without its record": Case(lambda v: v.drop_record(DOCUMENT, "d"), K.DOCUMENT_MISSING, "'d'", True),
     "a document's hash": Case(
         lambda v: v.body(DOCUMENT, "d", lambda b: b.update(content_hash="0")), K.DOCUMENT_HASH, "'d'", True
     ),
@@ -136,7 +138,7 @@ CASES = {
         lambda v: v.head(exists=False, counters={}), K.HEAD_EXISTS, "head", True
     ),
     "a head past its block of seqs": Case(lambda v: v.head(seq_end=1), K.SEQ_BLOCK, "head", True),
-    "due without a reason": Case(lambda v: v.head(due_at=LATER), K.DUE, "head", True),
+    "a removed record that nothing will sweep": Case(lambda v: v.head(due_at=None), K.DUE, "head", True),
     "a settled commit that is not stored": Case(
         lambda v: v.drop_record(RecordKind.COMMIT, last_commit(v)), K.COMMIT_MISSING, "head", True
     ),

@@ -14,8 +14,9 @@ from memory.audit_calls import ScanUnits
 from memory.breaches import BreachKind as K
 from memory.commands import DeleteBank, DeleteDocument, Item, RepairBank, Retain, UpdateBank
 from memory.errors import NotFound, StoreDamaged, Unprocessable
+from memory.filters import AnyOf
 from memory.records import RecordKind
-from memory.store_calls import GetDense, ReadHead
+from memory.store_calls import GetDense, GetRecords, ListUnits, ReadHead
 from storage.run import run
 from tests.support.bank_process import BankProcess, perform_all
 from tests.support.bank_state import check_bank
@@ -214,3 +215,62 @@ def test_a_head_that_moves_meanwhile_is_told(vandal):
 
     assert run(Meddling(), vandal.scope, AuditBank(vandal.scope)).moved
     assert not run(vandal.engine, vandal.scope, AuditBank(vandal.scope)).moved
+
+
+# -- documents whose record is lost
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Item(turns("one", "two", "two"), "x", timestamp=EARLIER, tags=("a", "b"), metadata={"k": "v"}, context="c"),
+        Item(turns("one"), "x", timeless=True, entities=(("Ann", None),)),
+        Item("# Title\n\nA paragraph about apples.\n\nAnother one about boats.", "x"),
+    ],
+    ids=["messages", "timeless", "text"],
+)
+def test_a_document_without_its_record_is_rebuilt_as_it_was(vandal, item):
+    edge, scope = vandal.engine, vandal.scope
+    perform_all(edge, scope, [Retain("x1", (replace(item, content=turns("first")),))], "x1")
+    perform_all(edge, scope, [Retain("x2", (item,))], "x2")
+    before = edge.call(scope, GetRecords(DOCUMENT, ("x",)))["x"]
+    counters = head(vandal).counters
+    vandal.drop_record(DOCUMENT, "x")
+    assert [breach.kind for breach in audit(edge, scope)] == [K.DOCUMENT_MISSING]
+    repair(edge, scope)
+    after = edge.call(scope, GetRecords(DOCUMENT, ("x",)))["x"]
+    assert dict(after.body) == dict(before.body)
+    assert (after.order, after.status) == (before.order, before.status)
+    assert head(vandal).counters == counters
+    check_bank(edge, scope)
+
+
+def test_a_document_that_cannot_be_had_exactly_is_named_and_left(vandal):
+    edge, scope = vandal.engine, vandal.scope
+    text = "One line.\n\n\n\nAnother line after much room.\n" * 40
+    perform_all(edge, scope, [Retain("x1", (Item(text, "x"),))], "x1")
+    chunks = edge.call(scope, ListUnits(100, where=AnyOf("document_id", ("x",)))).units
+    assert len(chunks) > 1
+    vandal.drop_record(DOCUMENT, "x")
+    repair(edge, scope)
+    left = audit(edge, scope)
+    assert {breach.where for breach in left if breach.kind is K.ORPHAN} == {unit.id for unit in chunks}
+    assert any(breach.kind is K.OPERATION and "'x'" in breach.what for breach in left)
+
+
+def test_a_document_that_lost_its_record_and_a_chunk_is_named_and_left(vandal):
+    vandal.drop_record(DOCUMENT, "d")
+    vandal.drop_unit("two")
+    kinds = {breach.kind for breach in audit(vandal.engine, vandal.scope)}
+    assert K.DOCUMENT_MISSING not in kinds
+    assert K.ORPHAN in kinds
+
+
+def test_an_orphan_of_a_document_whose_removed_record_was_swept_is_swept_too(vandal):
+    vandal.drop_record(DOCUMENT, "f")
+    assert audit(vandal.engine, vandal.scope) == []
+    vandal.add_unit("late", document_id="f", **own("late"))
+    (breach,) = audit(vandal.engine, vandal.scope)
+    assert (breach.kind, breach.repairable) == (K.ORPHAN, True)
+    repair(vandal.engine, vandal.scope)
+    assert audit(vandal.engine, vandal.scope) == []

@@ -12,7 +12,7 @@ from memory.plans import Plan, decode_plan, due_after, encode_plan, summarise_pl
 from memory.records import Document, Head, RecallProfile, RecordKind, Unit, UnitKind, UnitState, UnitType
 from memory.store_calls import NewUnit
 from tests.support.builders import new_unit
-from tests.support.strategies import COUNT, DOCUMENT, HEAD, INSTANT, RECALL_PROFILE, RECORD, TEXT, UNIT
+from tests.support.strategies import COUNT, DOCUMENT, HEAD, INSTANT, RECALL_PROFILE, RECORD, RELINKED, TEXT, UNIT
 
 
 def through_json(body):
@@ -83,6 +83,7 @@ PLAN = st.builds(
     remake=st.lists(TEXT, max_size=2).map(tuple),
     retire=st.lists(TEXT, max_size=3).map(tuple),
     moves=st.dictionaries(TEXT, st.integers(-(1 << 53), 1 << 53), max_size=3),
+    relink=st.lists(RELINKED, max_size=2).map(tuple),
     records=st.lists(RECORD, max_size=2).map(tuple),
     remove=KEYS,
     clear=st.booleans(),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory.audit_calls import RawPage, ScanRecords, ScanUnits, ScopePage, Stray
+from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.ids import SYSTEM, Scope
 from memory.records import Head, Record, RecordKind
 from memory.store_calls import CreateHead, InsertUnits, RemoveRecords, WriteRecords
@@ -31,7 +31,7 @@ def fill(engine, scope: Scope, units: int = 5) -> None:
     engine.call(scope, InsertUnits((new_unit(scope, "pending", epoch=3),)))
     engine.call(scope, WriteRecords(tuple(Record(OPERATION, f"op-{n}", {"n": n}, seq=1, order=n) for n in range(4))))
     engine.call(scope, WriteRecords((Record(RecordKind.DOCUMENT, "d", {"text": "x"}, seq=1),)))
-    engine.call(scope, RemoveRecords(RecordKind.DOCUMENT, ("d",), 5, 1))
+    engine.call(scope, RemoveRecords(RecordKind.DOCUMENT, ("d",), 5, 1, 7))
 
 
 def pages(engine, scope: Scope, call, limit: int, *more) -> list[RawPage]:
@@ -85,6 +85,20 @@ def test_records_of_one_kind_can_be_asked_for(engine):
     fill(engine, scope)
     found = pages(engine, scope, ScanRecords, 3, OPERATION)
     assert [payload["kind"] for page in found for _, payload in page.points] == ["operation"] * 4
+
+
+def test_units_whose_keyword_vector_is_not_that_of_a_text_are_found(engine):
+    scope, other = fresh_scope(), fresh_scope()
+    one, two, none = (put_live(engine, scope, new_unit(scope, text))[0] for text in ("red apple", "boat", "the of"))
+    theirs = put_live(engine, other, new_unit(other, "red apple"))[0]
+    same = {one: "red apple", two: "boat", none: "of the"}
+    assert engine.call(scope, FindUnlike({})) == frozenset()
+    assert engine.call(scope, FindUnlike(same)) == frozenset()
+    assert engine.call(scope, FindUnlike({one: "red apple pie", two: "the", none: "words", theirs: "boat"})) == {
+        one,
+        two,
+        none,
+    }
 
 
 def test_a_bank_never_written_to_has_nothing(engine):

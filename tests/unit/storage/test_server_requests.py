@@ -10,13 +10,13 @@ import httpx
 import numpy as np
 import pytest
 
-from memory.audit_calls import ScanRecords, ScanUnits
+from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
 from memory.filters import AnyOf
 from memory.ids import Scope, shard_key_of
 from memory.protocol import TakeEpoch
 from memory.recall import FindCandidates
-from memory.records import Head, Record, RecordKind, Vectors
+from memory.records import Head, Record, RecordKind, Relinked, Vectors
 from memory.store_calls import (
     Batch,
     ClearBank,
@@ -45,6 +45,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
+from memory.upkeep_calls import RelinkUnits, SweepRemoved
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings
@@ -66,6 +67,7 @@ READS = (
     GetChunks((ID,)),
     ScanUnits(None, 5),
     ScanRecords(None, 5),
+    FindUnlike({ID: "red apple"}),
     GetDense((ID,)),
     FindLive((ID,)),
     ListUnits(5),
@@ -81,9 +83,11 @@ WRITING = (
     SetLive((ID,), 1, 1),
     MoveUnits({ID: 3}, 1),
     RetireUnits((ID,), 1, 1),
-    RemoveRecords(OPERATION, ("k",), 2, 1),
-    ClearBank(2, 1),
+    RemoveRecords(OPERATION, ("k",), 2, 1, 7),
+    ClearBank(2, 1, 7),
     SweepPending(1),
+    SweepRemoved(9, 5),
+    RelinkUnits((Relinked(ID, (), None, None),), 1),
     ForgetText(Record(RecordKind.COMMIT, "c", {}, status="settled")),
     TrimCommits(1),
 )
@@ -140,12 +144,17 @@ def test_reads_ask_as_many_copies_as_the_settings_say(engine, wire, call):
 
 @pytest.mark.parametrize("call", WRITING, ids=name_of)
 def test_writes_are_applied_in_one_order_before_they_are_acknowledged(engine, wire, call):
+    if isinstance(call, SweepRemoved):  # it writes only where there is something to be swept
+        engine.call(SCOPE, WriteRecords((Record(OPERATION, "old", {}),)))
+        engine.call(SCOPE, RemoveRecords(OPERATION, ("old",), 2, 1, 7))
+        wire.sent.clear()
     engine.call(SCOPE, call)
     writes = [sent for sent in wire.sent if "ordering" in sent.params]
     assert writes
     assert {(sent.params["ordering"], sent.params["wait"]) for sent in writes} == {("strong", "true")}
     reading = [sent for sent in wire.sent if sent not in writes]
-    assert len(reading) == isinstance(call, SwapHead), "only the compare-and-set reads, to see who won"
+    look = {SwapHead: 1, SweepRemoved: 2}
+    assert len(reading) == look.get(type(call), 0), "to see who won; what is to be swept and what is left"
 
 
 def test_the_lanes_of_a_recall_and_its_completion_are_one_request_each(engine, wire):

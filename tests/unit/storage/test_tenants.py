@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory import store_calls as calls
+from memory import upkeep_calls
 from memory.ids import Scope
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind
+from memory.records import Head, Link, Record, RecordKind, Relinked
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit
 
@@ -25,10 +26,17 @@ KEYS = ("one", "two")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KINDS = st.sampled_from([RecordKind.DOCUMENT, RecordKind.OPERATION, RecordKind.COMMIT])
 SEQS, EPOCHS = st.integers(0, 4), st.integers(0, 2)
+INSTANTS = st.integers(0, 40)
 
 
 def ids_of(scopes: list[Scope]) -> tuple[str, ...]:
     return tuple(new_unit(scope, text).unit.id for scope in scopes for text in TEXTS)
+
+
+def relinked(scopes: list[Scope]) -> st.SearchStrategy[Relinked]:
+    ids = st.sampled_from(ids_of(scopes))
+    links = st.lists(st.builds(Link, ids, st.just("causes"), st.just(0.5)), max_size=2).map(tuple)
+    return st.builds(Relinked, ids, links, st.none() | ids, st.sampled_from([None, NOW]))
 
 
 def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call], st.SearchStrategy]:
@@ -88,16 +96,23 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.SetLive: st.builds(calls.SetLive, ids, SEQS, EPOCHS),
         calls.MoveUnits: st.builds(calls.MoveUnits, st.dictionaries(st.sampled_from(ids_of(scopes)), SEQS), EPOCHS),
         calls.RetireUnits: st.builds(calls.RetireUnits, ids, SEQS, EPOCHS),
-        calls.RemoveRecords: st.builds(calls.RemoveRecords, KINDS, keys, SEQS, EPOCHS),
-        calls.ClearBank: st.builds(calls.ClearBank, SEQS, EPOCHS),
+        calls.RemoveRecords: st.builds(calls.RemoveRecords, KINDS, keys, SEQS, EPOCHS, INSTANTS),
+        calls.ClearBank: st.builds(calls.ClearBank, SEQS, EPOCHS, INSTANTS),
         calls.SweepPending: st.builds(calls.SweepPending, EPOCHS),
+        upkeep_calls.RelinkUnits: st.builds(
+            upkeep_calls.RelinkUnits,
+            st.lists(relinked(scopes), max_size=2, unique_by=lambda one: one.unit_id).map(tuple),
+            EPOCHS,
+        ),
+        upkeep_calls.SweepRemoved: st.builds(upkeep_calls.SweepRemoved, INSTANTS, st.just(9)),
         calls.ForgetText: records.map(lambda record: calls.ForgetText(replace(record, kind=RecordKind.COMMIT))),
         calls.TrimCommits: st.builds(calls.TrimCommits, st.integers(0, 40)),
     }
 
 
 def kinds_of_call() -> set[type[calls.Call]]:
-    found = {kind for kind in vars(calls).values() if isinstance(kind, type) and issubclass(kind, calls.Call)}
+    names = [*vars(calls).values(), *vars(upkeep_calls).values()]
+    found = {kind for kind in names if isinstance(kind, type) and issubclass(kind, calls.Call)}
     return found - {calls.Call}
 
 

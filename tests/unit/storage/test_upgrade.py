@@ -7,6 +7,7 @@ import orjson
 import pytest
 from qdrant_edge import Point, UpdateOperation
 
+from memory.drafting import lexical_text
 from memory.ids import Scope
 from memory.plans import SETTLED, WHOLE
 from memory.records import RecordKind
@@ -41,7 +42,10 @@ def old(tmp_path: Path) -> tuple[Path, Card]:
         [
             Point(
                 point,
-                {schema.DENSE: dense(payload["text"]).tolist(), schema.LEXICAL: document_weights(payload["text"])},
+                {
+                    schema.DENSE: dense(payload["text"]).tolist(),
+                    schema.LEXICAL: document_weights(lexical_text(payload["text"], payload.get("speaker"))),
+                },
                 payload,
             )
             for point, payload in held["units"].items()

@@ -277,14 +277,14 @@ def test_a_records_kind_is_part_of_its_name(engine, scope):
 def test_removing_a_record_is_guarded_like_retiring(engine, scope, seq, epoch, gone):
     both = (record("k", seq=5, epoch=5), record("other", seq=5, epoch=5))
     engine.call(scope, WriteRecords((*both, record("k", seq=5, epoch=5, kind=COMMIT))))
-    engine.call(scope, RemoveRecords(OPERATION, ("k", "absent"), seq, epoch))
+    engine.call(scope, RemoveRecords(OPERATION, ("k", "absent"), seq, epoch, 7))
     assert ("k" not in bodies(engine, scope, "k")) == gone
     assert set(bodies(engine, scope, "other")) == {"other"}
     assert set(bodies(engine, scope, "k", kind=COMMIT)) == {"k"}
 
 
 @pytest.mark.parametrize(
-    "removal", [RemoveRecords(OPERATION, ("k",), 6, 5), ClearBank(6, 5)], ids=lambda r: type(r).__name__
+    "removal", [RemoveRecords(OPERATION, ("k",), 6, 5, 7), ClearBank(6, 5, 7)], ids=lambda r: type(r).__name__
 )
 def test_what_was_removed_is_made_anew_only_by_a_later_write(engine, scope, removal):
     """A former owner may write late what a later one removed."""
@@ -318,7 +318,7 @@ def test_clearing_a_bank_takes_everything_older_but_head_and_commits(engine, sco
     engine.call(scope, CreateHead(Head(epoch=1)))
     old = (record("old"), record("doc", kind=RecordKind.DOCUMENT), record("c", kind=COMMIT))
     engine.call(scope, WriteRecords((*old, record("new", seq=9), record("theirs", epoch=3))))
-    engine.call(scope, ClearBank(9, 2))
+    engine.call(scope, ClearBank(9, 2, 7))
     assert stored(engine, scope, *ids, late, later, pending.unit.id) == {late, later}
     assert set(bodies(engine, scope, "old", "new", "theirs")) == {"new", "theirs"}
     assert bodies(engine, scope, "doc", kind=RecordKind.DOCUMENT) == {}
@@ -332,8 +332,8 @@ def test_clearing_a_bank_takes_everything_older_but_head_and_commits(engine, sco
         lambda ids: SetLive(ids, 9, 9),
         lambda ids: MoveUnits(dict.fromkeys(ids, 5), 9),
         lambda ids: RetireUnits(ids, 9, 9),
-        lambda ids: RemoveRecords(OPERATION, ("k",), 9, 9),
-        lambda ids: ClearBank(9, 9),
+        lambda ids: RemoveRecords(OPERATION, ("k",), 9, 9, 7),
+        lambda ids: ClearBank(9, 9, 7),
         lambda ids: SweepPending(9),
         lambda ids: TrimCommits(9),
         lambda ids: SwapHead(Head(), Head(epoch=9), "theirs"),

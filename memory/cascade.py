@@ -1,0 +1,125 @@
+"""What goes with units that are retired: what was derived from them, and what points at them.
+
+Computed in the bank's turn, on a settled head, so that whatever an earlier plan derived is seen.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from memory.filters import Any_, AnyOf, Filter
+from memory.plans import Plan
+from memory.protocol import SLICE_UNITS, Steps
+from memory.records import Record, RecordKind, Relinked, Unit, UnitKind
+from memory.store_calls import FindLive, ListUnits, UnitPage
+from memory.sweeping import micros
+
+DERIVED = "derived"
+"""The head's counter of units that are no chunks. Links and supersessions are theirs alone: without one there is
+nothing to look for."""
+PENDING = "pending"
+"""Status of a record of what is to be derived again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Units that go too; of those with sources that stay, which; units that stay, without what they pointed at."""
+
+    retire: tuple[Unit, ...]
+    left: Mapping[str, tuple[str, ...]]
+    relink: tuple[Relinked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindCascade:
+    """Procedure that looks for all that goes with the retirement of units, step by step to the last derived one."""
+
+    retired: tuple[str, ...]
+
+    def steps(self) -> Steps[Cascade]:
+        """Nothing is written."""
+        gone, derived = set(self.retired), dict[str, Unit]()
+        frontier = self.retired
+        while frontier:
+            found = yield from _units("source_ids", ids=frontier)
+            new = {unit.id: unit for unit in found if unit.id not in gone}
+            gone.update(new)
+            derived.update(new)
+            frontier = tuple(new)
+        others = {source.unit_id for unit in derived.values() for source in unit.sources} - gone
+        live: frozenset[str] = frozenset()
+        for part in _sliced(sorted(others)):
+            live |= yield FindLive(part)
+        sources = {unit.id: [source.unit_id for source in unit.sources] for unit in derived.values()}
+        left = {unit: tuple(one for one in cited if one in live) for unit, cited in sources.items()}
+        left = {unit: cited for unit, cited in left.items() if cited}
+        pointing = yield from _units("link_ids", "superseded_by", ids=(*self.retired, *derived))
+        relink = {unit.id: _without(unit, gone) for unit in pointing if unit.id not in gone}
+        return Cascade(tuple(derived.values()), left, tuple(relink.values()))
+
+
+def needs_cascade(plan: Plan) -> tuple[str, ...]:
+    """Units that go with a plan for good; none where nothing can be derived from them."""
+    if plan.clear or not plan.head_after.counters.get(DERIVED):
+        return ()
+    back = {new.unit.id for new in plan.add}
+    return tuple(unit for unit in plan.retire if unit not in back)
+
+
+def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
+    """The plan with what goes too, and with a record of each derived unit that has sources left."""
+    counters = count_derived(plan.head_after.counters, (), cascade.retire)
+    by_id = {unit.id: unit for unit in cascade.retire}
+    again = (_again(by_id[unit], cited, now) for unit, cited in sorted(cascade.left.items()))
+    return replace(
+        plan,
+        head_after=replace(plan.head_after, counters=counters),
+        retire=(*plan.retire, *by_id),
+        relink=(*plan.relink, *cascade.relink),
+        records=(*plan.records, *again),
+    )
+
+
+def count_derived(counters: Mapping[str, int], added: Sequence[Unit], retired: Sequence[Unit]) -> dict[str, int]:
+    """The head's counters after derived units came and went."""
+    counted = Counter(counters)
+    for units, sign in ((added, 1), (retired, -1)):
+        for unit in units:
+            assert unit.kind is not UnitKind.CHUNK
+            for name in ("units", DERIVED, f"type:{unit.type.value}"):
+                counted[name] += sign
+    return {name: count for name, count in counted.items() if count}
+
+
+def _again(unit: Unit, sources: tuple[str, ...], now: datetime) -> Record:
+    """Ids alone: what is left is derived from the sources as they are when it is done, without those gone by then."""
+    body = {"kind": unit.kind.value, "type": unit.type.value, "sources": list(sources)}
+    return Record(RecordKind.REDERIVE, unit.id, body, order=micros(now), status=PENDING)
+
+
+def _without(unit: Unit, gone: set[str]) -> Relinked:
+    """A unit that a gone one superseded holds again: its end was the other one's beginning."""
+    links = tuple(link for link in unit.links if link.to not in gone)
+    if unit.superseded_by in gone:
+        return Relinked(unit.id, links, None, None)
+    return Relinked(unit.id, links, unit.superseded_by, unit.valid_to)
+
+
+def _units(*fields: str, ids: Sequence[str]) -> Steps[list[Unit]]:
+    """Live units any of whose fields names one of the ids."""
+    found: dict[str, Unit] = {}
+    for part in _sliced(ids):
+        where: Filter = Any_(tuple(AnyOf(field, part) for field in fields))
+        seen, total = 0, 1
+        while seen < total:
+            page: UnitPage = yield ListUnits(SLICE_UNITS, seen, where)
+            if not page.units:
+                break
+            found.update((unit.id, unit) for unit in page.units)
+            seen, total = seen + len(page.units), page.total
+    return list(found.values())
+
+
+def _sliced(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(ids[start : start + SLICE_UNITS]) for start in range(0, len(ids), SLICE_UNITS))
