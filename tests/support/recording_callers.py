@@ -42,14 +42,31 @@ class Record:
         events = itertools.chain.from_iterable(self.events.values())
         return sum(event.kind is not Kind.READ and event.returned is not None and event.found for event in events)
 
+    def as_known_at(self, instant_s: float) -> "Record":
+        """What was answered until then; of every later write it is open whether it happened."""
+        known = Record()
+        for bank, events in self.events.items():
+            for event in list(events):
+                if event.returned is not None and event.returned <= instant_s:
+                    known.events[bank].append(event)
+                elif event.kind is not Kind.READ:
+                    known.events[bank].append(Event(event.kind, event.document, event.called, text=event.text))
+        return known
+
 
 class Caller(threading.Thread):
-    """One client, one request at a time, until it is stopped; `error` is what went wrong."""
+    """One client, one request at a time, until it is stopped; `error` is what went wrong.
 
-    def __init__(self, url: str, number: int, seed: int, record: Record) -> None:
+    With `until_lost` it ends, well, at the first request without an answer: a killed server gives none.
+    """
+
+    def __init__(self, url: str, number: int, seed: int, record: Record, *, until_lost: bool = False) -> None:
         super().__init__(daemon=True)
         self.bank = f"bank-{number % BANKS}"
         self.error: BaseException | None = None
+        self.first_acknowledged = threading.Event()
+        """A write was, since this was last cleared."""
+        self._until_lost = until_lost
         self._number = number
         self._choice = random.Random(seed * 1000 + number)
         self._record = record
@@ -61,6 +78,9 @@ class Caller(threading.Thread):
             with self._http:
                 while not self._stopped.is_set():
                     self._act()
+        except httpx.HTTPError as exc:
+            if not self._until_lost:
+                self.error = exc
         except BaseException as exc:  # noqa: BLE001 - the test raises it in its own thread
             self.error = exc
 
@@ -90,6 +110,7 @@ class Caller(threading.Thread):
         (written,) = answer["documents"]
         returned = time.monotonic()
         self._note(Event(Kind.PUT, document, called, returned, text, written["version"], seq=written["seq"]))
+        self.first_acknowledged.set()
         return lines
 
     def _delete(self, document: str) -> None:
@@ -97,7 +118,11 @@ class Caller(threading.Thread):
         deadline_s = time.monotonic() + INSIST_S
         while True:
             called = time.monotonic()
-            answer = self._send("DELETE", _path(document))
+            try:
+                answer = self._send("DELETE", _path(document))
+            except BaseException:
+                self._note(Event(Kind.DELETE, document, called))
+                raise
             if answer.status_code in {200, 404}:
                 break
             self._note(Event(Kind.DELETE, document, called))
@@ -141,9 +166,9 @@ def _path(document: str) -> str:
 
 
 @contextmanager
-def calling(url: str, count: int, seed: int, record: Record) -> Iterator[list[Caller]]:
+def calling(url: str, count: int, seed: int, record: Record, *, until_lost: bool = False) -> Iterator[list[Caller]]:
     """Callers for the length of the block; at its end none of them may have met an error."""
-    callers = [Caller(url, number, seed, record) for number in range(count)]
+    callers = [Caller(url, number, seed, record, until_lost=until_lost) for number in range(count)]
     for caller in callers:
         caller.start()
     try:
@@ -154,6 +179,14 @@ def calling(url: str, count: int, seed: int, record: Record) -> Iterator[list[Ca
         for caller in callers:
             caller.join(INSIST_S + 60)
     see_no_error(callers)
+
+
+def wait_acknowledged(callers: list[Caller], timeout_s: float) -> None:
+    """Wait until each of them had a write acknowledged since it began or its event was cleared."""
+    for caller in callers:
+        if not caller.first_acknowledged.wait(timeout_s):
+            see_no_error(callers)
+            raise Refused(f"no write acknowledged within {timeout_s:g} s")
 
 
 def see_no_error(callers: list[Caller]) -> None:
@@ -171,19 +204,24 @@ def check_record(url: str, record: Record) -> int:
     read = 0
     with httpx.Client(base_url=f"{url}/v1/default/banks", timeout=60) as http:
         for bank, events in record.events.items():
-            for document in sorted({event.document for event in events}):
+            documents = sorted({event.document for event in events})
+            for document in documents:
                 called = time.monotonic()
                 answer = http.get(f"/{bank}{_path(document)}")
-                found = answer.json() if answer.status_code == 200 else {}
                 assert answer.status_code in {200, 404}, answer.text
-                events.append(
-                    Event(
-                        Kind.READ, document, called, time.monotonic(), found.get("original_text"), found.get("version")
-                    )
-                )
-                page = http.get(f"/{bank}/memories/list", params={"document_id": document, "limit": 100}).json()
-                texts = sorted(item["text"] for item in page["items"])
-                assert texts == sorted(found["original_text"].split("\n") if found else []), f"{document}: {texts}"
-                read += 1
+                found = answer.json() if answer.status_code == 200 else {}
+                text = found.get("original_text")
+                events.append(Event(Kind.READ, document, called, time.monotonic(), text, found.get("version")))
+                _check_units(http, bank, document, text.split("\n") if text else [])
             check_history(events)
+            read += len(documents)
     return read
+
+
+def _check_units(http: httpx.Client, bank: str, document: str, lines: list[str]) -> None:
+    page = http.get(f"/{bank}/memories/list", params={"document_id": document, "limit": 100}).json()
+    texts = sorted(item["text"] for item in page["items"])
+    assert texts == sorted(lines), f"{document}: {texts} are not its lines"
+    if lines:
+        results = http.post(f"/{bank}/memories/recall", json={"query": lines[0], "limit": 5}).json()["results"]
+        assert lines[0] in [result["text"] for result in results], f"{document}: not recalled"
