@@ -33,6 +33,8 @@ CLOSE_TIMEOUT_S = 10.0
 ON_HEAD = {"node:__internal_head__": 0.001}
 """A share of Ray's own resource of the head node."""
 SUPERVISOR_CALLS = 16
+SUPERVISOR_S = 1.0
+"""How long readiness waits for what the supervisor has to say."""
 
 
 class Cluster:
@@ -98,7 +100,7 @@ class Cluster:
     async def _supervised(self, timeout_s: float) -> str:
         """What the supervisor says; requests are answered without it."""
         try:
-            return str(await ask(self._supervisor.report.remote(), timeout_s, SUPERVISOR))
+            return str(await ask(self._supervisor.report.remote(), min(timeout_s, SUPERVISOR_S), SUPERVISOR))
         except RetryLater as exc:
             return str(exc)
 
