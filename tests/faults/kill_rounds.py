@@ -41,6 +41,8 @@ class Probe(threading.Thread):
     def __init__(self, url: str, bank: str, number: int) -> None:
         super().__init__(daemon=True)
         self.recall_s = self.retain_s = GIVE_UP_S
+        self.said: list[str] = []
+        """Every answer: seconds since the start, what was asked, what was answered."""
         self._bank = bank
         self._number = number
         self._http = httpx.Client(base_url=f"{url}/v1/default/banks/{bank}", timeout=GIVE_UP_S)
@@ -58,7 +60,12 @@ class Probe(threading.Thread):
 
     def _until_good(self, began_s: float, path: str, body: dict) -> dict:
         while time.monotonic() < began_s + GIVE_UP_S:
-            answer = self._http.post(path, json=body)
+            try:
+                answer = self._http.post(path, json=body)
+            except httpx.HTTPError as exc:
+                self.said.append(f"{time.monotonic() - began_s:.1f} {path} {exc!r}")
+                continue
+            self.said.append(f"{time.monotonic() - began_s:.1f} {path} {answer.status_code} {answer.text[:300]}")
             if answer.status_code == 200:
                 return answer.json()
             threading.Event().wait(0.05)
@@ -94,7 +101,10 @@ def rounds_of(data: Path, actor: str, how: signal.Signals, rounds: int) -> None:
                 assert not target.is_running() or target.status() == psutil.STATUS_ZOMBIE, f"{target} was not replaced"
                 retains_s.append(max(probe.retain_s for probe in probes))
                 recalls_s.append(max(probe.recall_s for probe in probes))
-                assert retains_s[-1] < GIVE_UP_S, f"seed {seed}, round {number}: not back within {GIVE_UP_S:g} s"
+                if retains_s[-1] >= GIVE_UP_S:
+                    said = "\n".join(line for probe in probes for line in probe.said)
+                    ready = httpx.get(f"{server.url}/health/ready", timeout=30).text
+                    raise AssertionError(f"seed {seed}, round {number}: not back in {GIVE_UP_S:g} s\n{said}\n{ready}")
         read = check_record(server.url, record)
     print(
         f"seed {seed}: {rounds} x {how.name} of a {actor} under {CALLERS} callers; {record.acknowledged} writes"

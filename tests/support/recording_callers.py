@@ -91,7 +91,7 @@ class Caller(threading.Thread):
     def _act(self) -> None:
         own = self._choice.random() < 0.4
         document = f"of {self._number}/{self._choice.randrange(OWN)}" if own else f"d/{self._choice.randrange(SHARED)}"
-        act = self._choice.choices([self._retain, self._delete, self._read], [6, 1, 3])[0]
+        act = self._choice.choices([self._retain, self._delete_document, self._read], [6, 1, 3])[0]
         lines = act(document)
         if own and lines:
             found = self._insist("POST", "/memories/recall", {"query": lines[0], "limit": 3}).json()["results"]
@@ -113,7 +113,7 @@ class Caller(threading.Thread):
         self.first_acknowledged.set()
         return lines
 
-    def _delete(self, document: str) -> None:
+    def _delete_document(self, document: str) -> None:
         """Each attempt is a call of its own: over HTTP a delete has no operation id."""
         deadline_s = time.monotonic() + INSIST_S
         while True:
