@@ -8,8 +8,8 @@ import pytest
 from tests.faults.kill_rounds import HOSTS, rounds_of
 
 pytestmark = pytest.mark.long
-BATCHES = 10
-ROUNDS = 20
+BATCHES = 20
+ROUNDS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -27,4 +27,4 @@ def test_kills_of_bank_hosts_lose_and_double_nothing_and_keep_the_order(tmp_path
 @pytest.mark.parametrize("part", ["BankHost", "StorageShard"])
 def test_a_frozen_process_is_a_pause(tmp_path: Path, part: str) -> None:
     """Nobody wakes it: the supervisor ends it."""
-    rounds_of(tmp_path / "data", part, signal.SIGSTOP, 5)
+    rounds_of(tmp_path / "data", part, signal.SIGSTOP, 4)

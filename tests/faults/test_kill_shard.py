@@ -8,8 +8,8 @@ import pytest
 from tests.faults.kill_rounds import HOSTS, rounds_of
 
 pytestmark = pytest.mark.long
-BATCHES = 3
-ROUNDS = 20
+BATCHES = 6
+ROUNDS = 10
 
 
 @pytest.mark.timeout(900)
