@@ -1,6 +1,6 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -51,6 +51,10 @@ from memory.sweeping import Retention, scheduled
 Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
 
+async def unclaimed(_: Scope) -> None:
+    """No one else is asked before a bank is taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class BankPorts:
     """What every bank of a host works with."""
@@ -61,6 +65,8 @@ class BankPorts:
     clock: Clock
     nonce: Callable[[], str]
     retention: Retention = field(default_factory=Retention)
+    claim: Callable[[Scope], Awaitable[None]] = unclaimed
+    """Called before a bank is taken; raises NotOwner where it may not be."""
 
 
 @dataclass(slots=True)
@@ -112,6 +118,7 @@ class Bank:
             Conflict: the operation id belongs to another command.
             InvalidRequest: the command contradicts itself or what is stored.
             Unavailable: the store is restarting; the command may be sent again under its operation id.
+            Stale: another owner has the bank, or is to have it (NotOwner); it may be sent again.
         """
         ticket = self._line.ticket()
         try:
@@ -153,6 +160,7 @@ class Bank:
         if self._activation is not None:
             return self._activation
         store, scope = self._ports.store, self._scope
+        await self._ports.claim(scope)
         head = await store.perform(scope, TakeEpoch(self._ports.nonce(), above_epoch, above_seq))
         nonce = self._ports.nonce()
         made: dict[str, Vectors] = {}

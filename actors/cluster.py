@@ -15,10 +15,11 @@ from actors.settings import NAMESPACE, Settings
 from actors.shard_store import ShardStore
 from actors.storage_shard import READERS, StorageShardActor, shard_name
 from actors.stores import DeploymentStore
+from actors.supervisor import SUPERVISOR, SupervisorActor
 from actors.tasks import warm_up
 from actors.wiring import connect_server, embedding_space, prepare_data
 from memory.commands import Command
-from memory.errors import BadSettings, LorebankError, NotOwner, Unavailable
+from memory.errors import BadSettings, LorebankError, NotOwner, RetryLater, Unavailable
 from memory.ids import Scope
 
 log = logging.getLogger("lorebank.cluster")
@@ -29,18 +30,24 @@ START_TIMEOUT_S = 120.0
 OPEN_TIMEOUT_S = 3600.0
 """A damaged directory is looked through, and may be written anew, when it is opened."""
 CLOSE_TIMEOUT_S = 10.0
-HEAD_RESOURCE = "node:__internal_head__"
-"""Ray's own resource of the head node."""
+ON_HEAD = {"node:__internal_head__": 0.001}
+"""A share of Ray's own resource of the head node."""
+SUPERVISOR_CALLS = 16
+SUPERVISOR_S = 1.0
+"""How long readiness waits for what the supervisor has to say."""
 
 
 class Cluster:
     """Handles of a running deployment's actors."""
 
-    def __init__(self, settings: Settings, store: DeploymentStore, hosts: Mapping[str, Any], ring: Ring) -> None:
+    def __init__(
+        self, settings: Settings, store: DeploymentStore, hosts: Mapping[str, Any], ring: Ring, supervisor: Any
+    ) -> None:
         self.store = store
         self._settings = settings
-        self._hosts = hosts
+        self._hosts = dict(hosts)
         self._ring = ring
+        self._supervisor = supervisor
 
     async def command(self, scope: Scope, command: Command) -> Any:
         """Have the bank's owner do a command; sent again under its operation id while a part restarts.
@@ -49,16 +56,27 @@ class Cluster:
             InvalidRequest, Overloaded: as the bank says.
             Unavailable, DeadlineExceeded: no owner answered before the deadline.
         """
-        return await until_available(self._settings.request_timeout_s)(self._send, scope, command)
+        return await until_available(
+            self._settings.request_timeout_s, lambda left_s: self._send(scope, command, left_s)
+        )
 
-    async def _send(self, scope: Scope, command: Command) -> Any:
-        host = self._hosts[owner_of(self._ring, scope)]
+    async def _send(self, scope: Scope, command: Command, timeout_s: float) -> Any:
+        host = self._host(owner_of(self._ring, scope))
         try:
             pending = host.perform.remote(scope, command, self._ring.version)
-            return await ask(pending, self._settings.request_timeout_s, "bank host")
+            return await ask(pending, timeout_s, "bank host")
         except NotOwner as exc:
             self._ring = await load_ring(self.store) or self._ring
             raise Unavailable(f"bank {scope.bank!r} moved: {exc}", 0.1) from exc
+
+    def _host(self, name: str) -> Any:
+        """The host of that name, which a newer ring may name for the first time."""
+        if name not in self._hosts:
+            try:
+                self._hosts[name] = ray.get_actor(name, namespace=NAMESPACE)
+            except ValueError as exc:
+                raise Unavailable(f"{name} does not run") from exc
+        return self._hosts[name]
 
     async def ready(self, timeout_s: float) -> dict[str, Any]:
         """What each host answers, and each part of the store: shards, or a server's collections.
@@ -68,11 +86,23 @@ class Cluster:
         """
         hosts = await asyncio.gather(*(self._ready(name, timeout_s) for name in self._hosts))
         parts = "collections" if self._settings.qdrant_url else "shards"
-        return {"hosts": hosts, parts: await self.store.ping(timeout_s), "ring_version": self._ring.version}
+        return {
+            "hosts": hosts,
+            parts: await self.store.ping(timeout_s),
+            "ring_version": self._ring.version,
+            "supervisor": await self._supervised(timeout_s),
+        }
 
     async def _ready(self, name: str, timeout_s: float) -> Any:
         await ask(self._hosts[name].recovered.remote(), timeout_s, f"{name} settling its banks")
         return await ask(self._hosts[name].ping.remote(), timeout_s, name)
+
+    async def _supervised(self, timeout_s: float) -> str:
+        """What the supervisor says; requests are answered without it."""
+        try:
+            return str(await ask(self._supervisor.report.remote(), min(timeout_s, SUPERVISOR_S), SUPERVISOR))
+        except RetryLater as exc:
+            return str(exc)
 
 
 def start_cluster(settings: Settings) -> None:
@@ -129,12 +159,14 @@ async def connect_cluster(settings: Settings) -> Cluster:
     names = tuple(host_name(number) for number in range(settings.bank_hosts))
     ring = await ensure_ring(store, names)
     hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards, space) for name in names}
-    return Cluster(settings, store, hosts, ring)
+    parts = {**hosts, **{shard_name(number): shard for number, shard in enumerate(shards)}}
+    supervisor = _actor(SupervisorActor, SUPERVISOR, SUPERVISOR_CALLS, settings, parts, resources=ON_HEAD)
+    return Cluster(settings, store, hosts, ring, supervisor)
 
 
 async def _start_shards(settings: Settings, space: Any) -> list[Any]:
     await asyncio.to_thread(prepare_data, settings, space)
-    on_head = {HEAD_RESOURCE: 0.001} if settings.embedded_on_head else None
+    on_head = ON_HEAD if settings.embedded_on_head else None
     shards = [
         _actor(StorageShardActor, shard_name(index), READERS, settings, index, space, resources=on_head)
         for index in range(settings.storage_shards)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from actors.bank import Bank, BankPorts, Receipt
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
-from actors.placement import Ring, load_ring, owner_of
+from actors.ownership import Ownership
+from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
 from actors.tasks import embed_texts
@@ -48,10 +49,17 @@ class BankHost:
         )
         tokenizer = build_tokenizer(settings)
         self._store = store
-        retention = retention_of(settings)
-        self._ports = BankPorts(store, batcher.embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention)
+        self._ownership = Ownership(name, store, uuid4().hex, _exit)
+        self._ports = BankPorts(
+            store,
+            batcher.embed,
+            tokenizer,
+            SystemClock(),
+            lambda: uuid4().hex,
+            retention_of(settings),
+            self._ownership.claim,
+        )
         self._banks: OrderedDict[Scope, Bank] = OrderedDict()
-        self._ring: Ring | None = None
         self._inside = 0
         self._scanned = asyncio.Event()
         self._scan = asyncio.get_running_loop().create_task(self._scan_due())
@@ -63,12 +71,14 @@ class BankHost:
             NotOwner: the bank belongs to another host; the error carries this host's ring version.
             Overloaded: the host or the bank has too many commands waiting.
         """
-        await self._own(scope, ring_version)
+        await self._ownership.check(scope, ring_version)
         if self._inside >= self._settings.host_commands:
             raise Overloaded(f"{self._inside} commands are waiting at {self._name}", 1.0)
         self._inside += 1
         try:
             return await self._bank(scope).perform(command)
+        except NotOwner:
+            raise
         except Stale as exc:
             raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
         finally:
@@ -78,6 +88,11 @@ class BankHost:
         """That it lives, and how much it carries."""
         return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
 
+    @ray.method(concurrency_group=HEALTH)
+    async def pulse(self) -> Pulse:
+        """That its process runs, however much it has to do."""
+        return own_pulse()
+
     async def recovered(self) -> None:
         """Wait until every bank that was due when this host started is settled."""
         await self._scanned.wait()
@@ -85,13 +100,6 @@ class BankHost:
     async def settings(self) -> Settings:
         """The deployment's settings, for processes that join it."""
         return self._settings
-
-    async def _own(self, scope: Scope, ring_version: int) -> None:
-        if self._ring is None or ring_version > self._ring.version:
-            self._ring = await load_ring(self._store)
-        if self._ring is None or owner_of(self._ring, scope) != self._name:
-            version = self._ring.version if self._ring else 0
-            raise NotOwner(f"{self._name} does not own bank {scope.bank!r}", version)
 
     async def _scan_due(self) -> None:
         """Nothing sleeps forgotten: at the start and every few seconds, settle this host's banks that are due."""
@@ -104,11 +112,9 @@ class BankHost:
             await asyncio.sleep(self._settings.due_scan_s)
 
     async def _settle_due(self) -> None:
-        self._ring = self._ring or await load_ring(self._store)
-        if self._ring is None:
-            raise Unavailable("there is no ring yet")
+        await self._ownership.refresh()
         for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
-            if owner_of(self._ring, scope) == self._name:
+            if self._ownership.owns(scope):
                 try:
                     await self._bank(scope).settle()
                 except LorebankError as exc:
@@ -135,4 +141,9 @@ class BankHost:
         return await embed_texts(self._settings, texts)
 
 
-BankHostActor = ray.remote(BankHost)
+def _exit() -> None:
+    """End this process at once: Ray has another one in its place, and what it was asked will be asked there."""
+    os._exit(1)
+
+
+BankHostActor = with_pulse(BankHost)

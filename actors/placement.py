@@ -37,7 +37,7 @@ def owner_of(ring: Ring, scope: Scope) -> str:
 async def load_ring(store: Store) -> Ring | None:
     """The stored ring, or None before the first start."""
     found = await store.perform(SYSTEM, GetRecords(RecordKind.RING, (RING_KEY,)))
-    return _decode(found[RING_KEY].body) if RING_KEY in found else None
+    return decode_ring(found[RING_KEY].body) if RING_KEY in found else None
 
 
 async def ensure_ring(store: Store, hosts: tuple[str, ...]) -> Ring:
@@ -56,5 +56,6 @@ def _encode(ring: Ring) -> dict[str, Any]:
     return {"version": ring.version, "hosts": list(ring.hosts), "pins": dict(ring.pins)}
 
 
-def _decode(body: Mapping[str, Any]) -> Ring:
+def decode_ring(body: Mapping[str, Any]) -> Ring:
+    """A ring as it is stored."""
     return Ring(body["version"], tuple(body["hosts"]), body["pins"])

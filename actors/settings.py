@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     history_retention_s: Seconds = 30 * 86400.0
     """How long settled commits are a bank's history, at most 512 of them."""
 
+    # Parts that do not answer
+    supervisor_ping_s: Seconds = 1.0
+    """How often each host and storage shard is asked whether it lives, and how long it may take to say so."""
+    supervisor_misses: Count = 4
+    """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
+    supervisor_busy_s: Seconds = 300.0
+    """How long a process that works, or starts, may go without an answer."""
+
     @classmethod
     def settings_customise_sources(
         cls,

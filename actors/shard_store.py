@@ -28,7 +28,7 @@ class ShardStore:
         """Run a call or a procedure at the bank's shard."""
         shard = self._shards[scope.bucket * len(self._shards) // BUCKETS]
         if isinstance(request, (TakeEpoch, Execute, Recover)):
-            return cast("T", await self._ask(shard.perform, scope, request))
+            return cast("T", await self._ask(self._timeout_s, shard.perform, scope, request))
         return cast("T", await self._read(shard.perform, scope, request))
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
@@ -78,7 +78,7 @@ class ShardStore:
         return tuple(stray for strays in found for stray in strays)
 
     async def _read(self, method: Any, *args: Any) -> Any:
-        return await until_available(self._timeout_s)(self._ask, method, *args)
+        return await until_available(self._timeout_s, lambda left_s: self._ask(left_s, method, *args))
 
-    async def _ask(self, method: Any, *args: Any) -> Any:
-        return await ask(method.remote(*args), self._timeout_s, "store")
+    async def _ask(self, timeout_s: float, method: Any, *args: Any) -> Any:
+        return await ask(method.remote(*args), timeout_s, "store")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import ray
 
+from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
 from memory.audit_calls import ScopePage, Stray
@@ -58,6 +59,11 @@ class StorageShard:
         """That it lives and is open."""
         self._opened()
         return {"name": shard_name(self._index), "pid": os.getpid(), "banks": len(self._epochs)}
+
+    @ray.method(concurrency_group=HEALTH)
+    def pulse(self) -> Pulse:
+        """That its process runs, whether its directory is open or not."""
+        return own_pulse()
 
     def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure; writes one at a time, reads beside them."""
@@ -173,4 +179,4 @@ def _is_restarted() -> bool:
     return bool(context.worker.mode == ray.WORKER_MODE and context.was_current_actor_reconstructed)
 
 
-StorageShardActor = ray.remote(StorageShard)
+StorageShardActor = with_pulse(StorageShard)

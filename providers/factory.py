@@ -1,16 +1,21 @@
-"""Builds the embedder and the tokenizer that the settings ask for."""
+"""Builds the embedder and the tokenizer that the settings ask for.
+
+The HTTP embedder is imported where it is used: its client costs a process that starts a fifth of its imports.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, assert_never, get_args
+from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
 from memory.errors import BadSettings
 from memory.ports import Embedder, Tokenizer
 from providers.hash_embedder import HashEmbedder
-from providers.http_embedder import EmbeddingEndpoint, OpenAICompatibleEmbedder
 from providers.minilm import load_minilm, load_minilm_tokenizer
 from providers.minilm_files import Precision
 from providers.policy import RetryPolicy
+
+if TYPE_CHECKING:
+    from providers.http_embedder import EmbeddingEndpoint
 
 EmbedderKind = Literal["minilm", "http", "hash"]
 
@@ -55,12 +60,14 @@ class ProviderSettings:
             self.endpoint()
             RetryPolicy(deadline_s=self.embedding_deadline_s)
 
-    def endpoint(self) -> EmbeddingEndpoint:
+    def endpoint(self) -> "EmbeddingEndpoint":
         """The endpoint of the HTTP embedder.
 
         Raises:
             BadSettings: as EmbeddingEndpoint.
         """
+        from providers.http_embedder import EmbeddingEndpoint  # noqa: PLC0415
+
         return EmbeddingEndpoint(
             base_url=self.embedding_base_url,
             model=self.embedding_model,
@@ -88,6 +95,8 @@ def build_embedder(settings: ProviderSettings) -> Embedder:
         case "minilm":
             return load_minilm(settings.cache_dir, settings.precision, threads=settings.threads)
         case "http":
+            from providers.http_embedder import OpenAICompatibleEmbedder  # noqa: PLC0415
+
             return OpenAICompatibleEmbedder(settings.endpoint(), RetryPolicy(deadline_s=settings.embedding_deadline_s))
         case "hash":
             return HashEmbedder(settings.embedding_dim or _HASH_DIM)

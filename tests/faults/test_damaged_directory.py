@@ -6,18 +6,18 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 from lorebank.own_server import free_port, up_command
 from storage import schema
 from tests.faults.killing import kill_all, tree_of
-from tests.faults.test_kill_tree import WRITERS, check, start
-from tests.faults.writers import Sent, writing
+from tests.faults.test_kill_tree import WRITERS, start
 from tests.support import damaging
+from tests.support.recording_callers import Record, calling, check_record, wait_acknowledged
 
 pytestmark = pytest.mark.long
 
@@ -27,48 +27,45 @@ def lorebank(*arguments: str | Path, timeout_s: float = 300) -> subprocess.Compl
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
-def written(data: Path, rounds: int = 1) -> dict[tuple[str, str], Sent]:
-    """A directory left by a server that was killed among its writers, and what they sent."""
-    history: dict[tuple[str, str], Sent] = {}
-    for number in range(rounds):
-        with start(data) as server, writing(server.url, WRITERS, number, history) as writers:
-            assert all(writer.first_acknowledged.wait(60) for writer in writers)
-            threading.Event().wait(1.0)
-            kill_all(tree_of(server.pid))
-    return history
+def written(data: Path) -> None:
+    """A directory left by a server that was killed among its callers."""
+    record = Record()
+    with start(data) as server, calling(server.url, WRITERS, 0, record, until_lost=True) as callers:
+        wait_acknowledged(callers, 60)
+        threading.Event().wait(1.0)
+        kill_all(tree_of(server.pid))
 
 
 @pytest.mark.timeout(900)
 def test_a_torn_log_of_units_under_writers_loses_nothing_acknowledged(tmp_path: Path) -> None:
     moments = random.Random(random.SystemRandom().randrange(1_000_000))
     data = tmp_path / "data"
-    history: dict[tuple[str, str], Sent] = {}
+    record = Record()
     for number in range(3):
         with start(data) as server:
-            check(server.url, history)
-            with writing(server.url, WRITERS, number, history) as writers:
-                assert all(writer.first_acknowledged.wait(60) for writer in writers)
+            check_record(server.url, record)
+            with calling(server.url, WRITERS, number, record, until_lost=True) as callers:
+                wait_acknowledged(callers, 60)
                 threading.Event().wait(moments.uniform(0.2, 2.0))
                 kill_all(tree_of(server.pid))
         log = damaging.log_of(data / "shard-00" / schema.UNITS)
         used = damaging.used_bytes(log)
         damaging.overwrite(log, max(64, used - moments.randrange(100, 20_000)), b"\xa5" * 50)
     with start(data) as server:
-        assert check(server.url, history) > 0
+        assert check_record(server.url, record) > 0
 
 
 @pytest.mark.timeout(900)
 def test_the_shards_process_killed_under_writers_comes_back_with_everything(tmp_path: Path) -> None:
-    history: dict[tuple[str, str], Sent] = {}
+    record = Record()
     with start(tmp_path / "data") as server:
-        with writing(server.url, WRITERS, 1, history) as writers:
+        with calling(server.url, WRITERS, 1, record) as callers:
             for _ in range(3):
-                for writer in writers:
-                    writer.first_acknowledged.clear()
-                assert all(writer.first_acknowledged.wait(120) for writer in writers)
+                for caller in callers:
+                    caller.first_acknowledged.clear()
+                wait_acknowledged(callers, 120)
                 shard_process(server.pid).kill()
-        assert not [writer.unanswered for writer in writers if writer.unanswered]
-        assert check(server.url, history) > 0
+        assert check_record(server.url, record) > 0
 
 
 def shard_process(server: int) -> psutil.Process:
@@ -107,23 +104,18 @@ def test_a_directory_the_engine_aborts_on_stops_the_server_with_one_line_and_the
 @pytest.mark.timeout(900)
 def test_a_backup_made_under_writers_is_a_server_of_its_own(tmp_path: Path) -> None:
     data, backup, restored = tmp_path / "data", tmp_path / "backup", tmp_path / "restored"
-    history: dict[tuple[str, str], Sent] = {}
-    with start(data) as server, writing(server.url, WRITERS, 7, history) as writers:
-        assert all(writer.first_acknowledged.wait(60) for writer in writers)
-        before = {name: (list(sent.texts), sent.acknowledged) for name, sent in history.items()}
+    record = Record()
+    with start(data) as server, calling(server.url, WRITERS, 7, record) as callers:
+        wait_acknowledged(callers, 60)
+        asked_s = time.monotonic()
         done = lorebank("backup", data, "--to", backup)
         assert done.returncode == 0, done.stderr
         assert "copying shard-00 while the server runs" in done.stderr
     told = lorebank("restore", backup, "--to", restored)
     assert told.returncode == 0, told.stderr
     shutil.rmtree(data)
-    with start(restored) as server, httpx.Client(base_url=server.url, timeout=60) as client:
-        for (bank, document), (_, acknowledged) in before.items():
-            if acknowledged:
-                sent = history[bank, document]
-                path = f"/v1/default/banks/{bank}/documents/{document.replace('/', '%2F').replace(' ', '%20')}"
-                text = client.get(path).json()["original_text"]
-                assert text in sent.texts[acknowledged - 1 :]
+    with start(restored) as server:
+        assert check_record(server.url, record.as_known_at(asked_s)) > 0
     again = lorebank("doctor", "--data", restored, "--json")
     (found,) = [check for check in json.loads(again.stdout) if check["name"] == "stored data"]
     assert found["state"] == "ok", found

@@ -36,6 +36,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         bank_hosts=2,
         storage_shards=2,
         embed_hedge_s=2.0,
+        supervisor_ping_s=0.5,
     )
     start_cluster(settings)
     yield settings
