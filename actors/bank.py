@@ -1,13 +1,14 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from datetime import timedelta
 from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from actors.mending import Embed, Mender
+from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
+from actors.credits import Limits, size_of
+from actors.lifecycle import Event, State, state_after
+from actors.mending import Mender
+from actors.preparing import Prepared, Preparer
 from actors.turnstile import Turnstile
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
@@ -21,94 +22,74 @@ from memory.commands import (
     RetainReceipt,
     UpdateBank,
 )
-from memory.drafting import DocumentDraft, draft_documents
-from memory.encoding import decode_document, decode_recall_profile
+from memory.encoding import decode_recall_profile
 from memory.errors import Conflict, InvalidRequest, NotFound
-from memory.healing import DAMAGED
 from memory.ids import Scope
 from memory.ingest import (
-    RECALL_PROFILE_KEY,
     BankView,
-    Embedded,
-    Merge,
     delete_receipt_of_operation,
-    merge_document,
     plan_delete_bank,
     plan_delete_document,
     plan_retain,
     plan_update_bank,
     receipt_of_operation,
-    unit_dense_text,
-    unit_vectors,
 )
 from memory.plans import Plan
-from memory.ports import Clock, Tokenizer
-from memory.protocol import Execute, Recover, TakeEpoch
-from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
-from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
-from memory.sweeping import Retention, scheduled
+from memory.protocol import Execute
+from memory.receipts import FindExpired, is_due, without_receipts
+from memory.records import Head, RecallProfile, Record, RecordKind
+from memory.store_calls import GetRecords, ReadHead
+from memory.sweeping import scheduled
 
 Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
 
-
-async def unclaimed(_: Scope) -> None:
-    """No one else is asked before a bank is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class BankPorts:
-    """What every bank of a host works with."""
-
-    store: Store
-    embed: Embed
-    tokenizer: Tokenizer
-    clock: Clock
-    nonce: Callable[[], str]
-    retention: Retention = field(default_factory=Retention)
-    claim: Callable[[Scope], Awaitable[None]] = unclaimed
-    """Called before a bank is taken; raises NotOwner where it may not be."""
-
-
-@dataclass(slots=True)
-class _Activation:
-    """What the owner knows: it is the only writer, so this is what the store holds."""
-
-    head: Head
-    recall_profile: RecallProfile
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A document as it is stored, and which of its chunks are lost."""
-
-    document: Document
-    missing: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A retain as far as it goes outside its turn; `commit` is the head's when documents and operation were read."""
-
-    drafts: tuple[DocumentDraft, ...]
-    merges: tuple[Merge, ...]
-    embedded: Mapping[str, Embedded]
-    operation: Record | None
-    commit: int
+MAILBOX_BYTES = 64 << 20
+BARE_BYTES = 4096
+"""What an activation takes in memory beside the names it knows; measured, rounded up."""
+NAME_BYTES = 150
 
 
 class Bank:
     """One bank in its owner. Plain asyncio; the host addresses it, the store holds all it must not forget."""
 
-    def __init__(self, scope: Scope, ports: BankPorts, mailbox_commands: int) -> None:
+    __slots__ = ("_activating", "_active", "_line", "_ports", "_scope", "_state")
+
+    def __init__(
+        self, scope: Scope, ports: BankPorts, mailbox_commands: int, mailbox_bytes: int = MAILBOX_BYTES
+    ) -> None:
         self._scope = scope
         self._ports = ports
-        self._line = Turnstile(mailbox_commands)
-        self._activation: _Activation | None = None
+        self._line = Turnstile(Limits(mailbox_commands, mailbox_bytes))
+        self._state = State.ABSENT
+        self._active: Activation | None = None
+        self._activating: asyncio.Task[Activation] | None = None
+
+    @property
+    def state(self) -> State:
+        """What this activation is doing."""
+        return self._state
 
     @property
     def idle(self) -> bool:
-        """Whether no command is waiting or running."""
-        return self._line.inside == 0
+        """Whether no command is waiting or running, and the bank is not just being taken."""
+        return self._line.inside == 0 and self._activating is None
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory that passivation gives back, roughly."""
+        active = self._active
+        return BARE_BYTES + NAME_BYTES * (len(active.recall_profile.speakers) if active else 0)
+
+    def passivate(self) -> None:
+        """Drop everything; nothing is written, because the store holds all of it.
+
+        Raises:
+            ValueError: commands are in flight.
+        """
+        if not self.idle:
+            raise ValueError(f"bank {self._scope.bank!r} has commands in flight")
+        self._state = state_after(self._state, Event.PASSIVATED)
+        self._active = None
 
     async def perform(self, command: Command) -> Receipt:
         """Do one command, once, in the order of arrival.
@@ -120,9 +101,11 @@ class Bank:
             Unavailable: the store is restarting; the command may be sent again under its operation id.
             Stale: another owner has the bank, or is to have it (NotOwner); it may be sent again.
         """
-        ticket = self._line.ticket()
+        size_bytes = size_of(command)
+        ticket = self._line.ticket(size_bytes)
+        preparer = Preparer(self._scope, self._ports, size_bytes)
         try:
-            prepared = await self._prepare(command) if isinstance(command, Retain) else None
+            prepared = await self._prepare(preparer, command)
         except BaseException:
             ticket.give_back()
             raise
@@ -131,12 +114,12 @@ class Bank:
                 if isinstance(command, RepairBank):
                     return await self._repair(command)
                 active = await self._activated()
-                return await self._in_turn(active, command, prepared)
+                return await self._in_turn(active, command, prepared, preparer)
             except InvalidRequest:
                 raise
             except BaseException:
                 # Whether the plan was committed is unknown here; the next activation reads what the store says.
-                self._activation = None
+                self._doubt()
                 raise
 
     async def settle(self) -> None:
@@ -145,140 +128,111 @@ class Bank:
         An activation that is the owner the head knows, with nothing left to settle or to sweep, stays as it is.
         """
         async with self._line.ticket().turn():
-            active = self._activation
+            active = self._active
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
                 known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
                 if not known or self._is_due(active.head):
-                    self._activation = None
+                    self._doubt()
             await self._activated()
 
     # -- activation
 
-    async def _activated(self, above_epoch: int = 0, above_seq: int = 0) -> _Activation:
-        """Take the epoch, settle what a former owner committed, load the cache."""
-        if self._activation is not None:
-            return self._activation
-        store, scope = self._ports.store, self._scope
-        await self._ports.claim(scope)
-        head = await store.perform(scope, TakeEpoch(self._ports.nonce(), above_epoch, above_seq))
-        nonce = self._ports.nonce()
-        made: dict[str, Vectors] = {}
-        now, retention = self._ports.clock.now(), self._ports.retention
-        recovered = await store.perform(scope, Recover(head, nonce, now, retention))
-        while recovered.needs:
-            vectors = await self._ports.embed([unit_dense_text(unit) for unit in recovered.needs])
-            made |= {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
-            recovered = await store.perform(scope, Recover(recovered.head, nonce, now, retention, made))
-        profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
-        record = profile.get(RECALL_PROFILE_KEY)
-        speakers = decode_recall_profile(record.body) if record else RecallProfile()
-        self._activation = _Activation(recovered.head, speakers)
-        return self._activation
+    async def _activated(self) -> Activation:
+        """The activation; who comes while the bank is being taken waits for that, and gets its error if it fails.
+
+        An attempt is only ever begun where no plan of this owner is in flight: plans are executed by active banks, and
+        only the command whose turn it is doubts.
+        """
+        if self._active is not None:
+            return self._active
+        return await asyncio.shield(self._activating or self._begin())
+
+    def _begin(self, above_epoch: int = 0, above_seq: int = 0) -> "asyncio.Task[Activation]":
+        self._state = state_after(self._state, Event.NEEDED)
+        taking = take_bank(self._scope, self._ports, above_epoch, above_seq)
+        self._activating = asyncio.get_running_loop().create_task(taking)
+        self._activating.add_done_callback(self._begun)
+        return self._activating
+
+    def _begun(self, task: "asyncio.Task[Activation]") -> None:
+        """Runs before those who wait for the attempt go on."""
+        self._activating = None
+        if task.cancelled() or task.exception() is not None:
+            self._state = state_after(self._state, Event.REFUSED)
+        else:
+            self._state = state_after(self._state, Event.TAKEN)
+            self._active = task.result()
+
+    def _doubt(self) -> None:
+        """Forget what may no longer be what the store holds."""
+        if self._state is State.ACTIVE:
+            self._state = state_after(self._state, Event.DOUBTED)
+            self._active = None
+
+    async def _taken_anew(self, above_epoch: int, above_seq: int) -> Activation:
+        while self._activating is not None:
+            await asyncio.wait({self._activating})
+        self._doubt()
+        return await asyncio.shield(self._begin(above_epoch, above_seq))
 
     def _is_due(self, head: Head) -> bool:
         return head.due_at is not None and head.due_at <= self._ports.clock.now()
 
     # -- outside the turn
 
-    async def _prepare(self, command: Retain) -> _Prepared:
-        """Draft, read what is stored, embed what is new; nothing here depends on the order of commands."""
-        drafts = draft_documents(self._scope, command, self._ports.clock.now())
-        commit = self._activation.head.commit if self._activation else -1
-        ids = tuple(draft.id for draft in drafts)
-        documents, operations = await self._read(ids, command.operation_id)
-        operation = operations.get(command.operation_id)
-        if operation is not None:
-            return _Prepared(drafts, (), {}, operation, commit)
-        merges = self._merge(drafts, documents)
-        return _Prepared(drafts, merges, await self._embed_new(merges, {}), None, commit)
+    async def _prepare(self, preparer: Preparer, command: Command) -> Prepared | None:
+        """What can be done before the turn. The bank is taken by the first command that makes sense.
 
-    def _merge(self, drafts: Sequence[DocumentDraft], stored: Mapping[str, _Stored]) -> tuple[Merge, ...]:
-        merges = []
-        for draft in drafts:
-            found = stored.get(draft.id)
-            document, missing = (found.document, found.missing) if found else (None, frozenset[str]())
-            merges.append(merge_document(self._scope, document, draft, missing))
-        return tuple(merges)
-
-    async def _read(self, ids: tuple[str, ...], operation_id: str) -> tuple[dict[str, _Stored], dict[str, Record]]:
-        """What is stored of the documents and the operation; of damaged documents, which chunks are missing."""
-        calls = (GetRecords(RecordKind.DOCUMENT, ids), GetRecords(RecordKind.OPERATION, (operation_id,)))
-        reads: Batch[dict[str, Record]] = Batch(calls)
-        found, operations = await self._ports.store.perform(self._scope, reads)
-        stored = {}
-        for id_, record in found.items():
-            document = decode_document(id_, record.body)
-            missing: frozenset[str] = frozenset()
-            if record.status == DAMAGED:
-                chunks = tuple(entry.unit_id for entry in document.chunks)
-                missing = frozenset(chunks) - await self._ports.store.perform(self._scope, FindLive(chunks))
-            stored[id_] = _Stored(document, missing)
-        return stored, operations
-
-    async def _embed_new(self, merges: Sequence[Merge], have: Mapping[str, Embedded]) -> dict[str, Embedded]:
-        """Vectors of the merges' new chunks by content hash: what is at hand, else the stored one, else a new one."""
-        wanted = {
-            chunk.content_hash: chunk for merge in merges for _, chunk in merge.new if chunk.content_hash not in have
-        }
-        if not wanted:
-            return dict(have)
-        stored = await self._stored_vectors(merges, wanted)
-        missing = [content for content in wanted if content not in stored]
-        vectors = await self._ports.embed([wanted[content].dense_text for content in missing])
-        dense = stored | dict(zip(missing, vectors, strict=True))
-        tokens = self._ports.tokenizer.count([chunk.text for chunk in wanted.values()])
-        made = {content: Embedded(dense[content], count) for content, count in zip(wanted, tokens, strict=True)}
-        return {**have, **made}
-
-    async def _stored_vectors(
-        self, merges: Sequence[Merge], wanted: Mapping[str, object]
-    ) -> dict[str, NDArray[np.float32]]:
-        """A chunk whose text stays and whose tags or speaker change is a new unit with the old vector."""
-        units = {
-            entry.unit_id: entry.content_hash
-            for merge in merges
-            for entry in merge.retired
-            if entry.content_hash in wanted
-        }
-        if not units:
-            return {}
-        found = await self._ports.store.perform(self._scope, GetDense(tuple(units)))
-        return {units[unit]: vector for unit, vector in found.items()}
+        Its error ends all who wait for it here, in one go; in their turns they would each wait for it anew.
+        """
+        if isinstance(command, RepairBank):
+            return None
+        if not isinstance(command, Retain):
+            await self._activated()
+            return None
+        drafts = await preparer.draft(command)
+        active = await self._activated()
+        return await preparer.prepare(command, drafts, active.head.commit)
 
     # -- in turn
 
     async def _in_turn(
         self,
-        active: _Activation,
+        active: Activation,
         command: Retain | DeleteDocument | DeleteBank | UpdateBank,
-        prepared: _Prepared | None,
+        prepared: Prepared | None,
+        preparer: Preparer,
     ) -> Receipt:
         if isinstance(command, Retain):
-            return await self._retain(active, command, cast("_Prepared", prepared))
+            return await self._retain(active, command, cast("Prepared", prepared), preparer)
         if isinstance(command, DeleteDocument):
-            return await self._delete_document(active, command)
+            return await self._delete_document(active, command, preparer)
         if isinstance(command, DeleteBank):
             return await self._delete_bank(active, command)
         return await self._update_bank(active, command)
 
-    async def _retain(self, active: _Activation, command: Retain, prepared: _Prepared) -> RetainReceipt:
+    async def _retain(
+        self, active: Activation, command: Retain, prepared: Prepared, preparer: Preparer
+    ) -> RetainReceipt:
         merges, operation = prepared.merges, prepared.operation
         if operation is None and prepared.commit != active.head.commit:
-            ids = tuple(draft.id for draft in prepared.drafts)
-            documents, operations = await self._read(ids, command.operation_id)
+            documents, operations = await preparer.read(
+                tuple(draft.id for draft in prepared.drafts), command.operation_id
+            )
             operation = operations.get(command.operation_id)
-            merges = self._merge(prepared.drafts, documents)
+            merges = await preparer.merge(prepared.drafts, documents)
         if operation is not None:
             _same_command(operation, "retain", command.fingerprint())
             return receipt_of_operation(command.operation_id, operation.body)
-        embedded = await self._embed_new(merges, prepared.embedded)
-        plan, receipt = plan_retain(self._view(active), command, merges, embedded, self._ports.clock.now())
+        embedded = await preparer.embed_new(merges, prepared.embedded)
+        view, now = self._view(active), self._ports.clock.now()
+        plan, receipt = await beside_loop(size_of(command), plan_retain, view, command, merges, embedded, now)
         await self._execute(active, plan)
         return receipt
 
-    async def _delete_document(self, active: _Activation, command: DeleteDocument) -> DeleteReceipt:
-        documents, operations = await self._read((command.document_id,), command.operation_id)
+    async def _delete_document(self, active: Activation, command: DeleteDocument, preparer: Preparer) -> DeleteReceipt:
+        documents, operations = await preparer.read((command.document_id,), command.operation_id)
         if command.operation_id in operations:
             operation = operations[command.operation_id]
             _same_command(operation, "delete_document", command.document_id)
@@ -290,7 +244,7 @@ class Bank:
         await self._execute(active, plan)
         return receipt
 
-    async def _delete_bank(self, active: _Activation, command: DeleteBank) -> DeleteReceipt:
+    async def _delete_bank(self, active: Activation, command: DeleteBank) -> DeleteReceipt:
         plan, receipt = plan_delete_bank(self._view(active), command, self._ports.clock.now())
         if not active.head.exists:
             return receipt
@@ -298,16 +252,23 @@ class Bank:
         active.recall_profile = RecallProfile()
         return receipt
 
-    async def _update_bank(self, active: _Activation, command: UpdateBank) -> Head:
-        await self._execute(active, plan_update_bank(self._view(active), command, self._ports.clock.now()))
+    async def _update_bank(self, active: Activation, command: UpdateBank) -> Head:
+        operation = await self._find_operation(command.operation_id)
+        if operation is not None:
+            _same_command(operation, "update_bank", command.fingerprint())
+        else:
+            await self._execute(active, plan_update_bank(self._view(active), command, self._ports.clock.now()))
         return active.head
+
+    async def _find_operation(self, operation_id: str) -> Record | None:
+        call = GetRecords(RecordKind.OPERATION, (operation_id,))
+        return (await self._ports.store.perform(self._scope, call)).get(operation_id)
 
     async def _repair(self, command: RepairBank) -> RepairReceipt:
         """Take the bank anew, which settles and sweeps it, then mend what an audit finds."""
         mender = Mender(self._scope, self._ports.store, self._ports.embed, self._ports.clock)
         before = await mender.audit()
-        self._activation = None
-        active = await self._activated(before.highest_epoch, before.highest_seq)
+        active = await self._taken_anew(before.highest_epoch, before.highest_seq)
 
         async def execute(plan: Plan) -> Head:
             await self._execute(active, plan)
@@ -315,8 +276,12 @@ class Bank:
 
         return await mender.mend(command, active.head, before.salvage, execute)
 
-    async def _execute(self, active: _Activation, plan: Plan) -> None:
-        plan = scheduled(await self._cascaded(plan), self._ports.clock.now(), self._ports.retention)
+    async def _execute(self, active: Activation, plan: Plan) -> None:
+        now = self._ports.clock.now()
+        if is_due(active.head) and not plan.clear:
+            before = now - timedelta(seconds=self._ports.receipts_kept_s)
+            plan = without_receipts(plan, await self._ports.store.perform(self._scope, FindExpired(before)))
+        plan = scheduled(await self._cascaded(plan), now, self._ports.retention)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
@@ -330,7 +295,7 @@ class Bank:
         found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
         return cascaded(plan, found, self._ports.clock.now())
 
-    def _view(self, active: _Activation) -> BankView:
+    def _view(self, active: Activation) -> BankView:
         return BankView(self._scope, active.head, active.recall_profile)
 
 

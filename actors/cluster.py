@@ -91,6 +91,7 @@ class Cluster:
             parts: await self.store.ping(timeout_s),
             "ring_version": self._ring.version,
             "supervisor": await self._supervised(timeout_s),
+            "active_banks": sum(host["activations"] for host in hosts),
         }
 
     async def _ready(self, name: str, timeout_s: float) -> Any:

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
-from collections import OrderedDict
+import time
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,9 +13,12 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts, Receipt
+from actors.bank import Bank, Receipt
+from actors.bank_cache import BankCache, CacheLimits
+from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
+from actors.credits import HostCredits, Limits, size_of
 from actors.ownership import Ownership
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
@@ -21,15 +26,13 @@ from actors.stores import store_of
 from actors.tasks import embed_texts
 from actors.wiring import build_tokenizer
 from memory.commands import Command
-from memory.errors import LorebankError, NotOwner, Overloaded, Stale, Unavailable
+from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.ids import Scope
-
-ACTIVATIONS = 10_000
-"""Banks kept in memory; past it, idle ones are dropped, least recently used first."""
-
 
 DUE_BANKS = 10_000
 """Due banks looked at in one scan, one after the other."""
+PASSIVATION_S = 5.0
+"""How often, at the longest, a host looks for banks that may leave its memory."""
 
 log = logging.getLogger("lorebank.host")
 
@@ -41,52 +44,59 @@ class BankHost:
         self._name = name
         self._settings = settings
         store = store_of(settings, shards, space)
-        batcher = MicroBatcher(
+        self._batcher = MicroBatcher(
             self._embed_batch,
             max_texts=settings.embed_batch_texts,
             wait_s=settings.embed_wait_ms / 1000,
             workers=settings.embed_workers,
         )
-        tokenizer = build_tokenizer(settings)
         self._store = store
         self._ownership = Ownership(name, store, uuid4().hex, _exit)
         self._ports = BankPorts(
             store,
-            batcher.embed,
-            tokenizer,
+            self._batcher.embed,
+            build_tokenizer(settings),
             SystemClock(),
             lambda: uuid4().hex,
             retention_of(settings),
             self._ownership.claim,
+            settings.receipts_kept_s,
         )
-        self._banks: OrderedDict[Scope, Bank] = OrderedDict()
-        self._inside = 0
+        limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
+        self._banks = BankCache(self._make_bank, limits, time.monotonic)
+        self._credits = HostCredits(
+            name,
+            Limits(settings.host_commands, settings.host_bytes),
+            Limits(settings.tenant_commands, settings.tenant_bytes),
+        )
         self._scanned = asyncio.Event()
-        self._scan = asyncio.get_running_loop().create_task(self._scan_due())
+        loop = asyncio.get_running_loop()
+        self._rounds = (loop.create_task(self._scan_due()), loop.create_task(self._passivate()))
 
     async def perform(self, scope: Scope, command: Command, ring_version: int) -> Receipt:
         """Do a command at its bank.
 
         Raises:
             NotOwner: the bank belongs to another host; the error carries this host's ring version.
-            Overloaded: the host or the bank has too many commands waiting.
+            Overloaded: the host, the tenant or the bank has too much waiting; nothing was accepted.
         """
-        await self._ownership.check(scope, ring_version)
-        if self._inside >= self._settings.host_commands:
-            raise Overloaded(f"{self._inside} commands are waiting at {self._name}", 1.0)
-        self._inside += 1
-        try:
-            return await self._bank(scope).perform(command)
-        except NotOwner:
-            raise
-        except Stale as exc:
-            raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
-        finally:
-            self._inside -= 1
+        with self._credits.held(scope.tenant, size_of(command)):
+            await self._ownership.check(scope, ring_version)
+            try:
+                return await self._banks.use(scope).perform(command)
+            except NotOwner:
+                raise
+            except Stale as exc:
+                raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
 
     async def ping(self) -> dict[str, Any]:
         """That it lives, and how much it carries."""
-        return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "activations": self._banks.active,
+            "commands": self._credits.host.commands,
+        }
 
     @ray.method(concurrency_group=HEALTH)
     async def pulse(self) -> Pulse:
@@ -116,26 +126,21 @@ class BankHost:
         for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
             if self._ownership.owns(scope):
                 try:
-                    await self._bank(scope).settle()
+                    await self._banks.use(scope).settle()
                 except LorebankError as exc:
                     # One bank that cannot be settled must not keep the others waiting; the next round tries again.
                     log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)
 
-    def _bank(self, scope: Scope) -> Bank:
-        bank = self._banks.get(scope)
-        if bank is None:
-            self._make_room()
-            bank = self._banks[scope] = Bank(scope, self._ports, self._settings.mailbox_commands)
-        self._banks.move_to_end(scope)
-        return bank
+    def _make_bank(self, scope: Scope) -> Bank:
+        ports = replace(self._ports, embed=partial(self._batcher.embed, bank=scope.key))
+        return Bank(scope, ports, self._settings.mailbox_commands, self._settings.mailbox_bytes)
 
-    def _make_room(self) -> None:
-        if len(self._banks) < ACTIVATIONS:
-            return
-        oldest = next((scope for scope, bank in self._banks.items() if bank.idle), None)
-        if oldest is None:
-            raise Overloaded(f"{self._name} carries {len(self._banks)} busy banks", 1.0)
-        del self._banks[oldest]
+    async def _passivate(self) -> None:
+        while True:
+            await asyncio.sleep(min(PASSIVATION_S, self._settings.bank_idle_s / 4))
+            gone = self._banks.passivate()
+            if gone:
+                log.info("%s: %d banks left memory, %d stay", self._name, gone, len(self._banks))
 
     async def _embed_batch(self, texts: list[str]) -> NDArray[np.float32]:
         return await embed_texts(self._settings, texts)

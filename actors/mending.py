@@ -3,9 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from actors.bank_ports import Embed
 from memory.audit import AuditBank
 from memory.breaches import Audit
 from memory.commands import RepairBank, RepairReceipt
@@ -17,8 +15,6 @@ from memory.records import Head, Unit
 from memory.repair import REMADE_UNITS, Mending, ReadMending, plan_repair
 from memory.stepping import drive
 from memory.store_calls import NewUnit, Store
-
-Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
 
 
 class Mender:

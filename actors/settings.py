@@ -69,10 +69,24 @@ class Settings(BaseSettings):
     # Bounds
     request_timeout_s: Seconds = 30.0
     max_body_bytes: Count = 8 << 20
+    bank_requests: Count = 48
+    """Requests for one bank that a replica works on at once; more are refused, so that others find room."""
     mailbox_commands: Count = 256
     """Commands of one bank waiting at its owner; more are refused."""
+    mailbox_bytes: Count = 64 << 20
+    """Memory of the commands waiting at one bank, roughly; more are refused. So with host and tenant below."""
+    tenant_commands: Count = 1024
+    tenant_bytes: Count = 128 << 20
     host_commands: Count = 2048
     """Commands waiting at one host over all its banks; more are refused."""
+    host_bytes: Count = 256 << 20
+    bank_idle_s: Seconds = 600.0
+    """A bank unused for this long leaves its host's memory."""
+    bank_cache_high_bytes: Count = 256 << 20
+    """Above this, the least recently used banks of a host leave its memory, down to the low mark."""
+    bank_cache_low_bytes: Count = 192 << 20
+    receipts_kept_s: Annotated[float, Field(ge=60)] = 86_400.0
+    """How long a command sent again under its operation id is known."""
     embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 128
     embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
     embed_hedge_s: Seconds = 10.0
@@ -125,6 +139,8 @@ class Settings(BaseSettings):
                 f"tombstone_retention_s = {self.tombstone_retention_s:g} must be at least ten times request_timeout_s ="
                 f" {self.request_timeout_s:g}: a former owner's late write must not outlive what refuses it"
             )
+        if self.bank_cache_low_bytes > self.bank_cache_high_bytes:
+            raise ValueError("bank_cache_low_bytes must not be above bank_cache_high_bytes")
         if self.qdrant_url:
             self._check_server(self.qdrant_url)
         return self

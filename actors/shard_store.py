@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from actors.calls import ask
+from actors.group_commit import GroupCommit
 from actors.retrying import until_available
 from actors.shard_paging import joined, resume
 from memory.audit_calls import ScopePage, Stray
@@ -23,13 +25,17 @@ class ShardStore:
     def __init__(self, shards: Sequence[Any], timeout_s: float) -> None:
         self._shards = shards
         self._timeout_s = timeout_s
+        self._groups = [
+            GroupCommit(partial(self._ask, timeout_s, shard.perform), partial(self._ask, timeout_s, shard.perform_many))
+            for shard in shards
+        ]
 
     async def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure at the bank's shard."""
-        shard = self._shards[scope.bucket * len(self._shards) // BUCKETS]
+        index = scope.bucket * len(self._shards) // BUCKETS
         if isinstance(request, (TakeEpoch, Execute, Recover)):
-            return cast("T", await self._ask(self._timeout_s, shard.perform, scope, request))
-        return cast("T", await self._read(shard.perform, scope, request))
+            return cast("T", await self._groups[index].perform(scope, request))
+        return cast("T", await self._read(self._shards[index].perform, scope, request))
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks over all shards, by name."""

@@ -3,12 +3,14 @@
 import logging
 import os
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import ray
 
+from actors.fair_lock import FairLock
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
@@ -23,6 +25,8 @@ T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
 
 READERS = 16
+SLICE_S = 0.005
+"""For so long a write goes on while others wait; a small plan is done by then."""
 
 
 def shard_name(index: int) -> str:
@@ -44,7 +48,7 @@ class StorageShard:
         self._given_up: StoreDamaged | None = None
         self._closed = threading.Event()
         self._opening = threading.Lock()
-        self._writing = threading.Lock()
+        self._writing = FairLock()
         self._epochs: dict[str, int] = {}
 
     def open(self) -> list[str]:
@@ -66,25 +70,54 @@ class StorageShard:
         return own_pulse()
 
     def perform(self, scope: Scope, request: Request[T]) -> T:
-        """Run a call or a procedure; writes one at a time, reads beside them."""
+        """Run a call or a procedure; writes one call at a time, in the order they came, reads beside them."""
         engine, runs = self._opened(), cast("ShardRuns", self._runs)
         if not isinstance(request, self.WRITES):
             return runs.read(scope, request)
         with self._writing:
-            if self._closed.is_set():
-                raise Unavailable("the store is closing")
-            self._refuse_stale(scope, request)
-            answer: T = runs.write(scope, cast("Request[T]", request))
-            engine.count_operation()
-            if isinstance(answer, Head):
-                self._epochs[scope.key] = answer.epoch
-            if self._settings.durability == "disk":
-                engine.flush()
+            answer = self._write(runs, scope, cast("Request[T]", request))
+            self._end_of_writes(engine)
             return answer
 
     def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
-        """Answers of several requests, in order, in one call."""
-        return [self.perform(scope, request) for scope, request in requests]
+        """Answers of several writes of different banks, in order; in place of one that failed, its error.
+
+        They are made to last together: with `durability = disk` one flush does for all.
+        """
+        engine, runs = self._opened(), cast("ShardRuns", self._runs)
+        answers: list[Any] = []
+        with self._writing:
+            for scope, request in requests:
+                try:
+                    answers.append(self._write(runs, scope, request))
+                except LorebankError as exc:
+                    answers.append(exc)
+            self._end_of_writes(engine)
+        return answers
+
+    def _write(self, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
+        held_s = time.monotonic()
+
+        def give_way() -> None:
+            """A long plan lets those that wait pass between its calls: it may be left at any of them."""
+            nonlocal held_s
+            if self._writing.contended and time.monotonic() - held_s >= SLICE_S:
+                self._writing.give_way()
+                held_s = time.monotonic()
+                self._refuse(scope, request)
+
+        self._refuse(scope, request)
+        answer = runs.write(scope, request, give_way)
+        if isinstance(answer, Head):
+            self._epochs[scope.key] = max(answer.epoch, self._epochs.get(scope.key, 0))
+        return answer
+
+    def _end_of_writes(self, engine: BlockingStore) -> None:
+        if self._closed.is_set():
+            raise Unavailable("the store is closing")
+        engine.count_operation()
+        if self._settings.durability == "disk":
+            engine.flush()
 
     def close(self) -> None:
         """Flush and close the directory for good; what is asked afterwards is refused."""
@@ -121,8 +154,10 @@ class StorageShard:
         """Points of this shard whose bank has no head in it."""
         return self._opened().list_strays()
 
-    def _refuse_stale(self, scope: Scope, request: Any) -> None:
+    def _refuse(self, scope: Scope, request: Any) -> None:
         """Complete fencing: one process writes, and it knows the highest epoch of each bank written since."""
+        if self._closed.is_set():
+            raise Unavailable("the store is closing")
         if isinstance(request, (Execute, Recover)):
             known = self._epochs.get(scope.key, 0)
             if request.head.epoch < known:

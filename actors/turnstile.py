@@ -1,10 +1,10 @@
-"""A bank's mailbox: commands take a ticket at arrival and their turns in that order; the number waiting is bounded."""
+"""A bank's mailbox: commands take a ticket at arrival and their turns in that order; what waits is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from memory.errors import Overloaded
+from actors.credits import Credits, Limits
 
 
 class Ticket:
@@ -35,32 +35,33 @@ class Ticket:
 
 
 class Turnstile:
-    """Hands out tickets; refuses when `limit` commands are waiting or running."""
+    """Hands out tickets; refuses when too many commands, or too much memory for them, are waiting or running."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    __slots__ = ("_credits", "_last")
+
+    def __init__(self, limits: Limits) -> None:
+        self._credits = Credits("of this bank", limits)
         self._last: asyncio.Future[None] | None = None
-        self._inside = 0
 
     @property
     def inside(self) -> int:
         """Commands waiting or running."""
-        return self._inside
+        return self._credits.commands
 
-    def ticket(self) -> Ticket:
-        """The next place in the line.
+    def ticket(self, size_bytes: int = 0) -> Ticket:
+        """The next place in the line, for a command that takes so much memory.
 
         Raises:
             Overloaded: the line is full; nothing was accepted.
         """
-        if self._inside >= self._limit:
-            raise Overloaded(f"{self._inside} commands of this bank are waiting", 1.0)
+        self._credits.take(size_bytes)
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         before = self._last if self._last is not None and not self._last.done() else None
         self._last = mine
-        self._inside += 1
-        mine.add_done_callback(self._leave)
+        mine.add_done_callback(lambda _: self._leave(mine, size_bytes))
         return Ticket(before, mine)
 
-    def _leave(self, _: "asyncio.Future[None]") -> None:
-        self._inside -= 1
+    def _leave(self, mine: "asyncio.Future[None]", size_bytes: int) -> None:
+        self._credits.give_back(size_bytes)
+        if self._last is mine:
+            self._last = None  # an empty line keeps nothing

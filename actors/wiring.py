@@ -228,9 +228,12 @@ class ShardRuns:
         with self._grace.reading():
             return run(self._reading, scope, request)
 
-    def write(self, scope: Scope, request: Request[T]) -> T:
-        """Run a procedure that writes; what it retires stays until the reads under way have ended."""
-        return run(self._writing, scope, request)
+    def write(self, scope: Scope, request: Request[T], between: Callable[[], None]) -> T:
+        """Run a procedure that writes, `between` between its calls.
+
+        What it retires stays until the reads under way have ended.
+        """
+        return run(self._writing, scope, request, between)
 
 
 def connect_server(settings: Settings, space: Space) -> SharedStore:

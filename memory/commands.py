@@ -74,6 +74,10 @@ class UpdateBank:
     operation_id: str
     profile: Mapping[str, Any]
 
+    def fingerprint(self) -> str:
+        """Hex digest of the changes."""
+        return digest(repr(sorted(self.profile.items()))).hex()
+
 
 @dataclass(frozen=True, slots=True)
 class RepairBank:

@@ -199,9 +199,9 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
     """Plan that creates a bank or changes its profile."""
     seq = view.head.seq + 1
     head = _head_after(view.head, seq, (), (), 0, now)
-    return Plan(
-        "update_bank", command.operation_id, seq, replace(head, profile={**view.head.profile, **command.profile})
-    )
+    head = replace(head, profile={**view.head.profile, **command.profile})
+    operation = _operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
+    return Plan("update_bank", command.operation_id, seq, head, records=(operation,))
 
 
 def unit_vectors(unit: Unit, dense: NDArray[np.float32]) -> Vectors:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -20,6 +21,7 @@ OPEN_PATHS = frozenset(
     | {"/redoc", "/openapi.json"}
 )
 """Paths that need no key and count towards no bound."""
+_BANKS_PATH = "/banks/"
 
 
 class ApiKeys:
@@ -55,29 +57,40 @@ class ApiKeys:
 
 
 class Admission:
-    """ASGI middleware: tenant into the request's state, at most MAX_HANDLED requests, each within its deadline."""
+    """ASGI middleware: tenant into the request's state, bounded numbers of requests, each within its deadline.
+
+    One bank gets part of the requests a replica handles, so that its flood is refused here, where it costs least, and
+    leaves room for the others.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._keys = ApiKeys(settings.api_keys.get_secret_value() if settings.api_keys else None)
         self._timeout_s = settings.request_timeout_s
+        self._bank_requests = settings.bank_requests
         self._handled = 0
+        self._by_bank: Counter[tuple[str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request and hand it on.
 
         Raises:
             Unauthorized: no valid key.
-            Overloaded: the replica has enough to do.
+            Overloaded: the replica has enough to do, or enough for this bank.
             DeadlineExceeded: no answer in time.
         """
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["tenant"] = self._keys.tenant_of(Headers(scope=scope))
+        tenant = self._keys.tenant_of(Headers(scope=scope))
+        scope.setdefault("state", {})["tenant"] = tenant
+        bank = (tenant, _bank_in(scope))
         if self._handled >= MAX_HANDLED:
             raise Overloaded(f"{MAX_HANDLED} requests are being worked on", 1.0)
+        if bank[1] and self._by_bank[bank] >= self._bank_requests:
+            raise Overloaded(f"{self._bank_requests} requests for this bank are being worked on", 1.0)
         self._handled += 1
+        self._by_bank[bank] += 1
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 await self._app(scope, receive, send)
@@ -87,6 +100,15 @@ class Admission:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s", 1.0) from exc
         finally:
             self._handled -= 1
+            self._by_bank[bank] -= 1
+            if not self._by_bank[bank]:
+                del self._by_bank[bank]
+
+
+def _bank_in(scope: Scope) -> str:
+    """The bank a decoded path names; empty where it names none."""
+    path: str = scope["path"]
+    return path.partition(_BANKS_PATH)[2].partition("/")[0]
 
 
 def _parse_keys(listed: str) -> dict[bytes, str]:

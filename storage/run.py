@@ -1,5 +1,6 @@
 """Drive a request over an engine, blocking or asynchronous: a call once, a procedure until it returns."""
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from memory.ids import Scope
@@ -25,8 +26,11 @@ class AsyncEngine(Protocol):
         ...
 
 
-def run(engine: Engine, scope: Scope, request: Request[T]) -> T:
-    """The request's result. What the engine raises is raised inside the procedure at the call that failed."""
+def run(engine: Engine, scope: Scope, request: Request[T], between: Callable[[], None] = lambda: None) -> T:
+    """The request's result. What the engine raises is raised inside the procedure at the call that failed.
+
+    between: run before every call of a procedure but the first; what it raises leaves the procedure where it stands.
+    """
     if isinstance(request, Call):
         return engine.call(scope, request)
     stepping = Stepping(request.steps())
@@ -37,6 +41,8 @@ def run(engine: Engine, scope: Scope, request: Request[T]) -> T:
             stepping.fail(exc)
         else:
             stepping.answer(answer)
+        if stepping.call is not None:
+            between()
     return stepping.result
 
 

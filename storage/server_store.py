@@ -10,8 +10,9 @@ from qdrant_client import AsyncQdrantClient
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from memory.audit_calls import ScopePage, Stray
-from memory.errors import DeadlineExceeded, LorebankError, Unavailable
+from memory.errors import DeadlineExceeded, LorebankError, Overloaded, Unavailable
 from memory.ids import Scope
+from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request
 from storage.directory import Space
@@ -80,10 +81,15 @@ class ServerStore:
 
         Raises:
             DeadlineExceeded: it took too long; a write may or may not have happened.
+            Overloaded: the server took none of a read. A write it refused may have begun: that is Unavailable.
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 return await run_async(self, scope, request)
+        except Overloaded as exc:
+            if not isinstance(request, (*WRITES, TakeEpoch, Execute, Recover)):
+                raise
+            raise Unavailable(f"a write was not finished: {exc}", exc.retry_after_s) from exc
         except TimeoutError as exc:
             raise DeadlineExceeded(f"the store did not finish within {self._settings.timeout_s} s") from exc
 

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts
+from actors.bank import Bank
+from actors.bank_ports import BankPorts
 from memory.commands import Command
 from memory.ids import Scope
 from memory.store_calls import Call, Request
@@ -108,8 +109,10 @@ class BankProcess:
 
     def __exit__(self, *_: object) -> None:
         """It never goes on: a crash, or its end."""
-        self._task.cancel()
-        self._loop.run_until_complete(asyncio.gather(self._task, return_exceptions=True))
+        left = asyncio.all_tasks(self._loop) | {self._task}
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
 

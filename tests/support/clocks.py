@@ -17,6 +17,10 @@ class FakeClock:
         self._next += timedelta(seconds=1)
         return self._next
 
+    def skip(self, delta: timedelta) -> None:
+        """Let so much time pass."""
+        self._next += delta
+
 
 def nonces(prefix: str = "n") -> Callable[[], str]:
     """A source of nonces: prefix-0, prefix-1 ..."""

@@ -36,9 +36,9 @@ class Derive:
 class DerivingBank(Bank):
     """The real Bank, which also takes the result of a stage that there is not yet."""
 
-    async def _in_turn(self, active: Any, command: Any, prepared: Any) -> Any:
+    async def _in_turn(self, active: Any, command: Any, prepared: Any, preparer: Any) -> Any:
         if not isinstance(command, Derive):
-            return await super()._in_turn(active, command, prepared)
+            return await super()._in_turn(active, command, prepared, preparer)
         store, key = self._ports.store, command.operation_id
         if key in await store.perform(self._scope, GetRecords(RecordKind.OPERATION, (key,))):
             return None

@@ -3,7 +3,15 @@ import asyncio
 import numpy as np
 import pytest
 
-from actors.batcher import MIN_BATCH_TEXTS, MicroBatcher
+from actors.batcher import (
+    MIN_BATCH_TEXTS,
+    REMEMBERED_BANKS,
+    SHORT_BATCH_CHARS,
+    SHORT_BATCH_TEXTS,
+    SLICE_TEXTS,
+    SMALL_TEXTS,
+    MicroBatcher,
+)
 from tests.support.loops import idle, in_loop
 
 
@@ -194,3 +202,97 @@ async def test_a_worker_that_fails_is_free_again():
     with pytest.raises(ValueError, match="no model"):
         await first
     assert len(await second) == 8
+
+
+class Gated(Recorder):
+    """A recorder whose batches wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def __call__(self, texts: list[str]):
+        answer = await super().__call__(texts)
+        await self.gate.wait()
+        return answer
+
+
+def named(bank: str, count: int) -> list[str]:
+    return [f"{bank}{number:04}" for number in range(count)]
+
+
+async def order_of(*commands: tuple[str, int], max_texts: int = 32) -> list[str]:
+    """Which banks' texts went, in slices of the batches' order, after one that was under way when they came."""
+    dispatch = Gated()
+    batches = batcher(dispatch, max_texts=max_texts)
+    asked = [asyncio.ensure_future(batches.embed(["under way"] * max_texts))]
+    await idle()
+    for bank, count in commands:
+        asked.append(asyncio.ensure_future(batches.embed(named(bank, count), bank=bank)))
+        await idle()
+    dispatch.gate.set()
+    await asyncio.gather(*asked)
+    return ["".join(sorted({text[0] for text in batch})) for batch in dispatch.batches[1:]]
+
+
+@in_loop
+async def test_a_bank_that_floods_waits_for_itself():
+    flood = [("a", SLICE_TEXTS)] * 5
+    assert await order_of(*flood, ("b", SLICE_TEXTS), ("c", SLICE_TEXTS)) == ["a", "b", "c", "a", "a", "a", "a"]
+
+
+@in_loop
+async def test_one_long_document_goes_in_slices_between_those_of_others():
+    assert await order_of(("a", 4 * SLICE_TEXTS), ("b", 2 * SLICE_TEXTS)) == ["a", "b", "a", "b", "a", "a"]
+
+
+@in_loop
+async def test_a_bank_that_was_away_has_no_claim_on_the_past():
+    dispatch = Gated()
+    batches = batcher(dispatch, max_texts=SLICE_TEXTS)
+    flood = [asyncio.ensure_future(batches.embed(named("a", SLICE_TEXTS), bank="a")) for _ in range(6)]
+    await idle()
+    dispatch.gate.set()
+    late = asyncio.ensure_future(batches.embed(named("b", 3 * SLICE_TEXTS), bank="b"))
+    await asyncio.gather(late, *flood)
+    order = "".join(batch[0][0] for batch in dispatch.batches)
+    assert order.index("b") <= 2
+    assert "bbb" not in order
+
+
+@in_loop
+async def test_batches_are_short_while_somebody_waits_for_a_few_texts():
+    dispatch = Gated()
+    batches = batcher(dispatch, max_texts=128)
+    asked = [asyncio.ensure_future(batches.embed(["small"] * SMALL_TEXTS, bank="s"))]
+    await idle()
+    asked.append(asyncio.ensure_future(batches.embed(named("a", 100), bank="a")))
+    await idle()
+    dispatch.gate.set()
+    await asyncio.gather(*asked)
+    assert max(len(batch) for batch in dispatch.batches) <= SHORT_BATCH_TEXTS
+
+
+@in_loop
+async def test_short_batches_have_few_characters_but_at_least_one_text():
+    dispatch = Recorder()
+    batches = batcher(dispatch, max_texts=128)
+    long = "x" * (SHORT_BATCH_CHARS // 2 + 1)
+    await batches.embed([long, long, long * 3])
+    assert [len(batch) for batch in dispatch.batches] == [1, 1, 1]
+
+
+@in_loop
+async def test_what_is_known_of_banks_is_bounded_while_the_queue_never_empties():
+    dispatch = Gated()
+    batches = batcher(dispatch, max_texts=8)
+    asked = [asyncio.ensure_future(batches.embed(["under way"] * 8))]
+    for number in range(3 * REMEMBERED_BANKS):
+        asked.append(asyncio.ensure_future(batches.embed(["x"], bank=str(number))))
+        if number % REMEMBERED_BANKS == 0:
+            await idle()
+            batches._stamp += 1  # as if what came so far had gone
+    await idle()
+    assert len(batches._served) <= REMEMBERED_BANKS + 1
+    dispatch.gate.set()
+    await asyncio.gather(*asked)

@@ -1,16 +1,21 @@
 """The storage shard without Ray: it gives up on damaged files, and closes what it opened."""
 
+import threading
+from datetime import UTC, datetime
+
 import pytest
 
 from actors import storage_shard
 from actors.settings import load_settings
 from actors.storage_shard import StorageShard
 from actors.wiring import open_shard, prepare_data
-from memory.errors import StoreDamaged, Unavailable
-from memory.protocol import TakeEpoch
-from memory.store_calls import ReadHead
+from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
+from memory.plans import Plan
+from memory.protocol import Execute, Recover, TakeEpoch
+from memory.records import Head
+from memory.store_calls import InsertUnits, ListUnits, ReadHead
 from storage.directory import CLEAN_FILE, Space, shard_path
-from tests.support.builders import DIM, fresh_scope
+from tests.support.builders import DIM, fresh_scope, new_unit
 
 SPACE = Space("hash", DIM)
 
@@ -58,3 +63,144 @@ def test_a_closed_shard_leaves_a_clean_directory_and_refuses(settings):
 def test_a_shard_that_was_never_opened_can_be_closed(settings):
     StorageShard(settings, 0, SPACE).close()
     assert not shard_path(settings.data, 0).exists()
+
+
+DEADLINE_S = 20.0
+
+
+def execute(scope, owned: Head, *texts: str) -> Execute:
+    seq = owned.seq + 1
+    after = Head(seq=seq, seq_end=owned.seq_end, exists=True, updated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    units = tuple(new_unit(scope, text, seq=seq, epoch=owned.epoch, position=n) for n, text in enumerate(texts))
+    return Execute(owned, Plan("retain", "op", seq, after, add=units), "n")
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    settings = load_settings(data=tmp_path_factory.mktemp("shared"), embedder="hash", embedding_dim=DIM)
+    prepare_data(settings, SPACE)
+    made = StorageShard(settings, 0, SPACE)
+    yield made
+    made.close()
+
+
+def texts(shard, scope) -> set[str]:
+    return {unit.text for unit in shard.perform(scope, ListUnits(1000)).units}
+
+
+def test_writes_of_many_banks_in_one_call_have_answers_and_errors_of_their_own(shard):
+    one, two, three = fresh_scope(), fresh_scope(), fresh_scope()
+    owned = shard.perform_many([(scope, TakeEpoch("a")) for scope in (one, two, three)])
+    shard.perform(two, TakeEpoch("b"))
+    plans = [(scope, execute(scope, head, "text")) for scope, head in zip((one, two, three), owned, strict=True)]
+    first, second, third = shard.perform_many(plans)
+    assert isinstance(second, StaleEpoch)
+    assert (first.settled, third.settled) == (1, 1)
+    assert [texts(shard, scope) for scope in (one, two, three)] == [{"text"}, set(), {"text"}]
+
+
+def test_a_group_is_flushed_once_where_writes_must_survive_power_loss(shard, monkeypatch):
+    monkeypatch.setattr(shard, "_settings", shard._settings.model_copy(update={"durability": "disk"}))
+    flushes = []
+    real = shard._engine.flush
+    monkeypatch.setattr(shard._engine, "flush", lambda: flushes.append(1) or real())
+    shard.perform_many([(fresh_scope(), TakeEpoch("a")) for _ in range(10)])
+    assert len(flushes) == 1
+
+
+class Halfway:
+    """Stops a large plan after some of its calls until others were served."""
+
+    def __init__(self, shard: StorageShard, scope, monkeypatch) -> None:
+        monkeypatch.setattr(storage_shard, "SLICE_S", 0.0)
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        real = shard._engine.call
+        self.inserts = 0
+
+        def call(where, one):
+            if where == scope and isinstance(one, InsertUnits):
+                self.inserts += 1
+                if self.inserts == 2:
+                    self.reached.set()
+                    assert self.go_on.wait(DEADLINE_S)
+            return real(where, one)
+
+        monkeypatch.setattr(shard._engine, "call", call)
+
+
+def started(work, ends: list | None = None) -> tuple[threading.Thread, list]:
+    """A thread, and what it ended with; or where to put that."""
+    outcome: list = [] if ends is None else ends
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except LorebankError as exc:
+            outcome.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+def wait_contended(shard: StorageShard) -> None:
+    pause = threading.Event()
+    for _ in range(int(DEADLINE_S / 0.001)):
+        if shard._writing.contended:
+            return
+        pause.wait(0.001)
+    raise AssertionError("nobody waits")
+
+
+def test_a_large_plan_lets_other_banks_pass_between_its_calls(shard, monkeypatch):
+    large, small = fresh_scope(), fresh_scope()
+    owned, mine = shard.perform(large, TakeEpoch("a")), shard.perform(small, TakeEpoch("a"))
+    halfway = Halfway(shard, large, monkeypatch)
+    ends: list = []
+    plan = execute(large, owned, *(f"t{n}" for n in range(300)))
+    long, _ = started(lambda: (shard.perform(large, plan).settled, "large"), ends)
+    assert halfway.reached.wait(DEADLINE_S)
+    short, _ = started(lambda: (shard.perform(small, execute(small, mine, "one")).settled, "small"), ends)
+    wait_contended(shard)
+    halfway.go_on.set()
+    short.join(DEADLINE_S)
+    long.join(DEADLINE_S)
+    assert ends == [(1, "small"), (1, "large")]
+    assert len(texts(shard, large)) == 300
+
+
+def test_an_owner_that_lost_its_bank_in_the_middle_of_a_plan_writes_no_further_call(shard, monkeypatch):
+    scope = fresh_scope()
+    owned = shard.perform(scope, TakeEpoch("a"))
+    halfway = Halfway(shard, scope, monkeypatch)
+    long, outcome = started(lambda: shard.perform(scope, execute(scope, owned, *(f"t{n}" for n in range(300)))))
+    assert halfway.reached.wait(DEADLINE_S)
+    taker, taken = started(lambda: shard.perform(scope, TakeEpoch("b")))
+    wait_contended(shard)
+    halfway.go_on.set()
+    taker.join(DEADLINE_S)
+    long.join(DEADLINE_S)
+    assert isinstance(outcome[0], StaleEpoch)
+    assert halfway.inserts < 5
+    assert shard.perform(scope, Recover(taken[0], "r")).head.commit == 0
+    assert texts(shard, scope) == set()
+
+
+def test_a_shard_that_closes_in_the_middle_of_a_plan_refuses_the_rest(settings, monkeypatch):
+    shard = StorageShard(settings, 0, SPACE)
+    scope = fresh_scope()
+    owned = shard.perform(scope, TakeEpoch("a"))
+    halfway = Halfway(shard, scope, monkeypatch)
+    plan = execute(scope, owned, *(f"t{n}" for n in range(300)))
+    long, outcome = started(lambda: shard.perform_many([(scope, plan)]))
+    assert halfway.reached.wait(DEADLINE_S)
+    closing, _ = started(shard.close)
+    wait_contended(shard)
+    halfway.go_on.set()
+    closing.join(DEADLINE_S)
+    long.join(DEADLINE_S)
+    assert isinstance(outcome[0], Unavailable)
+    again = StorageShard(settings, 0, SPACE)
+    assert texts(again, scope) == set()
+    assert again.perform(scope, ReadHead()).commit == 0
+    again.close()

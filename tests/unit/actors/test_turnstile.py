@@ -2,14 +2,19 @@ import asyncio
 
 import pytest
 
+from actors.credits import Limits
 from actors.turnstile import Turnstile
 from memory.errors import Overloaded
 from tests.support.loops import idle, in_loop
 
 
+def line_of(commands: int) -> Turnstile:
+    return Turnstile(Limits(commands, 1000))
+
+
 @in_loop
 async def test_turns_are_taken_in_the_order_of_tickets():
-    line, order = Turnstile(10), []
+    line, order = line_of(10), []
 
     async def take(number: int, ticket):
         async with ticket.turn():
@@ -26,7 +31,7 @@ async def test_turns_are_taken_in_the_order_of_tickets():
 
 @in_loop
 async def test_a_full_line_refuses_and_a_free_place_is_given_again():
-    line = Turnstile(2)
+    line = line_of(2)
     first, _ = line.ticket(), line.ticket()
     with pytest.raises(Overloaded, match="2 commands") as caught:
         line.ticket()
@@ -41,7 +46,7 @@ async def test_a_full_line_refuses_and_a_free_place_is_given_again():
 
 @in_loop
 async def test_a_ticket_given_back_lets_the_next_pass_only_after_the_earlier_ones():
-    line, order = Turnstile(10), []
+    line, order = line_of(10), []
     first, second, third = (line.ticket() for _ in range(3))
 
     async def take_third():
@@ -62,7 +67,7 @@ async def test_a_ticket_given_back_lets_the_next_pass_only_after_the_earlier_one
 
 @in_loop
 async def test_giving_back_twice_is_giving_back_once():
-    line = Turnstile(10)
+    line = line_of(10)
     ticket = line.ticket()
     ticket.give_back()
     ticket.give_back()
@@ -72,7 +77,7 @@ async def test_giving_back_twice_is_giving_back_once():
 
 @in_loop
 async def test_a_turn_that_fails_passes_on():
-    line = Turnstile(10)
+    line = line_of(10)
     first, second = line.ticket(), line.ticket()
     with pytest.raises(ValueError, match="broken"):
         async with first.turn():
@@ -85,7 +90,7 @@ async def test_a_turn_that_fails_passes_on():
 
 @in_loop
 async def test_one_who_stops_waiting_does_not_stop_those_behind():
-    line, order = Turnstile(10), []
+    line, order = line_of(10), []
     first, second, third = (line.ticket() for _ in range(3))
 
     async def take(ticket, name):
@@ -110,7 +115,7 @@ async def test_one_who_stops_waiting_does_not_stop_those_behind():
 
 @in_loop
 async def test_a_line_that_ran_empty_starts_anew():
-    line = Turnstile(1)
+    line = line_of(1)
     for _ in range(3):
         async with line.ticket().turn():
             assert line.inside == 1

@@ -83,11 +83,27 @@ def test_a_timeout_that_is_not_the_deadline_is_an_error_of_ours(http: Http, bank
 
 def test_more_than_a_replica_can_do_is_refused(http: Http, banks: FakeBankClient) -> None:
     banks.delay_s = 0.2
-    answers = http.call_all(*(("GET", STATS, {}) for _ in range(MAX_HANDLED + 10)), ("GET", "/health/live", {}))
+    asked = (("GET", f"/v1/default/banks/b{number % 4}/stats", {}) for number in range(MAX_HANDLED + 10))
+    answers = http.call_all(*asked, ("GET", "/health/live", {}))
     refused = [answer for answer in answers if answer.status_code != 200]
     assert {answer.status_code for answer in refused} == {429}
     assert len(refused) == 10
     assert_problem(refused[0])
     assert answers[-1].status_code == 200
+    banks.delay_s = 0.0
+    assert http.get(STATS).status_code == 200
+
+
+def test_one_bank_does_not_take_the_whole_replica(http: Http, banks: FakeBankClient) -> None:
+    banks.delay_s = 0.2
+    flood = Settings().bank_requests + 5
+    names = ("alice", "%61lice")  # the same bank, written in two ways
+    asked = [("GET", f"/v1/default/banks/{names[number % 2]}/stats", {}) for number in range(flood)]
+    answers = http.call_all(*asked, ("GET", "/v1/default/banks/bob/stats", {}), ("GET", "/v1/default/banks", {}))
+    assert [answer.status_code for answer in answers[-2:]] == [200, 200]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) == 5
+    assert "this bank" in refused[0].json()["detail"]
+    assert refused[0].headers["retry-after"] == "1"
     banks.delay_s = 0.0
     assert http.get(STATS).status_code == 200

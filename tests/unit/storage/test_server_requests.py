@@ -14,7 +14,8 @@ from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
 from memory.filters import AnyOf
 from memory.ids import Scope, shard_key_of
-from memory.protocol import TakeEpoch
+from memory.plans import Plan
+from memory.protocol import Execute, TakeEpoch
 from memory.recall import FindCandidates
 from memory.records import Head, Record, RecordKind, Relinked, Vectors
 from memory.store_calls import (
@@ -118,6 +119,10 @@ def keys_of(sent: Sent) -> set[str | None]:
     """Shard keys that a request names, one for each of its parts."""
     parts = sent.body.get("searches") or sent.body.get("operations") or [sent.body]
     return {part.get("set_payload", part).get("shard_key") for part in parts}
+
+
+def too_busy() -> httpx.Response:
+    return httpx.Response(429, headers={"Retry-After": "7"}, json={"status": {"error": "rate limit"}})
 
 
 def name_of(call) -> str:
@@ -246,10 +251,34 @@ def test_what_is_no_failure_of_the_moment_is_not_sent_again(engine, wire):
 
 
 def test_an_overloaded_server_says_when_to_come_back(engine, wire):
-    wire.fail = lambda _: httpx.Response(429, headers={"Retry-After": "7"}, json={"status": {"error": "rate limit"}})
+    wire.fail = lambda _: too_busy()
     with pytest.raises(Overloaded, match="rate limit") as caught:
         engine.call(SCOPE, ReadHead())
     assert caught.value.retry_after_s == 7
+
+
+def test_a_write_that_the_server_refuses_half_way_is_never_said_to_be_refused(engine, wire):
+    """Overloaded promises that nothing was accepted; whichever call of a plan is refused, some of it may be."""
+
+    def execute(accepted_calls: int) -> int:
+        scope = fresh_scope()
+        head = Head(seq=1, exists=True, updated_at=datetime(2026, 1, 1, tzinfo=UTC))
+        plan = Plan("retain", "op", 1, head, add=(new_unit(scope, "one"),))
+        owned = wait_for(engine.store.perform(scope, TakeEpoch("a")))
+        wire.sent.clear()
+        wire.fail = lambda _: too_busy() if len(wire.sent) > accepted_calls else None
+        try:
+            wait_for(engine.store.perform(scope, Execute(owned, plan, "n")))
+        finally:
+            wire.fail = lambda _: None
+        return len(wire.sent)
+
+    calls = execute(accepted_calls=1000)
+    assert calls > 5
+    for accepted in range(calls):
+        with pytest.raises(Unavailable, match=r"not finished: .*rate limit") as caught:
+            execute(accepted)
+        assert caught.value.retry_after_s == 7
 
 
 @pytest.mark.parametrize("status", ["acknowledged", "wait_timeout"])

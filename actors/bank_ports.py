@@ -1,0 +1,78 @@
+"""What a bank works with, and what it knows while it is active."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.encoding import decode_recall_profile
+from memory.ids import Scope
+from memory.ingest import RECALL_PROFILE_KEY, unit_dense_text, unit_vectors
+from memory.ports import Clock, Tokenizer
+from memory.protocol import Recover, TakeEpoch
+from memory.records import Head, RecallProfile, RecordKind, Vectors
+from memory.store_calls import GetRecords, Store
+from memory.sweeping import Retention
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
+
+THREAD_BYTES: Final = 256 << 10
+"""Commands from this size on are drafted, merged and planned in a thread: milliseconds that other banks need."""
+
+
+async def unclaimed(_: Scope) -> None:
+    """No one else is asked before a bank is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankPorts:
+    """What a bank of a host works with; all but `embed` are shared by all of them."""
+
+    store: Store
+    embed: Embed
+    tokenizer: Tokenizer
+    clock: Clock
+    nonce: Callable[[], str]
+    retention: Retention = field(default_factory=Retention)
+    claim: Callable[[Scope], Awaitable[None]] = unclaimed
+    """Called before a bank is taken; raises NotOwner where it may not be."""
+    receipts_kept_s: float = 86_400.0
+    """How long a command sent again under its operation id is known."""
+
+
+@dataclass(slots=True)
+class Activation:
+    """What the owner knows: it is the only writer, so this is what the store holds."""
+
+    head: Head
+    recall_profile: RecallProfile
+
+
+async def take_bank(scope: Scope, ports: BankPorts, above_epoch: int = 0, above_seq: int = 0) -> Activation:
+    """Take the epoch and a block of seqs, settle what a former owner committed, sweep what is old, load the cache."""
+    await ports.claim(scope)
+    head = await ports.store.perform(scope, TakeEpoch(ports.nonce(), above_epoch, above_seq))
+    nonce = ports.nonce()
+    made: dict[str, Vectors] = {}
+    now, retention = ports.clock.now(), ports.retention
+    recovered = await ports.store.perform(scope, Recover(head, nonce, now, retention))
+    while recovered.needs:
+        vectors = await ports.embed([unit_dense_text(unit) for unit in recovered.needs])
+        made |= {unit.id: unit_vectors(unit, at) for unit, at in zip(recovered.needs, vectors, strict=True)}
+        recovered = await ports.store.perform(scope, Recover(recovered.head, nonce, now, retention, made))
+    found = await ports.store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
+    record = found.get(RECALL_PROFILE_KEY)
+    return Activation(recovered.head, decode_recall_profile(record.body) if record else RecallProfile())
+
+
+async def beside_loop(size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do pure work for a command of that size: here if it is small, else in a thread while other banks go on."""
+    if size_bytes < THREAD_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
