@@ -48,6 +48,8 @@ class Options:
     steps: int
     banks: int
     flood_connections: int
+    capacity_per_s: float | None
+    """Taken for the capacity instead of looking for it."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,10 @@ class CapacityRun:
     async def run(self) -> Findings:
         """All of it, in order."""
         await self._fill()
-        await self._find_capacity()
+        if self._options.capacity_per_s is None:
+            await self._find_capacity()
+        else:
+            self.found.capacity_per_s = self._options.capacity_per_s
         if self.found.capacity_per_s:
             await self._overload()
             await self._flood()
@@ -226,9 +231,10 @@ def main(
     steps: Annotated[int, typer.Option(min=0, help="bisections")] = 4,
     banks: Annotated[int, typer.Option(min=1, help="banks to spread the traffic over")] = 20,
     flood_connections: Annotated[int, typer.Option(min=1, help="connections that flood one bank")] = 32,
+    capacity_per_s: Annotated[float | None, typer.Option(min=1, help="take this for the capacity, do not look")] = None,
 ) -> None:
     """Measure a server of its own."""
-    options = Options(seconds, overload_s, p95_ms, first_per_s, steps, banks, flood_connections)
+    options = Options(seconds, overload_s, p95_ms, first_per_s, steps, banks, flood_connections, capacity_per_s)
     console = Console(width=140)
     with tempfile.TemporaryDirectory(prefix="lorebank.capacity.") as folder:
         command = up_command(free_port(), Path(folder) / "data")

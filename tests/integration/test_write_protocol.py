@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -166,7 +166,7 @@ def test_a_crash_during_recovery_is_recovered_from(fresh, name: str):
             if name == "delete bank" and found.exists:  # the update came after the delete and made the bank anew
                 assert (found.live, found.profile) == ((), {})
             else:
-                assert found == new
+                assert replace(found, operations=found.operations - {"op-2"}) == new
 
 
 def committing_call(place: Place, command: Command) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from actors import bank_ports
 from actors.lifecycle import State
-from memory.commands import DeleteBank, DeleteDocument, Item, RepairBank, Retain, UpdateBank
+from memory.commands import DeleteDocument, Item, RepairBank, Retain, UpdateBank
 from memory.errors import Conflict, Overloaded, Unavailable, Unprocessable
 from memory.protocol import TakeEpoch
 from memory.receipts import SLICE_RECEIPTS, SWEEP_COMMITS
@@ -166,11 +166,12 @@ async def test_every_command_is_done_once_under_its_operation_id(owner):
     await owner.bank.perform(update)
     await owner.bank.perform(UpdateBank("v", {"mission": "n"}))
     assert (await owner.bank.perform(update)).profile == {"mission": "n"}
-    first = await owner.bank.perform(DeleteBank("del"))
-    assert (first.units_deleted, first.documents_deleted) == (1, 1)
+    first = await owner.bank.perform(DeleteDocument("del", "d"))
+    assert first.units_deleted == 1
     await owner.retain(user("new"), op="op-2")
-    again = await owner.another().perform(DeleteBank("del"))
-    assert (again.units_deleted, again.documents_deleted) == (1, 1)
+    other = owner.another()
+    assert (await other.perform(DeleteDocument("del", "d"))).units_deleted == 1
+    assert (await other.perform(update)).profile == {"mission": "n"}
     assert set(owner.units()) == {"new"}
     owner.check()
 
@@ -179,7 +180,6 @@ COMMANDS = {
     "retain": (retain("one", op="x"), retain("two", op="x", document_id="e")),
     "delete document": (DeleteDocument("x", "d"), DeleteDocument("x", "e")),
     "update": (UpdateBank("x", {"a": 1}), UpdateBank("x", {"a": 2})),
-    "delete bank": (DeleteBank("x"), UpdateBank("x", {})),
 }
 
 

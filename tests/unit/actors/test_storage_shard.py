@@ -66,11 +66,12 @@ def test_a_shard_that_was_never_opened_can_be_closed(settings):
 
 
 DEADLINE_S = 20.0
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def execute(scope, owned: Head, *texts: str) -> Execute:
     seq = owned.seq + 1
-    after = Head(seq=seq, seq_end=owned.seq_end, exists=True, updated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    after = Head(seq=seq, seq_end=owned.seq_end, exists=True, updated_at=NOW)
     units = tuple(new_unit(scope, text, seq=seq, epoch=owned.epoch, position=n) for n, text in enumerate(texts))
     return Execute(owned, Plan("retain", "op", seq, after, add=units), "n")
 
@@ -182,7 +183,7 @@ def test_an_owner_that_lost_its_bank_in_the_middle_of_a_plan_writes_no_further_c
     long.join(DEADLINE_S)
     assert isinstance(outcome[0], StaleEpoch)
     assert halfway.inserts < 5
-    assert shard.perform(scope, Recover(taken[0], "r")).head.commit == 0
+    assert shard.perform(scope, Recover(taken[0], "r", NOW)).head.commit == 0
     assert texts(shard, scope) == set()
 
 
