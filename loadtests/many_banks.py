@@ -176,6 +176,7 @@ def main(
     console = Console(width=140)
     options = {"clients": clients, "recalls": recalls}
     small = measure(few, units, **options, idle_s=min(idle_s, 15.0))
+    console.print(f"{few} banks: filled in {small.filled_s:.0f} s, recall {small.recall}", markup=False)
     large = measure(banks, units, **options, idle_s=idle_s)
     if not print_measured(small, large, console):
         raise typer.Exit(1)
