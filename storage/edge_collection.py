@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from qdrant_edge import EdgeShard, Filter, Point, UpdateOperation
 
+from memory.ids import Scope
+from storage.edge_bank_scroll import bank_points
 from storage.edge_scroll import all_points
 
 Payload = Mapping[str, Any]
@@ -34,6 +36,10 @@ class EdgeCollection:
     def matching(self, where: Filter, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
         """Ids and these keys of the payloads of all points that match, by id."""
         return ((str(point.id), point.payload or {}) for point in all_points(self.shard, where, keys))
+
+    def of_bank(self, scope: Scope, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
+        """Ids and these keys of the payloads of all of a bank's points; those read may be removed meanwhile."""
+        return ((str(point.id), point.payload or {}) for point in bank_points(self.shard, scope, keys))
 
     def put(self, points: Iterable[Point]) -> None:
         """Insert or overwrite."""

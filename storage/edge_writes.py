@@ -8,7 +8,7 @@ from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
 
 from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
-from memory.filters import AnyOf, Between, Filter, Not
+from memory.filters import AnyOf, Between
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, Relinked, UnitState
@@ -218,11 +218,12 @@ class EdgeWrites:
 
     def _clear(self, scope: Scope, call: ClearBank) -> None:
         older = _older(call.seq, call.epoch)
-        kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
-        self._units.drop([unit for unit, _ in self._units.matching(scoped(scope, *older), _STAMPS)])
+        self._units.drop(unit for unit, payload in self._units.of_bank(scope, _STAMPS) if older(payload))
         self._cache.forget()
-        records = self._records.matching(scoped(scope, kept, *older), _STAMPS)
-        self._records.change([record for record, _ in records], codec.removal(call.seq, call.epoch, call.at_us))
+        kept = (RecordKind.HEAD.value, RecordKind.COMMIT.value)
+        records = self._records.of_bank(scope, (*_STAMPS, schema.KIND))
+        removed = (record for record, payload in records if older(payload) and payload.get(schema.KIND) not in kept)
+        self._records.change(removed, codec.removal(call.seq, call.epoch, call.at_us))
 
 
 def _not_after(seq: int, epoch: int) -> Guard:
@@ -234,5 +235,6 @@ def _is_leftover(payload: Payload, scope: Scope, seq: int, epoch: int) -> bool:
     return pending and _not_after(seq, epoch)(payload)
 
 
-def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:
-    return Between(schema.SEQ, lte=seq - 1), Between(schema.EPOCH, lte=epoch)
+def _older(seq: int, epoch: int) -> Guard:
+    """What bears no seq and epoch is not older."""
+    return lambda payload: payload.get(schema.SEQ, seq) < seq and payload.get(schema.EPOCH, epoch + 1) <= epoch
