@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,10 @@ T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
 
 READERS = 16
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep others from running: a recall asks for its turn some ten times beside a writer."""
+WRITE_BACK_BYTES = 256 << 10
+"""From so much on, writing ahead of a flush makes it shorter."""
 
 
 def shard_name(index: int) -> str:
@@ -144,6 +149,7 @@ class StorageShard:
                     raise
                 self._runs = ShardRuns(engine)
                 self._engine = engine
+                sys.setswitchinterval(SWITCH_INTERVAL_S)
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
         return self._engine
 
@@ -157,9 +163,22 @@ class StorageShard:
             waited_s += tick_s
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
-                with self._writing:
+                if dirty >= WRITE_BACK_BYTES:
+                    self._write_back(engine)
+                while not self._writing.acquire(timeout=tick_s):
+                    self._write_back(engine)  # a long procedure writes: what it leaves to the flush stays little
+                try:
                     self._flush(engine)
+                finally:
+                    self._writing.release()
                 waited_s = 0.0
+
+    def _write_back(self, engine: BlockingStore) -> None:
+        """What fails here fails again in the flush, or does not matter."""
+        try:
+            engine.write_back()
+        except OSError:
+            log.exception("%s cannot be written ahead of its flush", shard_name(self._index))
 
     def _flush(self, engine: BlockingStore) -> None:
         """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""

@@ -82,6 +82,10 @@ class BlockingStore(Protocol):
         """Make everything written survive power loss."""
         ...
 
+    def write_back(self) -> None:
+        """Write ahead of a flush, beside readers and writers."""
+        ...
+
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy everything to a backup; points of each collection."""
         ...

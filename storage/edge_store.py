@@ -35,6 +35,7 @@ from storage.edge_shard import open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
+from storage.write_back import write_back
 
 T = TypeVar("T")
 
@@ -102,6 +103,11 @@ class EdgeStore:
         self._marks.flushed()
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
+
+    def write_back(self) -> None:
+        """Write to disk ahead of a flush, which then holds readers up for less; writers and readers go on meanwhile."""
+        write_back(self._units_path)
+        write_back(self._records_path)
 
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the files as they are after a flush; nobody may write meanwhile. Points of each collection."""
