@@ -101,6 +101,7 @@ class StorageShard:
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the directory's files between two writes; reads go on. Points of each collection."""
         engine = self._opened()
+        self._write_back(engine)
         with self._writing:
             if self._closed.is_set():
                 raise Unavailable("the store is closing")
@@ -165,12 +166,13 @@ class StorageShard:
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
                 if dirty >= WRITE_BACK_BYTES:
                     self._write_back(engine)
-                while not self._writing.acquire(timeout=tick_s):
-                    self._write_back(engine)  # a long procedure writes: what it leaves to the flush stays little
-                try:
-                    self._flush(engine)
-                finally:
-                    self._writing.release()
+                if self._writing.acquire(timeout=tick_s):
+                    try:
+                        self._flush(engine)
+                    finally:
+                        self._writing.release()
+                else:
+                    engine.flush_soon()  # a long procedure writes: left to its end, the flush would take long too
                 waited_s = 0.0
 
     def _write_back(self, engine: BlockingStore) -> None:

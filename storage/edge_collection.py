@@ -23,10 +23,14 @@ UPDATE_POINTS: Final = 64
 
 
 class EdgeCollection:
-    """Not safe for several writing threads: between judging and changing nobody else may change."""
+    """Not safe for several writing threads: between judging and changing nobody else may change.
 
-    def __init__(self, shard: EdgeShard) -> None:
+    After every slice `on_change` is told how many points were changed or removed.
+    """
+
+    def __init__(self, shard: EdgeShard, on_change: Callable[[int], None] = lambda _: None) -> None:
         self.shard = shard
+        self._on_change = on_change
 
     def stored(self, ids: Sequence[str], keys: Sequence[str]) -> dict[str, Payload]:
         """These keys of the payloads of those points that are there, by id."""
@@ -50,11 +54,13 @@ class EdgeCollection:
         """Set keys of points that are there."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.set_payload(part, payload))
+            self._on_change(len(part))
 
     def drop(self, ids: Iterable[str]) -> None:
         """Remove points."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.delete_points(part))
+            self._on_change(len(part))
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:

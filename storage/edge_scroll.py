@@ -11,7 +11,8 @@ from memory.filters import AnyOf, HasId
 from storage.query_to_edge import condition
 
 _PAGE_POINTS: Final = 1000
-_PAYLOADS: Final = 256
+_PAYLOADS: Final = 16
+"""Payloads read at once: a document of a thousand chunks has one of 200 KB."""
 
 
 def all_points(

@@ -1,6 +1,6 @@
 """The write calls of the store on the embedded engine: each changes one collection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
 
 from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
-from memory.filters import AnyOf, Between
+from memory.filters import AnyOf, Between, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, Relinked, UnitState
@@ -38,6 +38,8 @@ from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
+_CHANGED_BYTES: Final = 1024
+"""What a change or removal counts: a flush has a dozen indexes to write for each."""
 _STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
@@ -62,9 +64,13 @@ _UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits,
 class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int) -> None:
-        self._units = EdgeCollection(units)
-        self._records = EdgeCollection(records)
+    def __init__(
+        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int, on_slice: Callable[[], None]
+    ) -> None:
+        """`on_slice` is called between the slices of what is changed or removed, when a flush may come between."""
+        self._units = EdgeCollection(units, self._changed)
+        self._records = EdgeCollection(records, self._changed)
+        self._on_slice = on_slice
         self._cache = cache
         self._dim = dim
         self.dirty_bytes = 0
@@ -152,6 +158,10 @@ class EdgeWrites:
             del self._texts[: len(part)]
             self.wrote_records = True
             self.dirty_bytes += 1
+
+    def _changed(self, points: int) -> None:
+        self.dirty_bytes += _CHANGED_BYTES * points
+        self._on_slice()
 
     @property
     def texts_to_forget(self) -> int:
