@@ -100,7 +100,7 @@ class Owner:
         self._profile = RecallProfile()
         self._nonce = 0
         head = shard.perform(scope, TakeEpoch(self._next_nonce()))
-        self.head: Head = shard.perform(scope, Recover(head, self._next_nonce())).head
+        self.head: Head = shard.perform(scope, Recover(head, self._next_nonce(), datetime.now(UTC))).head
 
     def plan_turns(self, document_id: str, turns: int) -> Plan:
         """Plan that makes generated turns the document, whatever it held before."""
