@@ -83,7 +83,7 @@ def test_a_big_bank_is_cleared_of_all_that_is_older(store):
     body = {"task_type": "retain"}
     records = tuple(Record(RecordKind.OPERATION, f"op {n}", body, seq=1, epoch=1) for n in range(2 * RANGE_POINTS))
     store.call(scope, WriteRecords(records))
-    store.call(scope, ClearBank(9, 1))
+    store.call(scope, ClearBank(9, 1, 0))
     assert scanned(store, scope, ScanUnits, 50) == list(kept)
     assert scanned(store, other, ScanUnits, 50) == sorted(others)
     assert store.call(scope, ReadHead()) == Head(epoch=1)
@@ -143,11 +143,11 @@ def test_a_flush_that_is_wanted_happens_between_the_steps_of_what_writes(store):
     put_texts(store, scope, [f"item {n}" for n in range(200)])
     store.flush()
     assert store.dirty_bytes == 0
-    store.call(scope, ClearBank(9, 1))
+    store.call(scope, ClearBank(9, 1, 0))
     whole = store.dirty_bytes
     put_texts(store, scope, [f"item {n}" for n in range(200)])
     store.flush()
     store.flush_soon()
-    store.call(scope, ClearBank(9, 1))
+    store.call(scope, ClearBank(9, 1, 0))
     assert 0 < store.dirty_bytes < whole
     assert store.call(scope, ListUnits(1)).total == 0
