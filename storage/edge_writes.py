@@ -68,8 +68,8 @@ class EdgeWrites:
         self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int, on_slice: Callable[[], None]
     ) -> None:
         """`on_slice` is called between the slices of what is changed or removed, when a flush may come between."""
-        self._units = EdgeCollection(units, self._changed)
-        self._records = EdgeCollection(records, self._changed)
+        self._units = EdgeCollection(units, self._changed_units)
+        self._records = EdgeCollection(records, self._changed_records)
         self._on_slice = on_slice
         self._cache = cache
         self._dim = dim
@@ -159,9 +159,15 @@ class EdgeWrites:
             self.wrote_records = True
             self.dirty_bytes += 1
 
-    def _changed(self, points: int) -> None:
+    def _changed_units(self, points: int) -> None:
         self.dirty_bytes += _CHANGED_BYTES * points
         self._on_slice()
+        self.wrote_units = True  # a flush has counted what was written up to here: more may follow
+
+    def _changed_records(self, points: int) -> None:
+        self.dirty_bytes += _CHANGED_BYTES * points
+        self._on_slice()
+        self.wrote_records = True
 
     @property
     def texts_to_forget(self) -> int:

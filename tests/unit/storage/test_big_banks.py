@@ -151,3 +151,5 @@ def test_a_flush_that_is_wanted_happens_between_the_steps_of_what_writes(store):
     store.call(scope, ClearBank(9, 1, 0))
     assert 0 < store.dirty_bytes < whole
     assert store.call(scope, ListUnits(1)).total == 0
+    store.count_operation()
+    assert store._marks._marks.units.points == store._units.info().points_count  # what came after it is counted too
