@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     qdrant_shards_per_key: Annotated[int, Field(ge=1, le=16)] = 1
     durability: Literal["process", "disk"] = "process"
     flush_interval_s: Seconds = 1.0
-    flush_bytes: Count = 8 << 20
+    flush_bytes: Count = 4 << 20
 
     embedded_on_head: bool = False
     """On a cluster of several nodes: keep the embedded store on the head node's disk instead of refusing to start."""

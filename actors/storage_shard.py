@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,10 @@ T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
 
 READERS = 16
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep others from running: a recall asks for its turn some ten times beside a writer."""
+WRITE_BACK_BYTES = 256 << 10
+"""From so much on, writing ahead of a flush makes it shorter."""
 
 
 def shard_name(index: int) -> str:
@@ -96,6 +101,7 @@ class StorageShard:
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the directory's files between two writes; reads go on. Points of each collection."""
         engine = self._opened()
+        self._write_back(engine)
         with self._writing:
             if self._closed.is_set():
                 raise Unavailable("the store is closing")
@@ -144,6 +150,7 @@ class StorageShard:
                     raise
                 self._runs = ShardRuns(engine)
                 self._engine = engine
+                sys.setswitchinterval(SWITCH_INTERVAL_S)
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
         return self._engine
 
@@ -157,9 +164,23 @@ class StorageShard:
             waited_s += tick_s
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
-                with self._writing:
-                    self._flush(engine)
+                if dirty >= WRITE_BACK_BYTES:
+                    self._write_back(engine)
+                if self._writing.acquire(timeout=tick_s):
+                    try:
+                        self._flush(engine)
+                    finally:
+                        self._writing.release()
+                else:
+                    engine.flush_soon()  # a long procedure writes: left to its end, the flush would take long too
                 waited_s = 0.0
+
+    def _write_back(self, engine: BlockingStore) -> None:
+        """What fails here fails again in the flush, or does not matter."""
+        try:
+            engine.write_back()
+        except OSError:
+            log.exception("%s cannot be written ahead of its flush", shard_name(self._index))
 
     def _flush(self, engine: BlockingStore) -> None:
         """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""

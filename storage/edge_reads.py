@@ -14,7 +14,6 @@ from qdrant_edge import (
     Filter,
     IdfParams,
     Query,
-    QueryBatchRequest,
     QueryRequest,
     SearchParams,
 )
@@ -127,7 +126,8 @@ class EdgeReads:
 
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         where = scoped(scope, _LIVE, call.where)
-        answers = self._units.query_batch(QueryBatchRequest([self._lane(scope, lane, where) for lane in call.lanes]))
+        # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
+        answers = (self._units.query(self._lane(scope, lane, where)) for lane in call.lanes)
         return tuple(
             LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
             for points in answers
