@@ -31,19 +31,18 @@ from memory.ingest import (
     BankView,
     Embedded,
     Merge,
-    delete_receipt_of_operation,
     merge_document,
     plan_delete_bank,
     plan_delete_document,
     plan_retain,
     plan_update_bank,
-    receipt_of_operation,
     unit_dense_text,
     unit_vectors,
 )
 from memory.plans import Plan
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
+from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
 from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
 from memory.sweeping import Retention, scheduled

@@ -26,11 +26,11 @@ from memory.ingest import (
     plan_delete_document,
     plan_retain,
     plan_update_bank,
-    receipt_of_operation,
 )
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
+from memory.receipts import receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit, UnitState
 from memory.store_calls import HeadPage, RecordPage, UnitPage
 
