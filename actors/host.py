@@ -11,7 +11,8 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts, Receipt
+from actors.bank import Bank, Receipt
+from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.ownership import Ownership
@@ -116,7 +117,8 @@ class BankHost:
         for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
             if self._ownership.owns(scope):
                 try:
-                    await self._bank(scope).settle()
+                    # Until the host is ready only what readers would notice is done: the rest can wait.
+                    await self._bank(scope).settle(work=self._scanned.is_set())
                 except LorebankError as exc:
                     # One bank that cannot be settled must not keep the others waiting; the next round tries again.
                     log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)

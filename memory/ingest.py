@@ -180,7 +180,7 @@ def plan_retain(
         seq=seq,
         head_after=staged.on(head),
         add=add,
-        retire=tuple(unit.unit_id for unit in (*retired, *staged.retire)),
+        retire=(*(entry.unit_id for entry in retired), *(unit.unit_id for unit in staged.retire)),
         moves={unit: at for merge in merges for unit, at in merge.moves.items()},
         records=(*records, *staged.records),
         events=(Event("retain.completed", command.operation_id, now),),
@@ -199,7 +199,7 @@ def plan_delete_document(
     seq = view.head.seq + 1
     _refuse_open(document)
     staged = drop_documents({document.id: work} if work else {}, now)
-    gone = (*document.chunks, *staged.retire)
+    gone: tuple[ChunkEntry | Derived, ...] = (*document.chunks, *staged.retire)
     receipt = DeleteReceipt(command.operation_id, seq, len(gone), 1)
     body = delete_body(receipt)
     operation = completed_operation(command.operation_id, "delete_document", document.id, now, body)

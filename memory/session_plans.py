@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from memory.commands import AppendTurns, DeleteSession, OpenSession
 from memory.drafting import DocumentDraft
 from memory.encoding import encode_document, instant_to_micros
 from memory.ingest import LIVE, BankView, Embedded, document_hash, head_after, new_unit, profile_change
 from memory.operations import completed_operation
 from memory.plans import Event, Plan
 from memory.policy import sooner
-from memory.records import Document, Head, Record, RecordKind
+from memory.records import ChunkEntry, Document, Head, Record, RecordKind
 from memory.sessions import (
     CLOSED,
     AppendReceipt,
-    AppendTurns,
-    DeleteSession,
-    OpenSession,
     Session,
     SessionPart,
     check_room,
@@ -25,8 +23,9 @@ from memory.sessions import (
     list_turns,
     part_keys,
     text_growth,
+    turn_times,
 )
-from memory.stages import StageWork
+from memory.stages import Derived, StageWork
 from memory.staging import drop_documents, hold_document, release_document
 
 APPEND = "append_turns"
@@ -91,7 +90,7 @@ def plan_append(
     entries, tail = list_turns(view.scope, session, draft, taken)
     after = replace(
         session,
-        last_at=max(now, session.last_at + timedelta(microseconds=len(command.messages))),
+        last_at=turn_times(session, len(command.messages), now)[-1],
         turns=session.turns + len(command.messages),
         chunks=session.chunks + len(entries),
         parts=session.parts + 1 if session.version else 0,
@@ -177,14 +176,16 @@ def plan_delete_session(
     events = (Event("session.deleted", command.operation_id, now),)
     if command.keep_memory or whole is None:
         open_ = whole is not None and session.state != CLOSED
-        plan = _rest(view, command.operation_id, session, whole, now, closing=True) if open_ and whole else _bare(
-            view, command.operation_id, now
+        plan = (
+            _rest(view, command.operation_id, session, whole, now, closing=True)
+            if open_ and whole
+            else _bare(view, command.operation_id, now)
         )
         kept = tuple(record for record in plan.records if record.kind is not RecordKind.SESSION)
         remove = (*plan.remove, (RecordKind.SESSION, session.id))
         return replace(plan, command="delete_session", records=kept, remove=remove, events=events), 0
     staged = drop_documents({session.id: whole.work} if whole.work else {}, now)
-    gone = (*whole.document.chunks, *staged.retire)
+    gone: tuple[ChunkEntry | Derived, ...] = (*whole.document.chunks, *staged.retire)
     seq = view.head.seq + 1
     plan = Plan(
         command="delete_session",

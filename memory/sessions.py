@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from memory.commands import Item, Message, Retain
+from memory.commands import AppendTurns, Item, Retain
 from memory.drafting import ITEM_SEPARATOR, DocumentDraft, draft_documents
 from memory.encoding import decode_chunks, encode_chunks, instant_from_text, instant_to_micros, instant_to_text
 from memory.errors import Conflict, NotFound, StoreDamaged, TooLarge
-from memory.ids import Scope, digest, unit_id
+from memory.ids import Scope, unit_id
 from memory.ingest import document_hash
 from memory.placing import STRIDE
 from memory.policy import BankPolicy
@@ -66,57 +66,7 @@ class Session:
         return self.expires_at if self.resting else min(folded, self.expires_at)
 
 
-# -- commands
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSession:
-    """Begin a session; `tags`, `metadata` and `context` are those of all its turns. idle_ttl_s None: the deployment's."""
-
-    operation_id: str
-    session_id: str
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    context: str | None = None
-    idle_ttl_s: float | None = None
-
-    def fingerprint(self) -> str:
-        """Tells a retry from another command."""
-        given = (self.session_id, self.tags, sorted(self.metadata.items()), self.context, self.idle_ttl_s)
-        return digest(repr(given)).hex()
-
-
-@dataclass(frozen=True, slots=True)
-class AppendTurns:
-    """Add turns to the end of a session, in order."""
-
-    operation_id: str
-    session_id: str
-    messages: tuple[Message, ...]
-
-    def fingerprint(self) -> str:
-        """Tells a retry from another command."""
-        return digest(self.session_id, repr(self.messages)).hex()
-
-
-@dataclass(frozen=True, slots=True)
-class CloseSession:
-    """End a session; its document stays and is an ordinary one from then on."""
-
-    operation_id: str
-    session_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteSession:
-    """Remove a session, and its document with all its turns unless `keep_memory`."""
-
-    operation_id: str
-    session_id: str
-    keep_memory: bool = False
-
-
-SessionCommand = OpenSession | AppendTurns | CloseSession | DeleteSession
+# -- receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +82,15 @@ class AppendReceipt:
     """Chunks added."""
     tokens: int
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSessionReceipt:
+    """The acknowledgement of a session's end for good."""
+
+    operation_id: str
+    session_id: str
+    units_deleted: int
 
 
 # -- records
@@ -242,16 +201,22 @@ def check_room(session: Session, turns: int, text_bytes: int, policy: BankPolicy
         )
 
 
+def turn_times(session: Session, turns: int, now: datetime) -> tuple[datetime, ...]:
+    """Times of an append's turns, each later than the one before, whatever the clock says."""
+    start = max(now, session.last_at + timedelta(microseconds=1))
+    return tuple(start + timedelta(microseconds=number) for number in range(turns))
+
+
 def draft_turns(scope: Scope, session: Session, command: AppendTurns, now: datetime) -> DocumentDraft:
-    """Drafts of an append's chunks. A turn without a time gets its own: later than all before it, apart from equal ones.
+    """Drafts of an append's chunks; a turn without a time gets one of its own, later than all before it.
 
     Raises:
         Unprocessable: every turn is blank.
     """
-    start = max(now, session.last_at + timedelta(microseconds=1))
+    times = turn_times(session, len(command.messages), now)
     messages = tuple(
-        message if message.timestamp else replace(message, timestamp=start + timedelta(microseconds=number))
-        for number, message in enumerate(command.messages)
+        message if message.timestamp else replace(message, timestamp=at)
+        for message, at in zip(command.messages, times, strict=True)
     )
     item = Item(
         content=messages,
@@ -311,6 +276,4 @@ def with_parts(document: Document, parts: Sequence[SessionPart], text_bytes: int
         return document
     chunks = (*document.chunks, *(entry for part in parts for entry in part.chunks))
     tail = parts[-1].tail
-    return replace(
-        document, chunks=chunks, tail=tail, content_hash=document_hash(chunks, tail), text_bytes=text_bytes
-    )
+    return replace(document, chunks=chunks, tail=tail, content_hash=document_hash(chunks, tail), text_bytes=text_bytes)

@@ -1,9 +1,10 @@
 """Plans of stage work: attempts begin, end, are cancelled and asked for again. Results are guarded by their sources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from memory.commands import BeginStage, EndStage
 from memory.ids import digest, point_id
 from memory.ingest import BankView, head_after
 from memory.plans import Event, Plan
@@ -21,38 +22,6 @@ from memory.stages import (
     succeed,
 )
 from memory.store_calls import NewUnit
-
-
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What a stage made of a document: units, and the units it made them from, as they were then.
-
-    Units need an id of the bank's bucket (`derived_id`), texts and sources; seq and epoch are the plan's.
-    """
-
-    sources: tuple[Source, ...] = ()
-    units: tuple[Unit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BeginStage:
-    """Command of the bank to itself: attempts of one stage start, for these documents under these seqs."""
-
-    operation_id: str
-    stage: str
-    documents: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EndStage:
-    """Command of the bank to itself: an attempt has ended, with a result or with a reason why there is none."""
-
-    operation_id: str
-    stage: str
-    document_id: str
-    seq: int
-    result: StageResult | None = None
-    reason: str = ""
 
 
 def derived_id(view: BankView, document_id: str, stage: str, *parts: str) -> str:
@@ -101,7 +70,9 @@ def plan_end(
         after = succeed(work, command.stage, [Derived(one.unit.id, one.unit.type) for one in new])
     add = tuple(replace(one, unit=replace(one.unit, seq=seq, epoch=view.head.epoch)) for one in add)
     operation = operation_of(after, now)
-    plan = _plan(view, "end_stage", command.operation_id, now, records=(encode_work(after), operation), due=_due(after, now))
+    plan = _plan(
+        view, "end_stage", command.operation_id, now, records=(encode_work(after), operation), due=_due(after, now)
+    )
     added = [Derived(one.unit.id, one.unit.type) for one in add]
     head = head_after(view, seq, added, (), 0, now)
     events = () if after.next else (Event(f"operation.{after.status.value}", after.operation_id, now),)
@@ -126,9 +97,13 @@ def plan_retry(view: BankView, operation_id: str, work: StageWork, now: datetime
     )
 
 
-def plan_sweep(
-    view: BankView, operation_id: str, swept: Sequence[str], due_at: datetime | None, now: datetime
-) -> Plan:
+def plan_delete_operation(view: BankView, operation_id: str, target: str, now: datetime) -> Plan:
+    """Plan that forgets an operation."""
+    plan = _plan(view, "delete_operation", operation_id, now)
+    return replace(plan, remove=((RecordKind.OPERATION, target),))
+
+
+def plan_sweep(view: BankView, operation_id: str, swept: Sequence[str], due_at: datetime | None, now: datetime) -> Plan:
     """Plan that removes operations past their time, and says when the bank is due next."""
     plan = _plan(view, "sweep", operation_id, now)
     remove = tuple((RecordKind.OPERATION, key) for key in swept)

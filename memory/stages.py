@@ -122,9 +122,7 @@ def begin(work: StageWork) -> StageWork:
 def succeed(work: StageWork, stage: str, derived: Sequence[Derived] = ()) -> StageWork:
     """The stage is done, and has made units."""
     states = {**work.states, stage: StageState.DONE}
-    return replace(
-        work, states=states, attempts=0, not_before=None, reason=None, derived=(*work.derived, *derived)
-    )
+    return replace(work, states=states, attempts=0, not_before=None, reason=None, derived=(*work.derived, *derived))
 
 
 def fail(work: StageWork, stage: str, reason: str, policy: BankPolicy, now: datetime) -> StageWork:
@@ -144,9 +142,7 @@ def cancel(work: StageWork, reason: str = CANCELLED) -> StageWork:
 
 def retry(work: StageWork, seq: int) -> StageWork:
     """What failed or was skipped is pending again, under a seq of its own: watermarks never go back."""
-    states = {
-        stage: state if state is StageState.DONE else StageState.PENDING for stage, state in work.states.items()
-    }
+    states = {stage: state if state is StageState.DONE else StageState.PENDING for stage, state in work.states.items()}
     return replace(work, seq=seq, states=states, attempts=0, not_before=None, reason=None)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts
+from actors.bank import Bank
+from actors.bank_ports import BankPorts
 from memory.commands import Command
 from memory.ids import Scope
 from memory.store_calls import Call, Request
