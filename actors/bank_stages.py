@@ -130,6 +130,8 @@ class StageRunner:
         self._perform = perform
         self._task: asyncio.Task[None] | None = None
         self._again = False
+        self.backlog: dict[str, tuple[int, datetime]] = {}
+        """By stage: documents that waited when it was looked at last, and since when the first of them."""
 
     @property
     def running(self) -> bool:
@@ -162,6 +164,7 @@ class StageRunner:
     async def _ready(self, stage: str) -> list[StageWork]:
         now = self._ports.clock.now()
         works = await list_pending(self._scope, self._ports, stage)
+        self.backlog[stage] = (len(works), min((work.created_at for work in works), default=now))
         return [work for work in works if work.not_before is None or work.not_before <= now][:AT_ONCE]
 
     async def _run_stage(self, stage: str, works: Sequence[StageWork]) -> None:

@@ -170,6 +170,8 @@ def plan_retain(
         view.scope, view.policy, works or {}, {d.id: d.seq for d in documents}, now, command.operation_id
     )
     body = retain_body(receipt, documents, len(command.items))
+    if staged.operations:
+        body["children"] = list(staged.operations)
     records.append(completed_operation(command.operation_id, "retain", command.fingerprint(), now, body))
     records.extend(profile_change(view, seq, added, retired))
     documents_more = sum(merge.old is None for merge in merges)

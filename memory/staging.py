@@ -32,6 +32,12 @@ class Staged:
     retire: tuple[Derived, ...] = ()
     due_at: datetime | None = None
 
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Operations of the work that begins."""
+        keys = {record.body["operation_id"] for record in self.records if record.kind is RecordKind.STAGES}
+        return tuple(record.key for record in self.records if record.key in keys)
+
     def on(self, head: Head) -> Head:
         """The head of a plan that includes this."""
         if not self.records:

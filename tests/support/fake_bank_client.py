@@ -172,6 +172,11 @@ class FakeBankClient(BankClient):
     async def find_operation(self, scope: Scope, operation_id: str) -> Record | None:
         return (await self._bank(scope)).records.get((RecordKind.OPERATION, operation_id))
 
+    async def find_stages(self, scope: Scope, document_id: str) -> dict[str, Any]:
+        del document_id
+        await self._bank(scope)
+        return {}
+
     async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
         bank = await self._bank(scope)
         counts: dict[str, int] = {}

@@ -12,6 +12,7 @@ from memory.records import RecordKind
 from memory.store_calls import ListRecords, ReadHead, SetLive, SwapHead
 from storage.run import run
 from tests.support.bank_owner import Owner, user
+from tests.support.builders import retain
 from tests.support.loops import in_loop
 
 DAY_S = 86_400.0
