@@ -97,8 +97,9 @@ class BankSessions:
             await self._close(operation_id, turn, session, "expiry")
             return None
         whole = await self._whole(turn, session)
-        if whole is None:
-            raise NotFound(f"the document of session {session.id!r} is gone")
+        if whole is None:  # lost with its file: there is nothing to go on with, and the bank must not stay due for it
+            await self._close(operation_id, turn, session, "loss")
+            return None
         await turn.execute(plan_fold(turn.view(), operation_id, session, whole, now))
         return session.expires_at
 
