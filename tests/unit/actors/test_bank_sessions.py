@@ -66,7 +66,7 @@ async def test_appended_turns_are_found_at_once_and_read_in_order(owner):
 
 @in_loop
 async def test_the_closed_document_is_the_turns_as_they_were_sent(talker):
-    texts = ["  lead", "trail \n", "same", "same", "x" * 1500, "ünï ☃", "same", "end\n\n"]
+    texts = ["  lead", "trail \n", "word " * 250 + "\n ", "same", "x" * 1500, "ünï ☃", "same", "end\n\n"]
     await talker.bank.perform(OpenSession("o", "s"))
     for number, start in enumerate(range(0, len(texts), 3)):
         await say(talker, *texts[start : start + 3], op=f"a{number}")

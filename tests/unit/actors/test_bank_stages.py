@@ -21,7 +21,7 @@ from memory.ids import point_id
 from memory.policy import BankPolicy
 from memory.records import RecordKind, Source, Unit, UnitKind, UnitType
 from memory.stages import decode_work
-from memory.store_calls import GetRecords, ListRecords, ReadHead, SetLive
+from memory.store_calls import GetRecords, ListRecords, ReadHead, WriteRecords
 from memory.watermarks import ReadWatermarks, Watermark
 from storage.run import run
 from tests.support.bank_owner import Owner, user
@@ -277,7 +277,7 @@ async def test_the_document_of_a_session_passes_its_stages_once_the_session_rest
 @in_loop
 async def test_a_crash_between_commit_and_apply_moves_no_watermark_too_far(staged):
     """The seq is taken with the commit; that its document is pending stands in the commit's record until then."""
-    staged.engine.arm(SetLive, "before", Unavailable("gone"))
+    staged.engine.arm(WriteRecords, "before", Unavailable("gone"), nth=2)
     with pytest.raises(Unavailable):
         await staged.retain(user("one"))
     head = staged.read(ReadHead())

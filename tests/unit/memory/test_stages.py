@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.errors import Conflict, NotFound
@@ -36,7 +36,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCOPE = Scope("t", "b")
 STAGES = ("extract", "resolve")
 POLICY = BankPolicy(stages=STAGES, stage_attempts=2, stage_retry_s=8.0)
-EVENTS = st.lists(st.tuples(st.sampled_from("arwxpfpfpfpfcd"), st.integers(0, 4)), max_size=60)
+EVENTS = st.lists(st.tuples(st.sampled_from("arwxpfpfpfpfcd"), st.integers(0, 2)), min_size=10, max_size=60)
 
 
 class Bank:
@@ -110,6 +110,7 @@ class Bank:
         return prefix, failed
 
 
+@settings(max_examples=200)
 @given(EVENTS)
 def test_a_watermark_is_the_end_of_the_longest_terminal_prefix_and_never_goes_back(events):
     bank = Bank()
