@@ -110,7 +110,7 @@ class Bank:
         return prefix, failed
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(EVENTS)
 def test_a_watermark_is_the_end_of_the_longest_terminal_prefix_and_never_goes_back(events):
     bank = Bank()
