@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import numpy as np
@@ -54,6 +55,7 @@ from memory.ingest import (
 )
 from memory.operations import same_command
 from memory.plans import Plan
+from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute, Recover, TakeEpoch
 from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
@@ -71,6 +73,7 @@ class _Activation:
 
     head: Head
     recall_profile: RecallProfile
+    sweep_due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class Bank:
         profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
         record = profile.get(RECALL_PROFILE_KEY)
         speakers = decode_recall_profile(record.body) if record else RecallProfile()
-        self._activation = _Activation(recovered.head, speakers)
+        self._activation = _Activation(recovered.head, speakers, recovered.sweep_due)
         return self._activation
 
     def _is_due(self, head: Head) -> bool:
@@ -351,7 +354,10 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
-        plan = scheduled(await self._cascaded(plan), self._ports.clock.now(), self._ports.retention)
+        now, retention = self._ports.clock.now(), self._ports.retention
+        plan = scheduled(await self._cascaded(plan), now, retention)
+        if plan.remove:
+            active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
@@ -369,7 +375,7 @@ class Bank:
         return BankView(self._scope, active.head, active.recall_profile, self._ports.policy)
 
     def _turn(self, active: _Activation) -> Turn:
-        return Turn(lambda: self._view(active), lambda plan: self._execute(active, plan))
+        return Turn(lambda: self._view(active), lambda: active.sweep_due, lambda plan: self._execute(active, plan))
 
     def _is_staged(self, active: _Activation) -> bool:
         return is_staged(active.head, self._ports.policy)

@@ -10,6 +10,7 @@ from memory.ids import Scope
 from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.store_calls import Store
+from memory.sweeping import Retention
 
 StageFunction = Callable[[Scope, DocumentPart], Awaitable[StageResult]]
 """A stage: makes units of a document. It may be cut off, run again, or run for a document that is gone by then."""
@@ -28,6 +29,7 @@ class BankPorts:
     tokenizer: Tokenizer
     clock: Clock
     nonce: Callable[[], str]
+    retention: Retention = field(default_factory=Retention)
     claim: Callable[[Scope], Awaitable[None]] = unclaimed
     """Called before a bank is taken; raises NotOwner where it may not be."""
     policy: BankPolicy = field(default_factory=BankPolicy)

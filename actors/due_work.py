@@ -35,7 +35,7 @@ class DueWork:
             return
         sessions_due = await self._sessions.do_due(turn, now)
         swept, sweep_due = await self._find_old(now)
-        following = sooner(sessions_due, sweep_due, await self._stages.next_due(now))
+        following = sooner(sessions_due, sweep_due, turn.sweep_due(), await self._stages.next_due(now))
         if swept or following is None or following > now:
             await turn.execute(plan_sweep(turn.view(), f"due-{self._ports.nonce()}", swept, following, now))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from memory.ingest import BankView
 from memory.plans import Plan
@@ -12,4 +13,6 @@ class Turn:
     """Held while no other plan of the bank is under way; `view` is what holds after the last plan."""
 
     view: Callable[[], BankView]
+    sweep_due: Callable[[], datetime | None]
+    """When removed records that are kept for now are to be swept."""
     execute: Callable[[Plan], Awaitable[None]]

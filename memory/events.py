@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from memory.plans import Event, committed_whole, decode_events
-from memory.protocol import HISTORY_COMMITS, Steps
+from memory.protocol import Steps
 from memory.records import Head, RecordKind
 from memory.store_calls import ListRecords, ReadHead, RecordPage
+from memory.sweeping import HISTORY_COMMITS
 
 
 @dataclass(frozen=True, slots=True)

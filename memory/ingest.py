@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.cascade import DERIVED
 from memory.commands import (
     DeleteBank,
     DeleteDocument,
@@ -330,6 +331,7 @@ def head_after(
         for entry in entries:
             counters["units"] += sign
             counters[f"type:{entry.type.value}"] += sign
+            counters[DERIVED] += sign * isinstance(entry, Derived)
     return replace(
         head,
         seq=seq,

@@ -8,9 +8,7 @@ from memory.records import Document
 
 
 def retain_body(receipt: RetainReceipt, documents: Sequence[Document], items: int) -> dict[str, Any]:
-    """What an operation keeps of a retain's receipt; with each document's hash, by which one that lost its record is
-    known again (memory/rebuilding.py).
-    """
+    """What an operation keeps of a retain's receipt, and each document's hash: by it a lost record is made again."""
     rows = zip(receipt.documents, documents, strict=True)
     return {
         "items_count": items,

@@ -14,7 +14,7 @@ from memory.records import Head, RecordKind
 from memory.store_calls import ListRecords, ReadHead
 from memory.upkeep_calls import SweepRemoved
 from storage.reference_store import ReferenceStore
-from tests.support.bank_process import BankProcess, activate, perform_all
+from tests.support.bank_process import BankProcess, activate, look_after, perform_all
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import DIM, fresh_scope
 from tests.support.clocks import START, FakeClock
@@ -59,7 +59,7 @@ def due(engine: Any, scope: Scope, at: datetime) -> bool:
 
 def sweep(engine: Any, scope: Scope, at: datetime = LONG_AFTER) -> None:
     """What a host does that finds the bank due."""
-    activate(engine, scope, f"sweeper-{at}", clock=FakeClock(at))
+    look_after(engine, scope, f"sweeper-{at}", clock=FakeClock(at))
 
 
 def test_nothing_but_the_head_is_left_of_a_deleted_bank_after_the_sweep(engine):
