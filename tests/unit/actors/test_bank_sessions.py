@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from memory.breaches import BreachKind
 from memory.commands import (
     AppendTurns,
     CloseSession,
@@ -13,6 +14,7 @@ from memory.commands import (
     Item,
     Message,
     OpenSession,
+    RepairBank,
 )
 from memory.encoding import decode_document
 from memory.errors import Conflict, NotFound, TooLarge, Unavailable
@@ -26,6 +28,7 @@ from tests.support.bank_owner import Owner, user
 from tests.support.builders import retain
 from tests.support.clocks import START
 from tests.support.loops import in_loop
+from tests.support.planting import Vandal, audit
 
 POLICY = BankPolicy(session_debounce_s=60.0, session_idle_ttl_s=3600.0, session_turns=40, session_bytes=5000)
 
@@ -264,3 +267,16 @@ async def test_a_deleted_bank_forgets_its_sessions(owner):
     await say(owner, "anew", op="e")
     assert owner.text("s") == "anew"
     owner.check()
+
+
+@in_loop
+async def test_an_audit_finds_an_open_session_whose_bank_is_never_due(talker):
+    await talker.bank.perform(OpenSession("o", "s"))
+    await say(talker, "one", op="a")
+    vandal = Vandal(talker.engine.engine, talker.scope)
+    vandal.head(due_at=None)
+    (breach,) = audit(talker.engine.engine, talker.scope)
+    assert (breach.kind, breach.repairable, "'s' waits" in breach.what) == (BreachKind.DUE, True, True)
+    await talker.another("r").perform(RepairBank("repair"))
+    assert talker.read(ReadHead()).due_at is not None
+    talker.check()
