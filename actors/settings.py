@@ -87,6 +87,14 @@ class Settings(BaseSettings):
     operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
     """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
 
+    # Parts that do not answer
+    supervisor_ping_s: Seconds = 1.0
+    """How often each host and storage shard is asked whether it lives, and how long it may take to say so."""
+    supervisor_misses: Count = 4
+    """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
+    supervisor_busy_s: Seconds = 300.0
+    """How long a process that works, or starts, may go without an answer."""
+
     # Sessions
     session_debounce_s: Seconds = 10.0
     """How long a session rests before what depends on all of it is done."""
@@ -96,14 +104,6 @@ class Settings(BaseSettings):
     session_bytes: Count = 8 << 20
     open_sessions: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Open sessions of one bank."""
-
-    # Parts that do not answer
-    supervisor_ping_s: Seconds = 1.0
-    """How often each host and storage shard is asked whether it lives, and how long it may take to say so."""
-    supervisor_misses: Count = 4
-    """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
-    supervisor_busy_s: Seconds = 300.0
-    """How long a process that works, or starts, may go without an answer."""
 
     @classmethod
     def settings_customise_sources(
