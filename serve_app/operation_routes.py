@@ -57,7 +57,7 @@ async def get_operation(bank: Bank, client: Client, operation_id: PathId) -> Res
     row = _operation_row(record)
     documents = [
         {"document_id": document_id, "version": version, "seq": seq, "added": added, "kept": kept, "retired": retired}
-        for document_id, version, seq, added, kept, retired in record.body.get("documents", ())
+        for document_id, version, seq, added, kept, retired, *_ in record.body.get("documents", ())
     ]
     return json_response(
         {
