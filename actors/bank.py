@@ -1,29 +1,43 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.mending import Embed, Mender
+from actors.bank_ports import BankPorts
+from actors.bank_sessions import BankSessions, SessionReceipt
+from actors.bank_stages import BankStages, StageRunner
+from actors.due_work import DueWork
+from actors.mending import Mender
+from actors.turns import Turn
 from actors.turnstile import Turnstile
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
+    AppendTurns,
+    BeginStage,
+    CancelOperation,
     Command,
     DeleteBank,
     DeleteDocument,
+    DeleteOperation,
     DeleteReceipt,
+    EndStage,
+    OperationReceipt,
     RepairBank,
     RepairReceipt,
     Retain,
     RetainReceipt,
+    RetryOperation,
+    SessionCommand,
     UpdateBank,
 )
 from memory.drafting import DocumentDraft, draft_documents
 from memory.encoding import decode_document, decode_recall_profile
-from memory.errors import Conflict, InvalidRequest, NotFound
+from memory.errors import InvalidRequest, NotFound
 from memory.healing import DAMAGED
 from memory.ids import Scope
 from memory.ingest import (
@@ -31,42 +45,26 @@ from memory.ingest import (
     BankView,
     Embedded,
     Merge,
-    delete_receipt_of_operation,
     merge_document,
     plan_delete_bank,
     plan_delete_document,
     plan_retain,
     plan_update_bank,
-    receipt_of_operation,
     unit_dense_text,
     unit_vectors,
 )
+from memory.operations import same_command
 from memory.plans import Plan
-from memory.ports import Clock, Tokenizer
-from memory.protocol import Execute, Recover, TakeEpoch
+from memory.policy import sooner
+from memory.protocol import REOPENED_AT, Execute, Recover, TakeEpoch
+from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Vectors
-from memory.store_calls import Batch, FindLive, GetDense, GetRecords, ReadHead, Store
-from memory.sweeping import Retention, scheduled
+from memory.stages import StageWork
+from memory.staging import is_staged
+from memory.store_calls import Batch, FindLive, GetDense, GetRecords, NewUnit, ReadHead
+from memory.sweeping import scheduled
 
-Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
-
-
-async def unclaimed(_: Scope) -> None:
-    """No one else is asked before a bank is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class BankPorts:
-    """What every bank of a host works with."""
-
-    store: Store
-    embed: Embed
-    tokenizer: Tokenizer
-    clock: Clock
-    nonce: Callable[[], str]
-    retention: Retention = field(default_factory=Retention)
-    claim: Callable[[Scope], Awaitable[None]] = unclaimed
-    """Called before a bank is taken; raises NotOwner where it may not be."""
+Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | Head
 
 
 @dataclass(slots=True)
@@ -75,6 +73,7 @@ class _Activation:
 
     head: Head
     recall_profile: RecallProfile
+    sweep_due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +103,15 @@ class Bank:
         self._ports = ports
         self._line = Turnstile(mailbox_commands)
         self._activation: _Activation | None = None
+        self._sessions = BankSessions(scope, ports)
+        self._stages = BankStages(scope, ports)
+        self._due = DueWork(scope, ports, self._sessions, self._stages)
+        self.stages = StageRunner(scope, ports, self.perform)
 
     @property
     def idle(self) -> bool:
-        """Whether no command is waiting or running."""
-        return self._line.inside == 0
+        """Whether no command is waiting or running, and no stage."""
+        return self._line.inside == 0 and not self.stages.running
 
     async def perform(self, command: Command) -> Receipt:
         """Do one command, once, in the order of arrival.
@@ -122,7 +125,7 @@ class Bank:
         """
         ticket = self._line.ticket()
         try:
-            prepared = await self._prepare(command) if isinstance(command, Retain) else None
+            prepared = await self._prepare(command)
         except BaseException:
             ticket.give_back()
             raise
@@ -131,27 +134,46 @@ class Bank:
                 if isinstance(command, RepairBank):
                     return await self._repair(command)
                 active = await self._activated()
-                return await self._in_turn(active, command, prepared)
+                receipt = await self._in_turn(active, command, prepared)
             except InvalidRequest:
                 raise
             except BaseException:
                 # Whether the plan was committed is unknown here; the next activation reads what the store says.
                 self._activation = None
                 raise
+        if self._is_staged(active):
+            self.stages.wake()
+        return receipt
 
-    async def settle(self) -> None:
+    async def settle(self, *, work: bool = True) -> None:
         """Take the bank, and with that apply what a former owner committed and did not settle, and sweep what is old.
 
-        An activation that is the owner the head knows, with nothing left to settle or to sweep, stays as it is.
+        Then do what is due. An activation that is the owner the head knows, with nothing left to settle and nothing
+        due, stays as it is. Without `work` only what readers would notice is done: a bank with nothing to settle is not
+        even taken.
         """
         async with self._line.ticket().turn():
+            if not work and not await self._unsettled():
+                return
             active = self._activation
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
                 known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
                 if not known or self._is_due(active.head):
                     self._activation = None
-            await self._activated()
+            active = await self._activated()
+            if work:
+                try:
+                    await self._due.do(self._turn(active))
+                except BaseException:
+                    self._activation = None
+                    raise
+        if work and self._is_staged(active):
+            self.stages.wake()
+
+    async def _unsettled(self) -> bool:
+        head = await self._ports.store.perform(self._scope, ReadHead())
+        return head is not None and (head.settled < head.commit or head.due_at == REOPENED_AT)
 
     # -- activation
 
@@ -173,7 +195,7 @@ class Bank:
         profile = await store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
         record = profile.get(RECALL_PROFILE_KEY)
         speakers = decode_recall_profile(record.body) if record else RecallProfile()
-        self._activation = _Activation(recovered.head, speakers)
+        self._activation = _Activation(recovered.head, speakers, recovered.sweep_due)
         return self._activation
 
     def _is_due(self, head: Head) -> bool:
@@ -181,7 +203,14 @@ class Bank:
 
     # -- outside the turn
 
-    async def _prepare(self, command: Retain) -> _Prepared:
+    async def _prepare(self, command: Command) -> "_Ready":
+        if isinstance(command, Retain):
+            return await self._prepare_retain(command)
+        if isinstance(command, AppendTurns):
+            return await self._sessions.embed(command)
+        return await self._stages.embed(command) if isinstance(command, EndStage) else None
+
+    async def _prepare_retain(self, command: Retain) -> _Prepared:
         """Draft, read what is stored, embed what is new; nothing here depends on the order of commands."""
         drafts = draft_documents(self._scope, command, self._ports.clock.now())
         commit = self._activation.head.commit if self._activation else -1
@@ -248,19 +277,25 @@ class Bank:
 
     # -- in turn
 
-    async def _in_turn(
-        self,
-        active: _Activation,
-        command: Retain | DeleteDocument | DeleteBank | UpdateBank,
-        prepared: _Prepared | None,
-    ) -> Receipt:
+    async def _in_turn(self, active: _Activation, command: Command, ready: "_Ready") -> Receipt:
         if isinstance(command, Retain):
-            return await self._retain(active, command, cast("_Prepared", prepared))
+            return await self._retain(active, command, cast("_Prepared", ready))
         if isinstance(command, DeleteDocument):
             return await self._delete_document(active, command)
         if isinstance(command, DeleteBank):
             return await self._delete_bank(active, command)
-        return await self._update_bank(active, command)
+        if isinstance(command, UpdateBank):
+            return await self._update_bank(active, command)
+        turn = self._turn(active)
+        if isinstance(command, BeginStage):
+            return await self._stages.begin(command, turn)
+        if isinstance(command, EndStage):
+            return await self._stages.end(command, turn, cast("tuple[NewUnit, ...]", ready))
+        if isinstance(command, (CancelOperation, RetryOperation, DeleteOperation)):
+            return await self._stages.follow(command, turn)
+        return await self._sessions.perform(
+            cast("SessionCommand", command), turn, cast("Mapping[str, Embedded]", ready or {})
+        )
 
     async def _retain(self, active: _Activation, command: Retain, prepared: _Prepared) -> RetainReceipt:
         merges, operation = prepared.merges, prepared.operation
@@ -270,10 +305,11 @@ class Bank:
             operation = operations.get(command.operation_id)
             merges = self._merge(prepared.drafts, documents)
         if operation is not None:
-            _same_command(operation, "retain", command.fingerprint())
+            same_command(operation, "retain", command.fingerprint())
             return receipt_of_operation(command.operation_id, operation.body)
         embedded = await self._embed_new(merges, prepared.embedded)
-        plan, receipt = plan_retain(self._view(active), command, merges, embedded, self._ports.clock.now())
+        works = await self._works(active, tuple(merge.document_id for merge in merges))
+        plan, receipt = plan_retain(self._view(active), command, merges, embedded, self._ports.clock.now(), works)
         await self._execute(active, plan)
         return receipt
 
@@ -281,12 +317,14 @@ class Bank:
         documents, operations = await self._read((command.document_id,), command.operation_id)
         if command.operation_id in operations:
             operation = operations[command.operation_id]
-            _same_command(operation, "delete_document", command.document_id)
+            same_command(operation, "delete_document", command.document_id)
             return delete_receipt_of_operation(command.operation_id, operation.body)
         stored = documents.get(command.document_id)
         if stored is None:
             raise NotFound(f"bank {self._scope.bank!r} has no document {command.document_id!r}")
-        plan, receipt = plan_delete_document(self._view(active), command, stored.document, self._ports.clock.now())
+        work = (await self._works(active, (command.document_id,))).get(command.document_id)
+        now = self._ports.clock.now()
+        plan, receipt = plan_delete_document(self._view(active), command, stored.document, now, work)
         await self._execute(active, plan)
         return receipt
 
@@ -316,7 +354,10 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: _Activation, plan: Plan) -> None:
-        plan = scheduled(await self._cascaded(plan), self._ports.clock.now(), self._ports.retention)
+        now, retention = self._ports.clock.now(), self._ports.retention
+        plan = scheduled(await self._cascaded(plan), now, retention)
+        if plan.remove:
+            active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
@@ -331,9 +372,17 @@ class Bank:
         return cascaded(plan, found, self._ports.clock.now())
 
     def _view(self, active: _Activation) -> BankView:
-        return BankView(self._scope, active.head, active.recall_profile)
+        return BankView(self._scope, active.head, active.recall_profile, self._ports.policy)
+
+    def _turn(self, active: _Activation) -> Turn:
+        return Turn(lambda: self._view(active), lambda: active.sweep_due, lambda plan: self._execute(active, plan))
+
+    def _is_staged(self, active: _Activation) -> bool:
+        return is_staged(active.head, self._ports.policy)
+
+    async def _works(self, active: _Activation, ids: tuple[str, ...]) -> dict[str, StageWork]:
+        return await self._stages.works(ids) if self._is_staged(active) else {}
 
 
-def _same_command(operation: Record, task: str, fingerprint: str) -> None:
-    if operation.body.get("task_type") != task or operation.body.get("fingerprint") != fingerprint:
-        raise Conflict(f"operation id {operation.key!r} was used for another command")
+_Ready = _Prepared | Mapping[str, Embedded] | tuple[NewUnit, ...] | None
+"""What of a command is made outside its turn."""

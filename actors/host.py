@@ -11,10 +11,12 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts, Receipt
+from actors.bank import Bank, Receipt
+from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.ownership import Ownership
+from actors.policies import STAGES, bank_policy
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
@@ -58,6 +60,8 @@ class BankHost:
             lambda: uuid4().hex,
             retention_of(settings),
             self._ownership.claim,
+            bank_policy(settings),
+            STAGES,
         )
         self._banks: OrderedDict[Scope, Bank] = OrderedDict()
         self._inside = 0
@@ -86,7 +90,23 @@ class BankHost:
 
     async def ping(self) -> dict[str, Any]:
         """That it lives, and how much it carries."""
-        return {"name": self._name, "pid": os.getpid(), "activations": len(self._banks), "commands": self._inside}
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "activations": len(self._banks),
+            "commands": self._inside,
+            "backlog": self._backlog(),
+        }
+
+    def _backlog(self) -> dict[str, tuple[int, float]]:
+        """For each stage how many documents its banks' runners saw waiting last, and the age of the oldest, seconds."""
+        now = self._ports.clock.now()
+        found: dict[str, tuple[int, float]] = {}
+        for bank in self._banks.values():
+            for stage, (pending, oldest) in bank.stages.backlog.items():
+                before, age_s = found.get(stage, (0, 0.0))
+                found[stage] = (before + pending, max(age_s, (now - oldest).total_seconds() if pending else 0.0))
+        return found
 
     @ray.method(concurrency_group=HEALTH)
     async def pulse(self) -> Pulse:
@@ -116,7 +136,8 @@ class BankHost:
         for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
             if self._ownership.owns(scope):
                 try:
-                    await self._bank(scope).settle()
+                    # Until the host is ready only what readers would notice is done: the rest can wait.
+                    await self._bank(scope).settle(work=self._scanned.is_set())
                 except LorebankError as exc:
                     # One bank that cannot be settled must not keep the others waiting; the next round tries again.
                     log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)

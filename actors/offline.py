@@ -10,7 +10,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts
+from actors.bank import Bank
+from actors.bank_ports import BankPorts
 from actors.clocks import SystemClock
 from actors.data_lock import DataLock
 from actors.settings import Settings, retention_of

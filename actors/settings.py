@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     """How long removed records keep refusing late writes of former owners, at least; at most twice as long."""
     history_retention_s: Seconds = 30 * 86400.0
     """How long settled commits are a bank's history, at most 512 of them."""
+    operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
+    """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
 
     # Parts that do not answer
     supervisor_ping_s: Seconds = 1.0
@@ -92,6 +94,16 @@ class Settings(BaseSettings):
     """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
     supervisor_busy_s: Seconds = 300.0
     """How long a process that works, or starts, may go without an answer."""
+
+    # Sessions
+    session_debounce_s: Seconds = 10.0
+    """How long a session rests before what depends on all of it is done."""
+    session_idle_ttl_s: Seconds = 86_400.0
+    """After this long without a turn a session is closed, unless it was opened with another time."""
+    session_turns: Count = 10_000
+    session_bytes: Count = 8 << 20
+    open_sessions: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Open sessions of one bank."""
 
     @classmethod
     def settings_customise_sources(

@@ -185,7 +185,7 @@ class EdgeReads:
         return codec.records_of(record.payload or {} for record in self._records.retrieve(ids, True, False))
 
     def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
-        where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
+        where = scoped(scope, *codec.listed(call))
         total = self._records.count(CountRequest(filter=where, exact=True))
         payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.bank import Bank, BankPorts
+from actors.bank import Bank
+from actors.bank_ports import BankPorts
 from memory.commands import Command
 from memory.ids import Scope
 from memory.store_calls import Call, Request
@@ -118,6 +119,11 @@ def activate(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> Ban
     process = DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8)
     asyncio.run(process._activated())
     return process
+
+
+def look_after(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> None:
+    """What a host does with a bank that is due: a new owner takes it over and does what is due."""
+    asyncio.run(DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8).settle())
 
 
 def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: str = "n", **ports: Any) -> list[Any]:

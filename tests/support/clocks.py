@@ -17,6 +17,10 @@ class FakeClock:
         self._next += timedelta(seconds=1)
         return self._next
 
+    def pass_by(self, seconds: float) -> None:
+        """Let time go by."""
+        self._next += timedelta(seconds=seconds)
+
 
 def nonces(prefix: str = "n") -> Callable[[], str]:
     """A source of nonces: prefix-0, prefix-1 ..."""
