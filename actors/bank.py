@@ -1,47 +1,56 @@
 """Bank: one activation of a virtual actor. Prepares commands beside each other, writes them one at a time, in order."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import cast
 
-from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
+from actors.bank_documents import BankDocuments
+from actors.bank_ports import Activation, BankPorts, take_bank
+from actors.bank_sessions import BankSessions, SessionReceipt
+from actors.bank_stages import BankStages, StageRunner
 from actors.credits import Limits, size_of
+from actors.due_work import DueWork
 from actors.lifecycle import Event, State, state_after
 from actors.mending import Mender
 from actors.preparing import Prepared, Preparer
+from actors.turns import Turn
 from actors.turnstile import Turnstile
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
+    AppendTurns,
+    BeginStage,
+    CancelOperation,
     Command,
     DeleteBank,
     DeleteDocument,
+    DeleteOperation,
     DeleteReceipt,
+    EndStage,
+    OperationReceipt,
     RepairBank,
     RepairReceipt,
     Retain,
     RetainReceipt,
+    RetryOperation,
+    SessionCommand,
     UpdateBank,
 )
 from memory.encoding import decode_recall_profile
-from memory.errors import Conflict, InvalidRequest, NotFound
+from memory.errors import InvalidRequest
 from memory.ids import Scope
 from memory.ingest import (
     BankView,
-    delete_receipt_of_operation,
-    plan_delete_bank,
-    plan_delete_document,
-    plan_retain,
-    plan_update_bank,
-    receipt_of_operation,
+    Embedded,
 )
 from memory.plans import Plan
-from memory.protocol import Execute
-from memory.receipts import FindExpired, is_due, without_receipts
-from memory.records import Head, RecallProfile, Record, RecordKind
-from memory.store_calls import GetRecords, ReadHead
+from memory.policy import sooner
+from memory.protocol import REOPENED_AT, Execute
+from memory.records import Head, RecallProfile, RecordKind
+from memory.staging import is_staged
+from memory.store_calls import NewUnit, ReadHead
 from memory.sweeping import scheduled
 
-Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | Head
+Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | Head
 
 MAILBOX_BYTES = 64 << 20
 BARE_BYTES = 4096
@@ -52,7 +61,10 @@ NAME_BYTES = 150
 class Bank:
     """One bank in its owner. Plain asyncio; the host addresses it, the store holds all it must not forget."""
 
-    __slots__ = ("_activating", "_active", "_line", "_ports", "_scope", "_state")
+    __slots__ = (
+        *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
+        *("_documents", "_due", "_sessions", "_stages", "stages"),
+    )
 
     def __init__(
         self, scope: Scope, ports: BankPorts, mailbox_commands: int, mailbox_bytes: int = MAILBOX_BYTES
@@ -63,6 +75,11 @@ class Bank:
         self._state = State.ABSENT
         self._active: Activation | None = None
         self._activating: asyncio.Task[Activation] | None = None
+        self._sessions = BankSessions(scope, ports)
+        self._stages = BankStages(scope, ports)
+        self._documents = BankDocuments(scope, ports, self._stages)
+        self._due = DueWork(scope, ports, self._sessions, self._stages)
+        self.stages = StageRunner(scope, ports, self.perform)
 
     @property
     def state(self) -> State:
@@ -71,8 +88,8 @@ class Bank:
 
     @property
     def idle(self) -> bool:
-        """Whether no command is waiting or running, and the bank is not just being taken."""
-        return self._line.inside == 0 and self._activating is None
+        """Whether no command is waiting or running, no stage, and the bank is not just being taken."""
+        return self._line.inside == 0 and self._activating is None and not self.stages.running
 
     @property
     def cache_bytes(self) -> int:
@@ -84,10 +101,10 @@ class Bank:
         """Drop everything; nothing is written, because the store holds all of it.
 
         Raises:
-            ValueError: commands are in flight.
+            ValueError: commands or stages are in flight.
         """
         if not self.idle:
-            raise ValueError(f"bank {self._scope.bank!r} has commands in flight")
+            raise ValueError(f"bank {self._scope.bank!r} has work in flight")
         self._state = state_after(self._state, Event.PASSIVATED)
         self._active = None
 
@@ -114,27 +131,46 @@ class Bank:
                 if isinstance(command, RepairBank):
                     return await self._repair(command)
                 active = await self._activated()
-                return await self._in_turn(active, command, prepared, preparer)
+                receipt = await self._in_turn(active, command, prepared, preparer)
             except InvalidRequest:
                 raise
             except BaseException:
                 # Whether the plan was committed is unknown here; the next activation reads what the store says.
                 self._doubt()
                 raise
+        if self._is_staged(active):
+            self.stages.wake()
+        return receipt
 
-    async def settle(self) -> None:
+    async def settle(self, *, work: bool = True) -> None:
         """Take the bank, and with that apply what a former owner committed and did not settle, and sweep what is old.
 
-        An activation that is the owner the head knows, with nothing left to settle or to sweep, stays as it is.
+        Then do what is due. An activation that is the owner the head knows, with nothing left to settle and nothing
+        due, stays as it is. Without `work` only what readers would notice is done: a bank with nothing to settle is not
+        even taken.
         """
         async with self._line.ticket().turn():
+            if not work and not await self._unsettled():
+                return
             active = self._active
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
                 known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
                 if not known or self._is_due(active.head):
                     self._doubt()
-            await self._activated()
+            active = await self._activated()
+            if work:
+                try:
+                    await self._due.do(self._turn(active))
+                except BaseException:
+                    self._doubt()
+                    raise
+        if work and self._is_staged(active):
+            self.stages.wake()
+
+    async def _unsettled(self) -> bool:
+        head = await self._ports.store.perform(self._scope, ReadHead())
+        return head is not None and (head.settled < head.commit or head.due_at == REOPENED_AT)
 
     # -- activation
 
@@ -181,88 +217,38 @@ class Bank:
 
     # -- outside the turn
 
-    async def _prepare(self, preparer: Preparer, command: Command) -> Prepared | None:
+    async def _prepare(self, preparer: Preparer, command: Command) -> "_Ready":
         """What can be done before the turn. The bank is taken by the first command that makes sense.
 
         Its error ends all who wait for it here, in one go; in their turns they would each wait for it anew.
         """
         if isinstance(command, RepairBank):
             return None
-        if not isinstance(command, Retain):
+        if isinstance(command, Retain):
+            drafts = await preparer.draft(command)
+            active = await self._activated()
+            return await preparer.prepare(command, drafts, active.head.commit)
+        if isinstance(command, AppendTurns):
+            chunks = await self._sessions.draft(command)
             await self._activated()
-            return None
-        drafts = await preparer.draft(command)
-        active = await self._activated()
-        return await preparer.prepare(command, drafts, active.head.commit)
+            return await self._sessions.embed(command, chunks)
+        await self._activated()
+        return await self._stages.embed(command) if isinstance(command, EndStage) else None
 
     # -- in turn
 
-    async def _in_turn(
-        self,
-        active: Activation,
-        command: Retain | DeleteDocument | DeleteBank | UpdateBank,
-        prepared: Prepared | None,
-        preparer: Preparer,
-    ) -> Receipt:
-        if isinstance(command, Retain):
-            return await self._retain(active, command, cast("Prepared", prepared), preparer)
-        if isinstance(command, DeleteDocument):
-            return await self._delete_document(active, command, preparer)
-        if isinstance(command, DeleteBank):
-            return await self._delete_bank(active, command)
-        return await self._update_bank(active, command)
-
-    async def _retain(
-        self, active: Activation, command: Retain, prepared: Prepared, preparer: Preparer
-    ) -> RetainReceipt:
-        merges, operation = prepared.merges, prepared.operation
-        if operation is None and prepared.commit != active.head.commit:
-            documents, operations = await preparer.read(
-                tuple(draft.id for draft in prepared.drafts), command.operation_id
-            )
-            operation = operations.get(command.operation_id)
-            merges = await preparer.merge(prepared.drafts, documents)
-        if operation is not None:
-            _same_command(operation, "retain", command.fingerprint())
-            return receipt_of_operation(command.operation_id, operation.body)
-        embedded = await preparer.embed_new(merges, prepared.embedded)
-        view, now = self._view(active), self._ports.clock.now()
-        plan, receipt = await beside_loop(size_of(command), plan_retain, view, command, merges, embedded, now)
-        await self._execute(active, plan)
-        return receipt
-
-    async def _delete_document(self, active: Activation, command: DeleteDocument, preparer: Preparer) -> DeleteReceipt:
-        documents, operations = await preparer.read((command.document_id,), command.operation_id)
-        if command.operation_id in operations:
-            operation = operations[command.operation_id]
-            _same_command(operation, "delete_document", command.document_id)
-            return delete_receipt_of_operation(command.operation_id, operation.body)
-        stored = documents.get(command.document_id)
-        if stored is None:
-            raise NotFound(f"bank {self._scope.bank!r} has no document {command.document_id!r}")
-        plan, receipt = plan_delete_document(self._view(active), command, stored.document, self._ports.clock.now())
-        await self._execute(active, plan)
-        return receipt
-
-    async def _delete_bank(self, active: Activation, command: DeleteBank) -> DeleteReceipt:
-        plan, receipt = plan_delete_bank(self._view(active), command, self._ports.clock.now())
-        if not active.head.exists:
-            return receipt
-        await self._execute(active, plan)
-        active.recall_profile = RecallProfile()
-        return receipt
-
-    async def _update_bank(self, active: Activation, command: UpdateBank) -> Head:
-        operation = await self._find_operation(command.operation_id)
-        if operation is not None:
-            _same_command(operation, "update_bank", command.fingerprint())
-        else:
-            await self._execute(active, plan_update_bank(self._view(active), command, self._ports.clock.now()))
-        return active.head
-
-    async def _find_operation(self, operation_id: str) -> Record | None:
-        call = GetRecords(RecordKind.OPERATION, (operation_id,))
-        return (await self._ports.store.perform(self._scope, call)).get(operation_id)
+    async def _in_turn(self, active: Activation, command: Command, ready: "_Ready", preparer: Preparer) -> Receipt:
+        turn = self._turn(active)
+        if isinstance(command, (Retain, DeleteDocument, DeleteBank, UpdateBank)):
+            return await self._documents.perform(command, turn, cast("Prepared | None", ready), preparer)
+        if isinstance(command, BeginStage):
+            return await self._stages.begin(command, turn)
+        if isinstance(command, EndStage):
+            return await self._stages.end(command, turn, cast("tuple[NewUnit, ...]", ready))
+        if isinstance(command, (CancelOperation, RetryOperation, DeleteOperation)):
+            return await self._stages.follow(command, turn)
+        embedded = cast("Mapping[str, Embedded]", ready or {})
+        return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 
     async def _repair(self, command: RepairBank) -> RepairReceipt:
         """Take the bank anew, which settles and sweeps it, then mend what an audit finds."""
@@ -277,12 +263,13 @@ class Bank:
         return await mender.mend(command, active.head, before.salvage, execute)
 
     async def _execute(self, active: Activation, plan: Plan) -> None:
-        now = self._ports.clock.now()
-        if is_due(active.head) and not plan.clear:
-            before = now - timedelta(seconds=self._ports.receipts_kept_s)
-            plan = without_receipts(plan, await self._ports.store.perform(self._scope, FindExpired(before)))
-        plan = scheduled(await self._cascaded(plan), now, self._ports.retention)
+        now, retention = self._ports.clock.now(), self._ports.retention
+        plan = scheduled(await self._cascaded(plan), now, retention)
+        if plan.remove:
+            active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
+        if plan.clear:
+            active.recall_profile = RecallProfile()
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)
@@ -296,9 +283,14 @@ class Bank:
         return cascaded(plan, found, self._ports.clock.now())
 
     def _view(self, active: Activation) -> BankView:
-        return BankView(self._scope, active.head, active.recall_profile)
+        return BankView(self._scope, active.head, active.recall_profile, self._ports.policy)
+
+    def _turn(self, active: Activation) -> Turn:
+        return Turn(lambda: self._view(active), lambda: active.sweep_due, lambda plan: self._execute(active, plan))
+
+    def _is_staged(self, active: Activation) -> bool:
+        return is_staged(active.head, self._ports.policy)
 
 
-def _same_command(operation: Record, task: str, fingerprint: str) -> None:
-    if operation.body.get("task_type") != task or operation.body.get("fingerprint") != fingerprint:
-        raise Conflict(f"operation id {operation.key!r} was used for another command")
+_Ready = Prepared | Mapping[str, Embedded] | tuple[NewUnit, ...] | None
+"""What of a command is made outside its turn."""

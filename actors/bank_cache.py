@@ -5,7 +5,7 @@ that stays is fenced by its epoch as any other. Passivation only bounds memory.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from actors.bank import Bank
@@ -39,6 +39,9 @@ class BankCache:
 
     def __len__(self) -> int:
         return len(self._banks)
+
+    def __iter__(self) -> Iterator[Bank]:
+        return (bank for bank, _ in self._banks.values())
 
     @property
     def active(self) -> int:

@@ -1,16 +1,20 @@
 """What a bank works with, and what it knows while it is active."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.commands import StageResult
+from memory.document_reading import DocumentPart
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY, unit_dense_text, unit_vectors
+from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
 from memory.records import Head, RecallProfile, RecordKind, Vectors
@@ -21,6 +25,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
+StageFunction = Callable[[Scope, DocumentPart], Awaitable[StageResult]]
+"""A stage: makes units of a document. It may be cut off, run again, or run for a document that is gone by then."""
 
 THREAD_BYTES: Final = 256 << 10
 """Commands from this size on are drafted, merged and planned in a thread: milliseconds that other banks need."""
@@ -32,7 +38,10 @@ async def unclaimed(_: Scope) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BankPorts:
-    """What a bank of a host works with; all but `embed` are shared by all of them."""
+    """What a bank of a host works with; all but `embed` are shared by all of them.
+
+    `stages` holds a function for each stage that the policy names.
+    """
 
     store: Store
     embed: Embed
@@ -42,8 +51,8 @@ class BankPorts:
     retention: Retention = field(default_factory=Retention)
     claim: Callable[[Scope], Awaitable[None]] = unclaimed
     """Called before a bank is taken; raises NotOwner where it may not be."""
-    receipts_kept_s: float = 86_400.0
-    """How long a command sent again under its operation id is known."""
+    policy: BankPolicy = field(default_factory=BankPolicy)
+    stages: Mapping[str, StageFunction] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,6 +61,8 @@ class Activation:
 
     head: Head
     recall_profile: RecallProfile
+    sweep_due: datetime | None = None
+    """When removed records that are kept for now are to be swept."""
 
 
 async def take_bank(scope: Scope, ports: BankPorts, above_epoch: int = 0, above_seq: int = 0) -> Activation:
@@ -68,7 +79,8 @@ async def take_bank(scope: Scope, ports: BankPorts, above_epoch: int = 0, above_
         recovered = await ports.store.perform(scope, Recover(recovered.head, nonce, now, retention, made))
     found = await ports.store.perform(scope, GetRecords(RecordKind.RECALL_PROFILE, (RECALL_PROFILE_KEY,)))
     record = found.get(RECALL_PROFILE_KEY)
-    return Activation(recovered.head, decode_recall_profile(record.body) if record else RecallProfile())
+    profile = decode_recall_profile(record.body) if record else RecallProfile()
+    return Activation(recovered.head, profile, recovered.sweep_due)
 
 
 async def beside_loop(size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

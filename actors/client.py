@@ -5,26 +5,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
+from actors.policies import STAGES
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import (
+    AppendTurns,
+    CloseSession,
     DeleteBank,
     DeleteDocument,
     DeleteReceipt,
+    DeleteSession,
+    FollowOperation,
+    OpenSession,
+    OperationReceipt,
     RepairBank,
     RepairReceipt,
     Retain,
     RetainReceipt,
     UpdateBank,
 )
-from memory.document_reading import DocumentPart, ReadDocument
+from memory.document_reading import DocumentPart, ReadDocument, ReadStored
 from memory.encoding import decode_document
 from memory.errors import NotFound
+from memory.events import EventPage, ReadEvents
 from memory.filters import TRUE, Filter
 from memory.ids import Scope
 from memory.recall import RecallAnswer, RecallQuery
 from memory.records import Document, Head, Record, RecordKind, Unit
+from memory.sessions import AppendReceipt, DeleteSessionReceipt, Session, SessionState, decode_session
+from memory.stages import StageState, decode_work
 from memory.store_calls import (
     Call,
     CountValues,
@@ -38,8 +48,17 @@ from memory.store_calls import (
     Store,
     UnitPage,
 )
+from memory.watermarks import ReadWatermarks, Watermarks
 
 READY_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page of sessions, last appended to first; `total` counts all that match."""
+
+    sessions: tuple[Session, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,96 @@ class BankClient:
         head: Head = await self._cluster.command(scope, command)
         return head
 
+    # -- sessions and operations
+
+    async def open_session(self, scope: Scope, command: OpenSession) -> Session:
+        """Begin a session.
+
+        Raises:
+            Conflict: the id is taken, or the bank has too many open sessions.
+        """
+        session: Session = await self._cluster.command(scope, command)
+        return session
+
+    async def append_turns(self, scope: Scope, command: AppendTurns) -> AppendReceipt:
+        """Add turns; when this returns they are durable, in order, and the next recall finds them.
+
+        Raises:
+            NotFound: no such session.
+            Conflict: it is closed, or the operation id was used for something else.
+            TooLarge: it would have too many turns or bytes.
+        """
+        receipt: AppendReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def close_session(self, scope: Scope, command: CloseSession) -> Session:
+        """End a session; its document stays. Of a closed one: as it is.
+
+        Raises:
+            NotFound: no such session.
+        """
+        session: Session = await self._cluster.command(scope, command)
+        return session
+
+    async def delete_session(self, scope: Scope, command: DeleteSession) -> DeleteSessionReceipt:
+        """Remove a session, and its document unless it is to be kept.
+
+        Raises:
+            NotFound: no such session.
+        """
+        receipt: DeleteSessionReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def follow_operation(self, scope: Scope, command: FollowOperation) -> OperationReceipt:
+        """Cancel, retry or delete an operation.
+
+        Raises:
+            NotFound: no such operation.
+            Conflict: its state forbids it.
+        """
+        receipt: OperationReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def get_session(self, scope: Scope, session_id: str) -> Session:
+        """One session.
+
+        Raises:
+            NotFound: the bank has none of that id.
+        """
+        found = await self._store.perform(scope, GetRecords(RecordKind.SESSION, (session_id,)))
+        if session_id not in found:
+            raise NotFound(f"bank {scope.bank!r} has no session {session_id!r}")
+        return decode_session(found[session_id])
+
+    async def list_sessions(
+        self, scope: Scope, *, limit: int, offset: int = 0, state: SessionState | None = None
+    ) -> SessionPage:
+        """Sessions, last appended to first."""
+        page = await self._store.perform(scope, ListRecords(RecordKind.SESSION, limit, offset, state))
+        return SessionPage(tuple(map(decode_session, page.records)), page.total)
+
+    async def read_watermarks(self, scope: Scope) -> Watermarks:
+        """How far each stage of the bank is."""
+        return await self._store.perform(scope, ReadWatermarks(self.stages))
+
+    async def find_stages(self, scope: Scope, document_id: str) -> Mapping[str, StageState]:
+        """State of each stage of a document; empty where it had none to pass."""
+        found = await self._store.perform(scope, GetRecords(RecordKind.STAGES, (document_id,)))
+        return decode_work(found[document_id]).states if document_id in found else {}
+
+    async def read_backlog(self) -> dict[str, tuple[int, float]]:
+        """For each stage how many documents wait, and the age of the oldest in seconds, as the hosts saw it last."""
+        found: dict[str, tuple[int, float]] = {}
+        for host in (await self.ready()).get("hosts", ()):
+            for stage, (pending, age_s) in host.get("backlog", {}).items():
+                before, oldest_s = found.get(stage, (0, 0.0))
+                found[stage] = (before + pending, max(oldest_s, age_s))
+        return found
+
+    async def read_events(self, scope: Scope, after: int = 0) -> EventPage:
+        """What happened to the bank after a commit, as far back as commits are kept."""
+        return await self._store.perform(scope, ReadEvents(after))
+
     async def repair_bank(self, scope: Scope, command: RepairBank) -> RepairReceipt:
         """Settle and sweep a bank and mend what can be mended; its other commands wait."""
         receipt: RepairReceipt = await self._cluster.command(scope, command)
@@ -162,7 +271,12 @@ class BankClient:
     async def get_documents(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Document]:
         """Documents by id; absent ones are left out."""
         records = await self._store.perform(scope, GetRecords(RecordKind.DOCUMENT, ids))
-        return {key: decode_document(key, record.body) for key, record in records.items()}
+        documents = {key: decode_document(key, record.body) for key, record in records.items()}
+        for key in [key for key, document in documents.items() if document.open]:
+            stored = await self._store.perform(scope, ReadStored(key))
+            if stored is not None:
+                documents[key] = stored.document
+        return documents
 
     async def read_document(
         self, scope: Scope, document_id: str, chunks: tuple[int, int | None] = (0, None)
@@ -226,3 +340,8 @@ class BankClient:
     def settings(self) -> Settings:
         """The deployment's settings."""
         return self._settings
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that documents pass after they were accepted, in order."""
+        return tuple(STAGES)

@@ -1,11 +1,11 @@
 """Credits: how many commands, and how much memory for them, may wait at a bank, at a host, and there for one tenant."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from memory.commands import Command, Item, Retain
+from memory.commands import AppendTurns, Command, EndStage, Item, Retain
 from memory.errors import Overloaded
 
 PIECE_BYTES = 4096
@@ -87,11 +87,18 @@ class HostCredits:
 
 def size_of(command: Command) -> int:
     """Bytes of memory a command takes at its owner, roughly: its texts, and what is made of each piece of them."""
-    if not isinstance(command, Retain):
-        return PIECE_BYTES
-    return sum(_size_of_item(item) for item in command.items)
+    if isinstance(command, Retain):
+        return sum(_size_of_texts(_texts_of(item)) for item in command.items)
+    if isinstance(command, AppendTurns):
+        return _size_of_texts(message.content for message in command.messages)
+    if isinstance(command, EndStage) and command.result is not None:
+        return PIECE_BYTES + _size_of_texts(unit.text for unit in command.result.units)
+    return PIECE_BYTES
 
 
-def _size_of_item(item: Item) -> int:
-    texts = (item.content,) if isinstance(item.content, str) else tuple(part.content for part in item.content)
+def _texts_of(item: Item) -> Iterable[str]:
+    return (item.content,) if isinstance(item.content, str) else (part.content for part in item.content)
+
+
+def _size_of_texts(texts: Iterable[str]) -> int:
     return sum(sys.getsizeof(text) + PIECE_BYTES * (1 + len(text) // PIECE_CHARS) for text in texts)

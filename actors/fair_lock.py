@@ -3,7 +3,9 @@
 import threading
 from collections import deque
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+NO_LIMIT: Final = -1.0
 
 
 class FairLock:
@@ -19,16 +21,22 @@ class FairLock:
         """Whether another thread waits."""
         return bool(self._waiting)
 
-    def acquire(self) -> None:
-        """Wait for all who asked earlier, then hold it."""
+    def acquire(self, timeout_s: float = NO_LIMIT) -> bool:
+        """Wait for all who asked earlier, then hold it; False if that takes too long, and the place is given up."""
         with self._guard:
             if not self._held:
                 self._held = True
-                return
+                return True
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        mine.acquire()  # released by the one who hands over
+        if mine.acquire(timeout=timeout_s):  # released by the one who hands over
+            return True
+        with self._guard:
+            if mine not in self._waiting:  # it was handed over in this moment
+                return True
+            self._waiting.remove(mine)
+            return False
 
     def release(self) -> None:
         """Hand it to the one who has waited longest."""

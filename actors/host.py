@@ -20,6 +20,7 @@ from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
 from actors.ownership import Ownership
+from actors.policies import STAGES, bank_policy
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
@@ -60,7 +61,8 @@ class BankHost:
             lambda: uuid4().hex,
             retention_of(settings),
             self._ownership.claim,
-            settings.receipts_kept_s,
+            bank_policy(settings),
+            STAGES,
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
         self._banks = BankCache(self._make_bank, limits, time.monotonic)
@@ -96,7 +98,18 @@ class BankHost:
             "pid": os.getpid(),
             "activations": self._banks.active,
             "commands": self._credits.host.commands,
+            "backlog": self._backlog(),
         }
+
+    def _backlog(self) -> dict[str, tuple[int, float]]:
+        """For each stage how many documents its banks' runners saw waiting last, and the age of the oldest, seconds."""
+        now = self._ports.clock.now()
+        found: dict[str, tuple[int, float]] = {}
+        for bank in self._banks:
+            for stage, (pending, oldest) in bank.stages.backlog.items():
+                before, age_s = found.get(stage, (0, 0.0))
+                found[stage] = (before + pending, max(age_s, (now - oldest).total_seconds() if pending else 0.0))
+        return found
 
     @ray.method(concurrency_group=HEALTH)
     async def pulse(self) -> Pulse:
@@ -126,7 +139,8 @@ class BankHost:
         for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
             if self._ownership.owns(scope):
                 try:
-                    await self._banks.use(scope).settle()
+                    # Until the host is ready only what readers would notice is done: the rest can wait.
+                    await self._banks.use(scope).settle(work=self._scanned.is_set())
                 except LorebankError as exc:
                     # One bank that cannot be settled must not keep the others waiting; the next round tries again.
                     log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)

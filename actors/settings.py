@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     qdrant_shards_per_key: Annotated[int, Field(ge=1, le=16)] = 1
     durability: Literal["process", "disk"] = "process"
     flush_interval_s: Seconds = 1.0
-    flush_bytes: Count = 8 << 20
+    flush_bytes: Count = 4 << 20
 
     embedded_on_head: bool = False
     """On a cluster of several nodes: keep the embedded store on the head node's disk instead of refusing to start."""
@@ -85,8 +85,6 @@ class Settings(BaseSettings):
     bank_cache_high_bytes: Count = 256 << 20
     """Above this, the least recently used banks of a host leave its memory, down to the low mark."""
     bank_cache_low_bytes: Count = 192 << 20
-    receipts_kept_s: Annotated[float, Field(ge=60)] = 86_400.0
-    """How long a command sent again under its operation id is known."""
     embed_batch_texts: Annotated[int, Field(ge=1, le=256)] = 128
     embed_wait_ms: Annotated[float, Field(ge=0)] = 2.0
     embed_hedge_s: Seconds = 10.0
@@ -98,6 +96,8 @@ class Settings(BaseSettings):
     """How long removed records keep refusing late writes of former owners, at least; at most twice as long."""
     history_retention_s: Seconds = 30 * 86400.0
     """How long settled commits are a bank's history, at most 512 of them."""
+    operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
+    """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
 
     # Parts that do not answer
     supervisor_ping_s: Seconds = 1.0
@@ -106,6 +106,16 @@ class Settings(BaseSettings):
     """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
     supervisor_busy_s: Seconds = 300.0
     """How long a process that works, or starts, may go without an answer."""
+
+    # Sessions
+    session_debounce_s: Seconds = 10.0
+    """How long a session rests before what depends on all of it is done."""
+    session_idle_ttl_s: Seconds = 86_400.0
+    """After this long without a turn a session is closed, unless it was opened with another time."""
+    session_turns: Count = 10_000
+    session_bytes: Count = 8 << 20
+    open_sessions: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Open sessions of one bank."""
 
     @classmethod
     def settings_customise_sources(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import time
 from datetime import datetime
@@ -27,6 +28,10 @@ log = logging.getLogger("lorebank.storage_shard")
 READERS = 16
 SLICE_S = 0.005
 """For so long a write goes on while others wait; a small plan is done by then."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep others from running: a recall asks for its turn some ten times beside a writer."""
+WRITE_BACK_BYTES = 256 << 10
+"""From so much on, writing ahead of a flush makes it shorter."""
 
 
 def shard_name(index: int) -> str:
@@ -75,7 +80,7 @@ class StorageShard:
         if not isinstance(request, self.WRITES):
             return runs.read(scope, request)
         with self._writing:
-            answer = self._write(runs, scope, cast("Request[T]", request))
+            answer = self._write(engine, runs, scope, cast("Request[T]", request))
             self._end_of_writes(engine)
             return answer
 
@@ -89,21 +94,27 @@ class StorageShard:
         with self._writing:
             for scope, request in requests:
                 try:
-                    answers.append(self._write(runs, scope, request))
+                    answers.append(self._write(engine, runs, scope, request))
                 except LorebankError as exc:
                     answers.append(exc)
             self._end_of_writes(engine)
         return answers
 
-    def _write(self, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
-        held_s = time.monotonic()
+    def _write(self, engine: BlockingStore, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
+        held_s, paused = time.monotonic(), False
 
         def give_way() -> None:
-            """A long plan lets those that wait pass between its calls: it may be left at any of them."""
-            nonlocal held_s
+            """A long plan lets those that wait pass between its calls: it may be left at any of them.
+
+            They are other writers, or a flush. Whoever passes counts what the plan has written so far; from then on it
+            counts each of its calls, so that a process killed in it is not taken for one that lost what was counted.
+            """
+            nonlocal held_s, paused
+            if paused:
+                engine.count_operation()
             if self._writing.contended and time.monotonic() - held_s >= SLICE_S:
                 self._writing.give_way()
-                held_s = time.monotonic()
+                held_s, paused = time.monotonic(), True
                 self._refuse(scope, request)
 
         self._refuse(scope, request)
@@ -129,6 +140,7 @@ class StorageShard:
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the directory's files between two writes; reads go on. Points of each collection."""
         engine = self._opened()
+        self._write_back(engine)
         with self._writing:
             if self._closed.is_set():
                 raise Unavailable("the store is closing")
@@ -179,6 +191,7 @@ class StorageShard:
                     raise
                 self._runs = ShardRuns(engine)
                 self._engine = engine
+                sys.setswitchinterval(SWITCH_INTERVAL_S)
                 threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
         return self._engine
 
@@ -192,9 +205,23 @@ class StorageShard:
             waited_s += tick_s
             dirty = engine.dirty_bytes
             if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
-                with self._writing:
-                    self._flush(engine)
+                if dirty >= WRITE_BACK_BYTES:
+                    self._write_back(engine)
+                if self._writing.acquire(tick_s):
+                    try:
+                        self._flush(engine)
+                    finally:
+                        self._writing.release()
+                else:
+                    engine.flush_soon()  # a long call writes, or many wait: left to the end, the flush takes long too
                 waited_s = 0.0
+
+    def _write_back(self, engine: BlockingStore) -> None:
+        """What fails here fails again in the flush, or does not matter."""
+        try:
+            engine.write_back()
+        except OSError:
+            log.exception("%s cannot be written ahead of its flush", shard_name(self._index))
 
     def _flush(self, engine: BlockingStore) -> None:
         """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""

@@ -82,6 +82,14 @@ class BlockingStore(Protocol):
         """Make everything written survive power loss."""
         ...
 
+    def flush_soon(self) -> None:
+        """Have the procedure that writes now flush between two of its steps."""
+        ...
+
+    def write_back(self) -> None:
+        """Write ahead of a flush, beside readers and writers."""
+        ...
+
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy everything to a backup; points of each collection."""
         ...

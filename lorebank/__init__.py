@@ -19,12 +19,14 @@ from lorebank._errors import (
     UnreadableAnswerError,
 )
 from lorebank._options import FoundMemory
+from lorebank._sessions import AsyncSession, Session
 from lorebank._version import __version__
 
 __all__ = [
     "DEFAULT_URL",
     "ApiError",
     "AsyncClient",
+    "AsyncSession",
     "Client",
     "ConflictError",
     "ForbiddenError",
@@ -36,6 +38,7 @@ __all__ = [
     "OverloadedError",
     "RetryLaterError",
     "ServerError",
+    "Session",
     "TooLargeError",
     "UnauthorizedError",
     "UnavailableError",

@@ -16,12 +16,15 @@ from lorebank._options import (
     ContentInput,
     DocumentPageOptions,
     MemoryPageOptions,
+    MessageInput,
     OperationPageOptions,
     PageOptions,
     RecallOptions,
     ReflectOptions,
     RetainManyOptions,
     RetainOptions,
+    SessionOptions,
+    SessionPageOptions,
     TagPageOptions,
 )
 from lorebank._transport import Request
@@ -183,6 +186,67 @@ def list_operations(bank_id: str, options: OperationPageOptions) -> Call[wire.Op
 def get_operation(bank_id: str, operation_id: str) -> Call[wire.OperationStatusResponse]:
     """One operation."""
     return _get(wire.OperationStatusResponse, bank_path(bank_id, "operations", operation_id))
+
+
+def cancel_operation(bank_id: str, operation_id: str) -> Call[wire.CancelOperationResponse]:
+    """End an operation that has not ended."""
+    return Call(Request("DELETE", bank_path(bank_id, "operations", operation_id)), wire.CancelOperationResponse)
+
+
+def retry_operation(bank_id: str, operation_id: str) -> Call[wire.RetryOperationResponse]:
+    """Do a failed operation again."""
+    path = bank_path(bank_id, "operations", operation_id, "retry")
+    return Call(Request("POST", path, body=b"{}"), wire.RetryOperationResponse)
+
+
+def delete_operation(bank_id: str, operation_id: str) -> Call[wire.CancelOperationResponse]:
+    """Forget an operation."""
+    path = bank_path(bank_id, "operations", operation_id, "delete")
+    return Call(Request("DELETE", path), wire.CancelOperationResponse)
+
+
+def open_session(bank_id: str, options: SessionOptions) -> Call[wire.SessionResponse]:
+    """A new session; always with an operation id, so that a retry opens no second one."""
+    fields = {"operation_id": str(uuid.uuid4()), **{key: val for key, val in options.items() if val is not None}}
+    body = wire.OpenSessionRequest.model_validate(fields)
+    return _send(wire.SessionResponse, "POST", bank_path(bank_id, "sessions"), body)
+
+
+def append_turns(
+    bank_id: str, session_id: str, messages: Sequence[MessageInput], operation_id: str | None
+) -> Call[wire.AppendTurnsResponse]:
+    """Turns for a session; always with an operation id, so that a retry appends nothing twice."""
+    body = wire.AppendTurnsRequest.model_validate(
+        {"messages": list(messages), "operation_id": operation_id or str(uuid.uuid4())}
+    )
+    return _send(wire.AppendTurnsResponse, "POST", bank_path(bank_id, "sessions", session_id, "turns"), body)
+
+
+def close_session(bank_id: str, session_id: str) -> Call[wire.SessionResponse]:
+    """The end of a session."""
+    path = bank_path(bank_id, "sessions", session_id, "close")
+    return Call(Request("POST", path, body=b"{}"), wire.SessionResponse)
+
+
+def get_session(bank_id: str, session_id: str) -> Call[wire.SessionResponse]:
+    """One session."""
+    return _get(wire.SessionResponse, bank_path(bank_id, "sessions", session_id))
+
+
+def list_sessions(bank_id: str, options: SessionPageOptions) -> Call[wire.SessionListResponse]:
+    """A page of sessions."""
+    return _get(wire.SessionListResponse, bank_path(bank_id, "sessions"), options)
+
+
+def delete_session(bank_id: str, session_id: str, *, keep_memory: bool) -> Call[wire.DeleteSessionResponse]:
+    """Delete a session, and unless it is kept what was said in it."""
+    params = {"keep_memory": "true"} if keep_memory else {}
+    return Call(Request("DELETE", bank_path(bank_id, "sessions", session_id), params), wire.DeleteSessionResponse)
+
+
+def watermarks(bank_id: str) -> Call[wire.WatermarksResponse]:
+    """How far each stage of a bank is."""
+    return _get(wire.WatermarksResponse, bank_path(bank_id, "watermarks"))
 
 
 def list_entities(bank_id: str, page: PageOptions) -> Call[wire.EntityListResponse]:

@@ -24,6 +24,8 @@ from lorebank._options import (
     ReflectOptions,
     RetainManyOptions,
     RetainOptions,
+    SessionOptions,
+    SessionPageOptions,
     TagPageOptions,
 )
 from lorebank._tools import found_memories, text_metadata
@@ -219,6 +221,85 @@ class Client:
     def get_operation(self, bank_id: str, operation_id: str) -> wire.OperationStatusResponse:
         """State of one operation; status `not_found` for an id nobody used."""
         return self._ask(_calls.get_operation(bank_id, operation_id))
+
+    def cancel_operation(self, bank_id: str, operation_id: str) -> wire.CancelOperationResponse:
+        """Cancel what is left of an operation.
+
+        Raises:
+            NotFoundError: no such operation.
+            ConflictError: it has ended.
+        """
+        return self._ask(_calls.cancel_operation(bank_id, operation_id))
+
+    def retry_operation(self, bank_id: str, operation_id: str) -> wire.RetryOperationResponse:
+        """Have a failed or cancelled operation done again.
+
+        Raises:
+            NotFoundError: no such operation.
+            ConflictError: it has neither failed nor been cancelled.
+        """
+        return self._ask(_calls.retry_operation(bank_id, operation_id))
+
+    def delete_operation(self, bank_id: str, operation_id: str) -> wire.CancelOperationResponse:
+        """Forget an operation that has ended.
+
+        Raises:
+            NotFoundError: no such operation.
+            ConflictError: it has not ended.
+        """
+        return self._ask(_calls.delete_operation(bank_id, operation_id))
+
+    def open_session(self, bank_id: str, **options: Unpack[SessionOptions]) -> wire.SessionResponse:
+        """Begin a live conversation; lorebank.Session holds on to one.
+
+        Raises:
+            ConflictError: the session id is taken, or the bank has too many open sessions.
+        """
+        return self._ask(_calls.open_session(bank_id, options))
+
+    def append_turns(
+        self, bank_id: str, session_id: str, messages: Sequence[MessageInput], operation_id: str | None = None
+    ) -> wire.AppendTurnsResponse:
+        """Add turns to a session; when this returns they are durable, in order, and the next recall finds them.
+
+        Raises:
+            NotFoundError: no such session.
+            ConflictError: it is closed, or the operation id was used for something else.
+            TooLargeError: over a limit of the server.
+        """
+        return self._write(bank_id, _calls.append_turns(bank_id, session_id, messages, operation_id))
+
+    def close_session(self, bank_id: str, session_id: str) -> wire.SessionResponse:
+        """End a session; what was said stays, as a document of the session's id.
+
+        Raises:
+            NotFoundError: no such session.
+        """
+        return self._ask(_calls.close_session(bank_id, session_id))
+
+    def get_session(self, bank_id: str, session_id: str) -> wire.SessionResponse:
+        """One session.
+
+        Raises:
+            NotFoundError: no such session.
+        """
+        return self._ask(_calls.get_session(bank_id, session_id))
+
+    def list_sessions(self, bank_id: str, **options: Unpack[SessionPageOptions]) -> wire.SessionListResponse:
+        """A page of the bank's sessions, last appended to first."""
+        return self._ask(_calls.list_sessions(bank_id, options))
+
+    def delete_session(self, bank_id: str, session_id: str, *, keep_memory: bool = False) -> wire.DeleteSessionResponse:
+        """Delete a session with all that was said in it, or with `keep_memory` only the session.
+
+        Raises:
+            NotFoundError: no such session; after a lost connection also one that this call has just deleted.
+        """
+        return self._write(bank_id, _calls.delete_session(bank_id, session_id, keep_memory=keep_memory))
+
+    def watermarks(self, bank_id: str) -> wire.WatermarksResponse:
+        """How far each stage of a bank is."""
+        return self._ask(_calls.watermarks(bank_id))
 
     def list_entities(self, bank_id: str, **options: Unpack[PageOptions]) -> wire.EntityListResponse:
         """A page of the bank's entities."""

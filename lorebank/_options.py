@@ -13,6 +13,7 @@ from lorebank.wire import (
     ReflectIncludeOptions,
     RetainItem,
     ScopeMode,
+    SessionState,
     Stage,
     TagGroup,
     TagsMatch,
@@ -38,6 +39,20 @@ class RetainManyOptions(TypedDict, total=False):
     document_tags: Sequence[str] | None
     async_: bool
     wait_for: Stage | None
+
+
+class SessionOptions(TypedDict, total=False):
+    """What is said of a session when it is opened; it holds for all its turns.
+
+    Without a `session_id` the session gets one. It is closed after `idle_ttl_s` without a turn.
+    """
+
+    session_id: str | None
+    tags: Sequence[str] | None
+    metadata: Mapping[str, str] | None
+    context: str | None
+    idle_ttl_s: float | None
+    operation_id: str | None
 
 
 class RetainOptions(RetainManyOptions, total=False):
@@ -146,6 +161,12 @@ class OperationPageOptions(PageOptions, total=False):
 
     status: str
     type: str
+
+
+class SessionPageOptions(PageOptions, total=False):
+    """Filter of the session listing."""
+
+    status: SessionState
 
 
 class TagPageOptions(PageOptions, total=False):

@@ -12,6 +12,7 @@ from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_server import up
+from lorebank.cli_sessions import session_app
 from lorebank.cli_verify import verify
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ for _command in (demo, retain, recall, reflect, backfill, backup, restore, docto
     app.command()(_command)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
+app.add_typer(session_app, name="session")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from lorebank import wire
 from lorebank._fake_banks import FakeBank
+from lorebank._fake_sessions import FakeSessions
 
 _FEATURES = dict.fromkeys(wire.FeaturesInfo.model_fields, False)
 
@@ -57,6 +58,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.banks: dict[str, FakeBank] = {}
+        self.sessions: dict[str, FakeSessions] = {}
         self.received: list[Received] = []
         self.faults: deque[Fault] = deque()
         self.ready = True
@@ -117,7 +119,7 @@ class FakeServer:
             case ("GET", "v1", "default", "banks"):
                 return self._list_banks()
             case (method, "v1", "default", "banks", bank_id, *rest):
-                return self._bank_route(method, bank_id, rest, request.body)
+                return self._bank_route(method, bank_id, rest, request.body, request.query)
         raise _RefusedError(404, "Not found", f"the fake server has no {request.method} {request.path}")
 
     def _list_banks(self) -> wire.BankListResponse:
@@ -133,7 +135,29 @@ class FakeServer:
         ]
         return wire.BankListResponse(total=len(rows), limit=100, offset=0, banks=rows)
 
-    def _bank_route(self, method: str, bank_id: str, rest: list[str], body: bytes) -> BaseModel:
+    def _session_route(self, method: str, bank: FakeBank, parts: list[str], body: bytes, query: str) -> BaseModel:
+        self.banks[bank.bank_id] = bank
+        sessions = self.sessions.setdefault(bank.bank_id, FakeSessions(bank))
+        if parts and parts[0] not in sessions.sessions:
+            raise _RefusedError(404, "Not found", f"no session {parts[0]}")
+        match (method, *parts):
+            case ("POST",):
+                return sessions.open(wire.OpenSessionRequest.model_validate_json(body))
+            case ("GET",):
+                return sessions.page()
+            case ("GET", session_id):
+                return sessions.sessions[session_id]
+            case ("DELETE", session_id):
+                return sessions.delete(session_id, keep_memory="keep_memory=true" in query)
+            case ("POST", session_id, "close"):
+                return sessions.close(session_id)
+            case ("POST", session_id, "turns"):
+                if sessions.sessions[session_id].state == "closed":
+                    raise _RefusedError(409, "Conflict", f"session {session_id} is closed")
+                return sessions.append(session_id, wire.AppendTurnsRequest.model_validate_json(body))
+        raise _RefusedError(404, "Not found", f"the fake server has no {method} {'/'.join(parts)} of sessions")
+
+    def _bank_route(self, method: str, bank_id: str, rest: list[str], body: bytes, query: str) -> BaseModel:
         bank = self.banks.get(bank_id) or FakeBank(bank_id)
         match (method, *rest):
             case ("PUT" | "PATCH",):
@@ -141,6 +165,7 @@ class FakeServer:
                 return bank.update(wire.BankUpdateRequest.model_validate_json(body))
             case ("DELETE",):
                 found = self.banks.pop(bank_id, None)
+                self.sessions.pop(bank_id, None)
                 return wire.DeleteResponse(success=True, deleted_count=len(found.units()) if found else 0)
             case ("GET", "profile"):
                 return bank.profile()
@@ -154,8 +179,14 @@ class FakeServer:
                 return bank.recall(wire.RecallRequest.model_validate_json(body))
             case ("POST", "reflect"):
                 return bank.reflect(wire.ReflectRequest.model_validate_json(body))
+            case (_, "sessions", *parts):
+                return self._session_route(method, bank, parts, body, query)
             case ("GET", *_):
                 return _read_route(bank, rest)
+            case ("DELETE" | "POST", "operations", operation_id, *_):
+                if operation_id not in bank.receipts:
+                    raise _RefusedError(404, "Not found", f"no operation {operation_id}")
+                return wire.CancelOperationResponse(success=True, message="done", operation_id=operation_id)
             case ("DELETE", "documents", document_id) if document_id in bank.documents:
                 units = bank.documents.pop(document_id)
                 return wire.DeleteDocumentResponse(
@@ -196,6 +227,8 @@ def _read_route(bank: FakeBank, rest: list[str]) -> BaseModel:
         case ["operations", operation_id]:
             known = operation_id in bank.receipts
             return wire.OperationStatusResponse(operation_id=operation_id, status="completed" if known else "not_found")
+        case ["watermarks"]:
+            return wire.WatermarksResponse(bank_id=bank.bank_id, accepted=len(bank.receipts), stages={})
         case ["entities"]:
             return wire.EntityListResponse(total=0, limit=100, offset=0, items=[])
         case ["tags"]:

@@ -14,7 +14,9 @@ from memory.encoding import decode_document, decode_head, decode_recall_profile,
 from memory.ids import record_id, unit_id
 from memory.ingest import RECALL_PROFILE_KEY, document_hash
 from memory.rebuilding import LastReceipt
-from memory.records import Document, Head, RecordKind
+from memory.records import ChunkEntry, Document, Head, RecordKind
+from memory.sessions import OPEN, decode_part
+from memory.stages import WAITING, pending_line
 from memory.sweeping import HISTORY_COMMITS
 
 REMOVED = "removed"
@@ -37,6 +39,8 @@ class RecordAudit:
         self._unknown: list[tuple[str, str, int]] = []
         self._last: dict[str, LastReceipt] = {}
         self._profile: Mapping[str, int] | None = {}
+        self._waiting: list[str] = []
+        """Records that somebody must look at when their time comes."""
         self.documents = DocumentsSeen()
 
     def look(self, point: str, payload: Payload) -> None:
@@ -73,6 +77,10 @@ class RecordAudit:
             audit.remove.add((kind, key))
         elif kind == RecordKind.DOCUMENT:
             self._look_at_document(key, seq, body)
+        elif kind == RecordKind.SESSION_PART:
+            self._look_at_part(key, body)
+        elif (kind == RecordKind.SESSION and status == OPEN) or (kind == RecordKind.STAGES and _is_waiting(status)):
+            self._waiting.append(where)
         elif kind == RecordKind.RECALL_PROFILE and key == RECALL_PROFILE_KEY:
             self._look_at_profile(body)
 
@@ -233,13 +241,28 @@ class RecordAudit:
         self._audit.counted["documents"] += 1
         self._look_at_chunks(document)
 
+    def _look_at_part(self, key: str, body: Payload) -> None:
+        """The chunks of an open session's last appends: they follow those that its document lists."""
+        try:
+            part = decode_part(body)
+        except _UNREADABLE as exc:
+            self._audit.report(BreachKind.UNREADABLE, f"session part {key!r}", f"the body cannot be read: {exc!r}")
+            return
+        if self._settled:
+            for entry in part.chunks:
+                self._count(entry)
+                self._units.listed(part.session_id, part.version, entry)
+
+    def _count(self, entry: ChunkEntry) -> None:
+        self._audit.counted.update(("units", f"type:{entry.type.value}"))
+        self._audit.speakers.update((entry.speaker,) if entry.speaker else ())
+
     def _look_at_chunks(self, document: Document) -> None:
         where = f"document {document.id!r}"
         audit, occurrences = self._audit, Counter[str]()
         sizes: list[int | None] = []
         for entry in document.chunks:
-            audit.counted.update(("units", f"type:{entry.type.value}"))
-            audit.speakers.update((entry.speaker,) if entry.speaker else ())
+            self._count(entry)
             if entry.unit_id != unit_id(audit.scope, document.id, entry.digest, occurrences[entry.digest]):
                 what = "the id is not that of its bank, document, content and occurrence"
                 audit.report(BreachKind.ID, f"{where}, unit {entry.unit_id}", what)
@@ -277,10 +300,13 @@ class RecordAudit:
         if head.epoch and not head.seq < head.seq_end:
             what = f"seq {head.seq} is not below the end of its block, {head.seq_end}"
             audit.report(BreachKind.SEQ_BLOCK, "head", what, repairable=True)
-        waiting = self._removed > 0 or (head.deleted and self._history > 0)
-        if head.due_at is None and (head.settled < head.commit or waiting):
+        swept_later = self._removed > 0 or (head.deleted and self._history > 0)
+        if head.due_at is None and (head.settled < head.commit or swept_later):
             what = "a commit is not settled" if head.settled < head.commit else f"{self._removed} removed records wait"
             audit.report(BreachKind.DUE, "head", f"{what} and it is not due", repairable=True)
+        elif head.due_at is None and self._waiting and self._settled:
+            what = f"{self._waiting[0]} waits and the bank is never due"
+            audit.report(BreachKind.DUE, "head", what, repairable=True)
 
     def _look_at_counts(self) -> None:
         if self.documents.unreadable:
@@ -300,3 +326,7 @@ class RecordAudit:
             wrong = sorted(name for name in {*said, *found} if said.get(name) != found.get(name))
             what = ", ".join(f"{name!r} {said.get(name, 0)} instead of {found.get(name, 0)}" for name in wrong[:5])
             self._audit.report(BreachKind.RECALL_PROFILE, "recall profile", what, repairable=True)
+
+
+def _is_waiting(status: str) -> bool:
+    return status == WAITING or status.startswith(pending_line(""))

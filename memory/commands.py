@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from memory.ids import digest
+from memory.records import Source, Unit
 
 UpdateMode = Literal["replace", "append"]
 
@@ -86,7 +87,124 @@ class RepairBank:
     operation_id: str
 
 
-Command = Retain | DeleteDocument | DeleteBank | UpdateBank | RepairBank
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Begin a session; `tags`, `metadata`, `context` are those of all turns. idle_ttl_s None: the deployment's."""
+
+    operation_id: str
+    session_id: str
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    context: str | None = None
+    idle_ttl_s: float | None = None
+
+    def fingerprint(self) -> str:
+        """Tells a retry from another command."""
+        given = (self.session_id, self.tags, sorted(self.metadata.items()), self.context, self.idle_ttl_s)
+        return digest(repr(given)).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class AppendTurns:
+    """Add turns to the end of a session, in order."""
+
+    operation_id: str
+    session_id: str
+    messages: tuple[Message, ...]
+
+    def fingerprint(self) -> str:
+        """Tells a retry from another command."""
+        return digest(self.session_id, repr(self.messages)).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """End a session; its document stays and is an ordinary one from then on."""
+
+    operation_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSession:
+    """Remove a session, and its document with all its turns unless `keep_memory`."""
+
+    operation_id: str
+    session_id: str
+    keep_memory: bool = False
+
+
+SessionCommand = OpenSession | AppendTurns | CloseSession | DeleteSession
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOperation:
+    """What is left of `target` is not done."""
+
+    operation_id: str
+    target: str
+    verb: ClassVar[str] = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryOperation:
+    """What `target` failed at, or was cancelled before, is done again."""
+
+    operation_id: str
+    target: str
+    verb: ClassVar[str] = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOperation:
+    """`target` is forgotten; a command under its id would be done anew."""
+
+    operation_id: str
+    target: str
+    verb: ClassVar[str] = "delete"
+
+
+FollowOperation = CancelOperation | RetryOperation | DeleteOperation
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a stage made of a document: units, and the units it made them from, as they were then.
+
+    Units need an id of the bank's bucket (`derived_id`), texts and sources; seq and epoch are the plan's.
+    """
+
+    sources: tuple[Source, ...] = ()
+    units: tuple[Unit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BeginStage:
+    """Command of the bank to itself: attempts of one stage start, for these documents under these seqs."""
+
+    operation_id: str
+    stage: str
+    documents: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndStage:
+    """Command of the bank to itself: an attempt has ended, with a result or with a reason why there is none."""
+
+    operation_id: str
+    stage: str
+    document_id: str
+    seq: int
+    result: StageResult | None = None
+    reason: str = ""
+
+
+StageCommand = BeginStage | EndStage
+
+
+Command = (
+    Retain | DeleteDocument | DeleteBank | UpdateBank | RepairBank | SessionCommand | FollowOperation | StageCommand
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +256,11 @@ class RepairReceipt:
     """Units that a document lists, made live again."""
     records: int
     """Documents and other records rewritten or emptied."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationReceipt:
+    """What became of an operation."""
+
+    operation_id: str
+    status: str

@@ -3,7 +3,7 @@
 Absent and empty fields are left out, so that a payload costs only what it says. Instants are RFC 3339 strings in UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,11 @@ def instant_to_text(value: datetime) -> str:
 def instant_from_text(value: str) -> datetime:
     """Aware instant in UTC."""
     return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def instant_to_micros(value: datetime) -> int:
+    """Microseconds since 1970: the sort key of listings by time."""
+    return int(value.astimezone(UTC).timestamp() * 1_000_000)
 
 
 def encode_unit(unit: Unit) -> dict[str, Any]:
@@ -176,10 +181,10 @@ def decode_head(body: Mapping[str, Any]) -> Head:
     )
 
 
-def encode_document(document: Document) -> dict[str, Any]:
-    """Mapping of a document; chunks as arrays in field order, speakers by number."""
+def encode_chunks(chunks: Sequence[ChunkEntry]) -> dict[str, Any]:
+    """Mapping of a list of chunks: arrays in field order, speakers by number."""
     speakers: dict[str | None, int] = {}
-    chunks = [
+    rows = [
         [
             entry.unit_id,
             entry.digest,
@@ -190,13 +195,26 @@ def encode_document(document: Document) -> dict[str, Any]:
             entry.type.value,
             entry.item,
         ]
-        for entry in document.chunks
+        for entry in chunks
     ]
-    return {
+    return {"speakers": list(speakers), "chunks": rows}
+
+
+def decode_chunks(body: Mapping[str, Any]) -> tuple[ChunkEntry, ...]:
+    """List of chunks of a mapping."""
+    speakers = body["speakers"]
+    return tuple(
+        ChunkEntry(unit, digest, content, position, separator, speakers[speaker], UnitType(type_), item)
+        for unit, digest, content, position, separator, speaker, type_, item in body["chunks"]
+    )
+
+
+def encode_document(document: Document) -> dict[str, Any]:
+    """Mapping of a document."""
+    body = {
         "version": document.version,
         "seq": document.seq,
-        "speakers": list(speakers),
-        "chunks": chunks,
+        **encode_chunks(document.chunks),
         "tail": document.tail,
         "content_hash": document.content_hash,
         "text_bytes": document.text_bytes,
@@ -205,21 +223,17 @@ def encode_document(document: Document) -> dict[str, Any]:
         "tags": list(document.tags),
         "metadata": dict(document.metadata),
         "context": document.context,
-        "stages": dict(document.stages),
     }
+    return body | {"open": True} if document.open else body
 
 
 def decode_document(document_id: str, body: Mapping[str, Any]) -> Document:
     """Document of a mapping."""
-    speakers = body["speakers"]
     return Document(
         id=document_id,
         version=body["version"],
         seq=body["seq"],
-        chunks=tuple(
-            ChunkEntry(unit, digest, content, position, separator, speakers[speaker], UnitType(type_), item)
-            for unit, digest, content, position, separator, speaker, type_, item in body["chunks"]
-        ),
+        chunks=decode_chunks(body),
         tail=body["tail"],
         content_hash=body["content_hash"],
         text_bytes=body["text_bytes"],
@@ -228,7 +242,7 @@ def decode_document(document_id: str, body: Mapping[str, Any]) -> Document:
         tags=tuple(body["tags"]),
         metadata=body["metadata"],
         context=body["context"],
-        stages=body["stages"],
+        open=body.get("open", False),
     )
 
 

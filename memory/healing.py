@@ -7,13 +7,14 @@ embedded again by the bank's owner, in the recovery that it does anyway.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from memory.encoding import decode_document
+from memory.encoding import decode_chunks
 from memory.plans import committed_whole, decode_plan
 from memory.protocol import REOPENED_AT, SEQ_BLOCK, SLICE_UNITS, Steps, list_whole
-from memory.records import Head, RecordKind
+from memory.records import Head, Record, RecordKind
 from memory.store_calls import (
     CreateHead,
     FindLive,
+    GetRecords,
     ListRecords,
     ReadHead,
     RecordPage,
@@ -84,26 +85,34 @@ class CheckDocuments:
         """Documents with lost chunks."""
         head: Head = (yield ReadHead()) or Head()
         lost: list[LostDocument] = []
-        seen, total = 0, 1
-        while seen < total:
-            page: RecordPage = yield ListRecords(RecordKind.DOCUMENT, PAGE_RECORDS, seen)
-            if not page.records:
-                break
-            for record in page.records:
-                document = decode_document(record.key, record.body)
-                wanted = {entry.unit_id: document.id for entry in document.chunks if entry.unit_id not in self.healing}
-                found = yield from _find_lost(wanted)
-                if found:
-                    # Later than every commit that is applied anew, which would take the mark away.
-                    yield WriteRecords((replace(record, status=DAMAGED, seq=head.seq + 1, epoch=head.epoch),))
+        for kind in (RecordKind.DOCUMENT, RecordKind.SESSION_PART):
+            seen, total = 0, 1
+            while seen < total:
+                page: RecordPage = yield ListRecords(kind, PAGE_RECORDS, seen)
+                if not page.records:
+                    break
+                for record in page.records:
+                    found = yield from self._look(head, record)
                     lost.extend(found)
-            seen, total = seen + len(page.records), page.total
+                seen, total = seen + len(page.records), page.total
         if lost:
             seq = head.seq + 1  # that of the marks
             seq_end = max(head.seq_end, seq)
             moved = replace(head, epoch=head.epoch + 1, seq=seq, seq_end=seq_end, due_at=REOPENED_AT)
             yield SwapHead(head, moved, self.nonce)
         return tuple(lost)
+
+    def _look(self, head: Head, record: Record) -> Steps[tuple[LostDocument, ...]]:
+        """What one record lists and is lost; its document is marked."""
+        document_id = str(record.body["session"]) if record.kind is RecordKind.SESSION_PART else record.key
+        chunks = decode_chunks(record.body)
+        found = yield from _find_lost({c.unit_id: document_id for c in chunks if c.unit_id not in self.healing})
+        if found:
+            documents: dict[str, Record] = yield GetRecords(RecordKind.DOCUMENT, (document_id,))
+            # Later than every commit that is applied anew, which would take the mark away.
+            marked = (replace(one, status=DAMAGED, seq=head.seq + 1, epoch=head.epoch) for one in documents.values())
+            yield WriteRecords(tuple(marked))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

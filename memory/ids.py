@@ -89,6 +89,11 @@ def record_id(scope: Scope, kind: str, key: str) -> str:
     return point_id(scope, "record", kind, key)
 
 
+def first_id(bucket: int) -> str:
+    """The lowest id that a point of the bucket could have, as a string; strings of ids are ordered as ids are."""
+    return str(uuid.UUID(int=min(bucket << (128 - BUCKET_BITS), (1 << 128) - 1)))
+
+
 def bucket_of_id(point: str) -> int:
     """Bucket a bare id belongs to.
 

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.cascade import DERIVED
 from memory.commands import (
     DeleteBank,
     DeleteDocument,
@@ -19,12 +19,16 @@ from memory.commands import (
     UpdateBank,
 )
 from memory.drafting import ITEM_SEPARATOR, ChunkDraft, DocumentDraft, dense_text, lexical_text
-from memory.encoding import encode_document, encode_recall_profile, instant_to_text
+from memory.encoding import encode_document, encode_recall_profile, instant_to_micros
+from memory.errors import Conflict
 from memory.healing import DAMAGED
 from memory.ids import Scope, digest, unit_id
+from memory.operations import completed_operation
 from memory.placing import place
-from memory.plans import Plan
+from memory.plans import Event, Plan
+from memory.policy import BankPolicy, sooner
 from memory.protocol import SEQ_BLOCK
+from memory.receipts import delete_body, retain_body
 from memory.records import (
     ChunkEntry,
     Document,
@@ -36,8 +40,9 @@ from memory.records import (
     UnitKind,
     Vectors,
 )
+from memory.stages import Derived, StageWork
+from memory.staging import accept_documents, drop_documents
 from memory.store_calls import NewUnit
-from memory.sweeping import micros
 
 RECALL_PROFILE_KEY = "recall"
 LIVE = "live"
@@ -51,6 +56,7 @@ class BankView:
     scope: Scope
     head: Head
     recall_profile: RecallProfile
+    policy: BankPolicy = field(default_factory=BankPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,11 @@ def merge_document(
     """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays.
 
     A stored chunk that is `missing` counts as retired; where the draft has it, it is made anew.
+
+    Raises:
+        Conflict: the document is that of an open session.
     """
+    _refuse_open(old)
     kept = list(old.chunks) if old and draft.mode == "append" else []
     tail = (old.tail if old else "") if kept else ""
     seen = Counter(entry.digest for entry in kept)
@@ -117,14 +127,22 @@ def merge_document(
 
 
 def plan_retain(
-    view: BankView, command: Retain, merges: Sequence[Merge], embedded: Mapping[str, Embedded], now: datetime
+    view: BankView,
+    command: Retain,
+    merges: Sequence[Merge],
+    embedded: Mapping[str, Embedded],
+    now: datetime,
+    works: Mapping[str, StageWork] | None = None,
 ) -> tuple[Plan, RetainReceipt]:
-    """Plan of a retain whose new chunks' vectors are in `embedded` by content hash, and the receipt to give for it."""
+    """Plan of a retain whose new chunks' vectors are in `embedded` by content hash, and the receipt to give for it.
+
+    works: the stage work of the documents, where they have any.
+    """
     seqs = [view.head.seq + 1 + number for number in range(len(merges))]
     seq = seqs[-1]
     documents = [_next_document(merge, number, now) for merge, number in zip(merges, seqs, strict=True)]
     add = tuple(
-        _new_unit(entry, chunk, document, embedded[chunk.content_hash], seq, view.head.epoch, now)
+        new_unit(entry, chunk, document, embedded[chunk.content_hash], seq, view.head.epoch, now)
         for merge, document in zip(merges, documents, strict=True)
         for entry, chunk in merge.new
     )
@@ -144,43 +162,59 @@ def plan_retain(
             RecordKind.DOCUMENT,
             d.id,
             encode_document(d),
-            order=micros(d.updated_at),
+            order=instant_to_micros(d.updated_at),
             status=DAMAGED if merge.damaged else LIVE,
         )
         for merge, d in zip(merges, documents, strict=True)
     ]
-    body = _retain_body(receipt, documents, len(command.items))
-    records.append(_operation(command.operation_id, "retain", command.fingerprint(), now, body))
-    records.extend(_profile_change(view, seq, added, retired))
-    head = _head_after(view.head, seq, added, retired, sum(merge.old is None for merge in merges), now)
+    staged = accept_documents(
+        view.scope, view.policy, works or {}, {d.id: d.seq for d in documents}, now, command.operation_id
+    )
+    body = retain_body(receipt, documents, len(command.items))
+    if staged.operations:
+        body["children"] = list(staged.operations)
+    records.append(completed_operation(command.operation_id, "retain", command.fingerprint(), now, body))
+    records.extend(profile_change(view, seq, added, retired))
+    documents_more = sum(merge.old is None for merge in merges)
+    head = head_after(view, seq, added, (*retired, *staged.retire), documents_more, now)
     plan = Plan(
         command="retain",
         operation_id=command.operation_id,
         seq=seq,
-        head_after=head,
+        head_after=staged.on(head),
         add=add,
-        retire=tuple(entry.unit_id for entry in retired),
+        retire=(*(entry.unit_id for entry in retired), *(unit.unit_id for unit in staged.retire)),
         moves={unit: at for merge in merges for unit, at in merge.moves.items()},
-        records=tuple(records),
+        records=(*records, *staged.records),
+        events=(Event("retain.completed", command.operation_id, now),),
     )
     return plan, receipt
 
 
 def plan_delete_document(
-    view: BankView, command: DeleteDocument, document: Document, now: datetime
+    view: BankView, command: DeleteDocument, document: Document, now: datetime, work: StageWork | None = None
 ) -> tuple[Plan, DeleteReceipt]:
-    """Plan that removes a document with its units."""
+    """Plan that removes a document with its units.
+
+    Raises:
+        Conflict: it is that of an open session.
+    """
     seq = view.head.seq + 1
-    receipt = DeleteReceipt(command.operation_id, seq, len(document.chunks), 1)
-    operation = _operation(command.operation_id, "delete_document", document.id, now, _delete_body(receipt))
+    _refuse_open(document)
+    staged = drop_documents({document.id: work} if work else {}, now)
+    gone: tuple[ChunkEntry | Derived, ...] = (*document.chunks, *staged.retire)
+    receipt = DeleteReceipt(command.operation_id, seq, len(gone), 1)
+    body = delete_body(receipt)
+    operation = completed_operation(command.operation_id, "delete_document", document.id, now, body)
     plan = Plan(
         command="delete_document",
         operation_id=command.operation_id,
         seq=seq,
-        head_after=_head_after(view.head, seq, (), document.chunks, -1, now),
-        retire=tuple(entry.unit_id for entry in document.chunks),
-        records=(operation, *_profile_change(view, seq, (), document.chunks)),
-        remove=((RecordKind.DOCUMENT, document.id),),
+        head_after=head_after(view, seq, (), gone, -1, now),
+        retire=tuple(unit.unit_id for unit in gone),
+        records=(operation, *profile_change(view, seq, (), document.chunks), *staged.records),
+        remove=((RecordKind.DOCUMENT, document.id), *staged.remove),
+        events=(Event("document.deleted", command.operation_id, now),),
     )
     return plan, receipt
 
@@ -190,17 +224,18 @@ def plan_delete_bank(view: BankView, command: DeleteBank, now: datetime) -> tupl
     seq = view.head.seq + 1
     counters = view.head.counters
     receipt = DeleteReceipt(command.operation_id, seq, counters.get("units", 0), counters.get("documents", 0))
-    emptied = _head_after(view.head, seq, (), (), 0, now)
+    emptied = head_after(view, seq, (), (), 0, now)
     head = replace(emptied, deleted=True, exists=False, profile={}, counters={})
-    return Plan("delete_bank", command.operation_id, seq, head, clear=True), receipt
+    events = (Event("bank.deleted", command.operation_id, now),)
+    return Plan("delete_bank", command.operation_id, seq, head, clear=True, events=events), receipt
 
 
 def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan:
     """Plan that creates a bank or changes its profile."""
     seq = view.head.seq + 1
-    head = _head_after(view.head, seq, (), (), 0, now)
+    head = head_after(view, seq, (), (), 0, now)
     head = replace(head, profile={**view.head.profile, **command.profile})
-    operation = _operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
+    operation = completed_operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
     return Plan("update_bank", command.operation_id, seq, head, records=(operation,))
 
 
@@ -236,8 +271,6 @@ def _next_document(merge: Merge, seq: int, now: datetime) -> Document:
         tags=tags,
         metadata=old.metadata if old and appended else draft.metadata,
         context=old.context if old and appended else draft.context,
-        # No extraction stage is configured yet; a later one starts from documents marked otherwise.
-        stages={"extract": "skipped"},
     )
 
 
@@ -248,7 +281,7 @@ def _text_bytes(merge: Merge) -> int:
     return drafted
 
 
-def _new_unit(
+def new_unit(
     entry: ChunkEntry,
     chunk: ChunkDraft,
     document: Document,
@@ -257,6 +290,7 @@ def _new_unit(
     epoch: int,
     now: datetime,
 ) -> NewUnit:
+    """The unit of a chunk, with what it is found by."""
     unit = Unit(
         id=entry.unit_id,
         kind=UnitKind.CHUNK,
@@ -281,20 +315,23 @@ def _new_unit(
     return NewUnit(unit, unit_vectors(unit, embedded.dense))
 
 
-def _head_after(
-    head: Head,
+def head_after(
+    view: BankView,
     seq: int,
-    added: Sequence[ChunkEntry],
-    retired: Sequence[ChunkEntry],
+    added: Sequence[ChunkEntry | Derived],
+    retired: Sequence[ChunkEntry | Derived],
     documents: int,
     now: datetime,
 ) -> Head:
+    """The head of a plan: seq, counters, and due early enough for the operation that the plan records."""
+    head = view.head
     counters = Counter(head.counters)
     counters["documents"] += documents
     for entries, sign in ((added, 1), (retired, -1)):
         for entry in entries:
             counters["units"] += sign
             counters[f"type:{entry.type.value}"] += sign
+            counters[DERIVED] += sign * isinstance(entry, Derived)
     return replace(
         head,
         seq=seq,
@@ -304,12 +341,14 @@ def _head_after(
         counters={name: count for name, count in counters.items() if count},
         created_at=head.created_at if head.exists else now,
         updated_at=now,
+        due_at=sooner(head.due_at, view.policy.operations_due(now)),
     )
 
 
-def _profile_change(
+def profile_change(
     view: BankView, seq: int, added: Sequence[ChunkEntry], retired: Sequence[ChunkEntry]
 ) -> list[Record]:
+    """The recall profile's record, where who speaks in the bank changes."""
     speakers = Counter(view.recall_profile.speakers)
     speakers.update(entry.speaker for entry in added if entry.speaker)
     speakers.subtract(entry.speaker for entry in retired if entry.speaker)
@@ -320,51 +359,6 @@ def _profile_change(
     return [Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, body)]
 
 
-def _operation(operation_id: str, task: str, fingerprint: str, now: datetime, result: dict[str, Any]) -> Record:
-    body: dict[str, Any] = {
-        "task_type": task,
-        "fingerprint": fingerprint,
-        "status": "completed",
-        "created_at": instant_to_text(now),
-        "completed_at": instant_to_text(now),
-        **result,
-    }
-    return Record(RecordKind.OPERATION, operation_id, body, order=micros(now), status="completed")
-
-
-def _retain_body(receipt: RetainReceipt, documents: Sequence[Document], items: int) -> dict[str, Any]:
-    """With each document's hash, by which one that lost its record is known again (memory/rebuilding.py)."""
-    rows = zip(receipt.documents, documents, strict=True)
-    return {
-        "items_count": items,
-        "seq": receipt.seq,
-        "tokens": receipt.tokens,
-        "documents": [
-            [d.document_id, d.version, d.seq, d.added, d.kept, d.retired, document.content_hash] for d, document in rows
-        ],
-    }
-
-
-def _delete_body(receipt: DeleteReceipt) -> dict[str, Any]:
-    return {
-        "items_count": receipt.documents_deleted,
-        "seq": receipt.seq,
-        "units_deleted": receipt.units_deleted,
-        "documents_deleted": receipt.documents_deleted,
-    }
-
-
-def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainReceipt:
-    """The receipt given for a retain that was done before."""
-    return RetainReceipt(
-        operation_id=operation_id,
-        seq=body["seq"],
-        documents=tuple(DocumentReceipt(*values[:6]) for values in body["documents"]),
-        tokens=body["tokens"],
-        replayed=True,
-    )
-
-
-def delete_receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> DeleteReceipt:
-    """The receipt given for a delete that was done before."""
-    return DeleteReceipt(operation_id, body["seq"], body["units_deleted"], body["documents_deleted"])
+def _refuse_open(document: Document | None) -> None:
+    if document is not None and document.open:
+        raise Conflict(f"document {document.id!r} belongs to an open session: append there, close it or delete it")

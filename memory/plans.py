@@ -18,6 +18,15 @@ from memory.store_calls import NewUnit
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a bank, for those who want to be told; kept with the commit that made it happen."""
+
+    type: str
+    operation_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Units to add, move, relink and retire, records to write and remove, and the head as it will be.
 
@@ -39,6 +48,7 @@ class Plan:
     records: tuple[Record, ...] = ()
     remove: tuple[tuple[RecordKind, str], ...] = ()
     clear: bool = False
+    events: tuple[Event, ...] = ()
 
 
 WHOLE = "whole"
@@ -70,6 +80,7 @@ def encode_plan(plan: Plan, previous: str) -> dict[str, Any]:
         "clear": plan.clear,
         "due_at": _due_text(plan),
         "at": _time_text(plan),
+        "events": _event_rows(plan),
     }
 
 
@@ -91,6 +102,7 @@ def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
         ),
         remove=tuple((RecordKind(kind), key) for kind, key in body["remove"]),
         clear=body["clear"],
+        events=decode_events(body),
     )
 
 
@@ -108,7 +120,13 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
         "due_at": _due_text(plan),
         "at": _time_text(plan),
         "settled": True,
+        "events": _event_rows(plan),
     }
+
+
+def decode_events(body: Mapping[str, Any]) -> tuple[Event, ...]:
+    """Events of a commit record, whole or not."""
+    return tuple(Event(kind, operation, instant_from_text(at)) for kind, operation, at in body.get("events", ()))
 
 
 def committed_whole(head: Head, whole: Mapping[str, Record]) -> tuple[Record, ...]:
@@ -140,3 +158,7 @@ def _time_of(body: Mapping[str, Any]) -> datetime | None:
 
 def _due_text(plan: Plan) -> str | None:
     return instant_to_text(plan.head_after.due_at) if plan.head_after.due_at else None
+
+
+def _event_rows(plan: Plan) -> list[list[str]]:
+    return [[event.type, event.operation_id, instant_to_text(event.at)] for event in plan.events]

@@ -145,6 +145,8 @@ class Recovered:
 
     head: Head
     needs: tuple[Unit, ...] = ()
+    sweep_due: datetime | None = None
+    """When the bank is to be taken again, for removed records that are not old enough yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ class Recover:
             head = yield from _mark_settled(head, head.settled, due_at, f"{self.nonce}-due")
         yield SweepPending(head.epoch - 1)
         yield from _forget_texts(head, self.head.settled, micros(self.now))
-        return Recovered((yield from sweep(head, self.now, self.retention, self.nonce)))
+        swept, sweep_due = yield from sweep(head, self.now, self.retention, self.nonce)
+        return Recovered(swept, sweep_due=sweep_due)
 
 
 def apply_plan(head: Head, plan: Plan, at_us: int) -> Steps[tuple[Unit, ...]]:

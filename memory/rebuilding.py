@@ -73,7 +73,6 @@ def rebuilt(scope: Scope, document_id: str, last: LastReceipt, units: Sequence[U
                 tags=tuple(dict.fromkeys(tag for unit in ordered for tag in unit.tags)),
                 metadata=_common([unit.metadata for unit in ordered]),
                 context=ordered[0].context,
-                stages={"extract": "skipped"},
             )
     return None
 

@@ -1,43 +1,46 @@
-"""Receipts: what was answered to each operation id, kept for a while so that a command sent again is not done again."""
+"""Receipts <-> operations: what a command was answered with is kept, so that its retries get the same answer."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memory.plans import Plan
-from memory.records import Head, RecordKind
-from memory.store_calls import Call, ListRecords, RecordPage
-
-SWEEP_COMMITS = 64
-"""A bank looks for expired receipts with every so many commits, so that one that rests costs nothing."""
-SLICE_RECEIPTS = 128
-"""Most that one plan takes away: twice what was added since the last time, so that any number drains."""
-COMPLETED = "completed"
+from memory.commands import DeleteReceipt, DocumentReceipt, RetainReceipt
+from memory.records import Document
 
 
-def is_due(head: Head) -> bool:
-    """Whether the commit after this head should take expired receipts along."""
-    return head.commit % SWEEP_COMMITS == SWEEP_COMMITS - 1
+def retain_body(receipt: RetainReceipt, documents: Sequence[Document], items: int) -> dict[str, Any]:
+    """What an operation keeps of a retain's receipt, and each document's hash: by it a lost record is made again."""
+    rows = zip(receipt.documents, documents, strict=True)
+    return {
+        "items_count": items,
+        "seq": receipt.seq,
+        "tokens": receipt.tokens,
+        "documents": [
+            [d.document_id, d.version, d.seq, d.added, d.kept, d.retired, document.content_hash] for d, document in rows
+        ],
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class FindExpired:
-    """The oldest receipts of completed operations from before an instant, at most SLICE_RECEIPTS."""
-
-    before: datetime
-
-    def steps(self) -> Generator[Call[Any], Any, tuple[str, ...]]:
-        """Their operation ids."""
-        page: RecordPage = yield ListRecords(RecordKind.OPERATION, SLICE_RECEIPTS, 0, COMPLETED)
-        if page.total > SLICE_RECEIPTS:  # newest first: the oldest are at the end
-            page = yield ListRecords(RecordKind.OPERATION, SLICE_RECEIPTS, page.total - SLICE_RECEIPTS, COMPLETED)
-        before = int(self.before.astimezone(UTC).timestamp() * 1_000_000)
-        return tuple(record.key for record in page.records if record.order < before)
+def delete_body(receipt: DeleteReceipt) -> dict[str, Any]:
+    """What an operation keeps of a delete's receipt."""
+    return {
+        "items_count": receipt.documents_deleted,
+        "seq": receipt.seq,
+        "units_deleted": receipt.units_deleted,
+        "documents_deleted": receipt.documents_deleted,
+    }
 
 
-def without_receipts(plan: Plan, expired: Sequence[str]) -> Plan:
-    """The plan that also removes these receipts; what it writes itself stays."""
-    written = {record.key for record in plan.records if record.kind is RecordKind.OPERATION}
-    gone = tuple((RecordKind.OPERATION, key) for key in expired if key not in written)
-    return replace(plan, remove=(*plan.remove, *gone)) if gone else plan
+def receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> RetainReceipt:
+    """The receipt given for a retain that was done before."""
+    return RetainReceipt(
+        operation_id=operation_id,
+        seq=body["seq"],
+        documents=tuple(DocumentReceipt(*values[:6]) for values in body["documents"]),
+        tokens=body["tokens"],
+        replayed=True,
+    )
+
+
+def delete_receipt_of_operation(operation_id: str, body: Mapping[str, Any]) -> DeleteReceipt:
+    """The receipt given for a delete that was done before."""
+    return DeleteReceipt(operation_id, body["seq"], body["units_deleted"], body["documents_deleted"])

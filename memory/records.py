@@ -41,6 +41,9 @@ class RecordKind(StrEnum):
     COMMIT = "commit"
     DOCUMENT = "document"
     OPERATION = "operation"
+    SESSION = "session"
+    SESSION_PART = "session_part"
+    STAGES = "stages"
     RECALL_PROFILE = "recall_profile"
     RING = "ring"
     IDENTITY = "identity"
@@ -196,8 +199,8 @@ class Document:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     context: str | None = None
-    stages: Mapping[str, str] = field(default_factory=dict)
-    """Stage name -> pending, done, failed, skipped or replaced."""
+    open: bool = False
+    """Whether a session is still adding to it; what was appended last then stands in the session's parts."""
 
 
 @dataclass(frozen=True, slots=True)

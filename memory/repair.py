@@ -79,6 +79,7 @@ def plan_repair(
         head,
         seq=seq,
         seq_end=head.seq_end if seq < head.seq_end else seq + SEQ_BLOCK,
+        due_at=now if BreachKind.DUE in kinds else head.due_at,
         updated_at=now,
     )
     records = list(mending.records)

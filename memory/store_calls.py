@@ -97,12 +97,13 @@ class RecordPage:
 
 @dataclass(frozen=True, slots=True)
 class ListRecords(Call[RecordPage]):
-    """Records of one kind by `order`, newest first."""
+    """Records of one kind by `order`, newest first; `until`: those of that order or a lower one."""
 
     kind: RecordKind
     limit: int
     offset: int = 0
     status: str | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from memory.encoding import instant_from_text
 from memory.errors import StaleEpoch
 from memory.plans import SETTLED, Plan
+from memory.policy import sooner
 from memory.records import Head, Record, RecordKind
 from memory.store_calls import Call, GetRecords, ListRecords, RecordPage, SwapHead, TrimCommits
 from memory.upkeep_calls import SweepRemoved, Swept
@@ -41,14 +42,17 @@ def micros(instant: datetime) -> int:
 
 
 def scheduled(plan: Plan, now: datetime, retention: Retention) -> Plan:
-    """The plan with its bank due for a sweep, if it removes records and no sweep is due yet."""
-    if plan.head_after.due_at is not None or not (plan.remove or plan.clear):
+    """The plan with its bank due for a sweep, if it removes records and is not due before."""
+    if not (plan.remove or plan.clear):
         return plan
-    return replace(plan, head_after=replace(plan.head_after, due_at=now + retention.tombstones))
+    due_at = sooner(plan.head_after.due_at, now + retention.tombstones)
+    return replace(plan, head_after=replace(plan.head_after, due_at=due_at))
 
 
-def sweep(head: Head, now: datetime, retention: Retention, nonce: str) -> Steps[Head]:
-    """Let go of what is old enough in a settled bank; its head, due again while something is left to be swept.
+def sweep(head: Head, now: datetime, retention: Retention, nonce: str) -> Steps[tuple[Head, datetime | None]]:
+    """Let go of what is old enough in a settled bank; its head, and when it is due while something is left to be swept.
+
+    What else a bank is due for stays: only its owner, who looks at all that waits, moves that on (actors/due_work.py).
 
     Raises:
         StaleEpoch: another owner has taken the bank.
@@ -66,13 +70,14 @@ def sweep(head: Head, now: datetime, retention: Retention, nonce: str) -> Steps[
             waiting = True
     elif not head.deleted:
         yield TrimCommits((yield from _last_of_old(head, now - retention.history)))
-    due_at = _next_due(head, now, retention) if waiting else None
+    sweep_due = _next_due(head, now, retention) if waiting else None
+    due_at = sweep_due if head.deleted else sooner(head.due_at, sweep_due)
     if (due_at, commits) == (head.due_at, head.commits):
-        return head
+        return head, sweep_due
     after = replace(head, due_at=due_at, commits=commits)
     if not (yield SwapHead(head, after, f"{nonce}-swept")):
         raise StaleEpoch(f"the bank has a newer owner than epoch {head.epoch}")
-    return after
+    return after, sweep_due
 
 
 def _next_due(head: Head, now: datetime, retention: Retention) -> datetime:

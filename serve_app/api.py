@@ -14,6 +14,7 @@ from serve_app import (
     operation_routes,
     recall_routes,
     reflect_routes,
+    session_routes,
     stub_routes,
 )
 from serve_app.admission import Admission
@@ -28,6 +29,7 @@ ROUTERS = (
     reflect_routes.router,
     document_routes.router,
     operation_routes.router,
+    session_routes.router,
     entity_routes.router,
     bank_routes.router,
     stub_routes.router,

@@ -17,6 +17,7 @@ from memory.encoding import instant_to_text
 from memory.errors import NotFound, TooLarge, Unprocessable
 from memory.ids import Scope
 from memory.records import Head
+from memory.staging import STAGED
 from serve_app.body import JsonRoute
 from serve_app.request_context import BANK, BANKS, Bank, Client, Limit, Offset, Tenant, json_response, scan
 
@@ -129,6 +130,7 @@ async def delete_config(bank: Bank, client: Client) -> Response:
 async def get_stats(bank: Bank, client: Client) -> Response:
     """Counts over a bank; zeros for one that does not exist."""
     head = await _head(client, bank)
+    operations = await _count_operations(client, bank, head)
     by_type = {
         name.removeprefix(_TYPE_COUNTER): count
         for name, count in head.counters.items()
@@ -144,9 +146,9 @@ async def get_stats(bank: Bank, client: Client) -> Response:
             "links_by_link_type": {},
             "links_by_fact_type": {},
             "links_breakdown": {},
-            "pending_operations": 0,
-            "failed_operations": 0,
-            "operations_by_status": {},
+            "pending_operations": operations.get("pending", 0) + operations.get("processing", 0),
+            "failed_operations": operations.get("failed", 0),
+            "operations_by_status": operations,
             "last_consolidated_at": None,
             "last_memory_write_at": _instant(head, "updated_at"),
             "pending_consolidation": 0,
@@ -155,6 +157,15 @@ async def get_stats(bank: Bank, client: Client) -> Response:
             "seq": head.seq,
         }
     )
+
+
+async def _count_operations(client: BankClient, bank: Scope, head: Head) -> dict[str, int]:
+    """How many operations are in each state but completed; none are, where no document had stages to pass."""
+    if not head.counters.get(STAGED):
+        return {}
+    states = ("pending", "processing", "failed", "cancelled")
+    pages = [await client.list_operations(bank, limit=1, status=state) for state in states]
+    return {state: page.total for state, page in zip(states, pages, strict=True)}
 
 
 async def _head(client: BankClient, bank: Scope) -> Head:

@@ -61,6 +61,7 @@ async def get_document(bank: Bank, client: Client, document_id: PathId) -> Respo
     """One document with its text, byte for byte as it was retained."""
     whole = await client.read_document(bank, document_id)
     document = whole.document
+    stages = await client.find_stages(bank, document_id)
     kinds = Counter(entry.type.value for entry in document.chunks)
     return json_response(
         {
@@ -70,7 +71,7 @@ async def get_document(bank: Bank, client: Client, document_id: PathId) -> Respo
             "observation_scopes": None,
             "seq": document.seq,
             "version": document.version,
-            "stage": "extracted" if document.stages.get("extract") == "done" else "accepted",
+            "stage": "extracted" if stages.get("extract") == "done" else "accepted",
         }
     )
 

@@ -56,9 +56,11 @@ async def get_version() -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def get_metrics(request: Request) -> Response:
-    """Prometheus metrics of the replica that answers."""
+async def get_metrics(request: Request, client: Client) -> Response:
+    """Prometheus metrics of the replica that answers, and what waits for the stages of the deployment."""
     metrics: Metrics = request.app.state.metrics
+    if client.stages:
+        metrics.backlog(await client.read_backlog())
     return metrics.exposition()
 
 

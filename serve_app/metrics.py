@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -31,7 +32,20 @@ class Metrics:
             buckets=BUCKETS_S,
         )
         self._running = Gauge("lorebank_http_running", "Requests worked on", ("replica",), registry=self._registry)
+        stage = ("replica", "stage")
+        self._waiting = Gauge(
+            "lorebank_stage_pending_documents", "Documents waiting for a stage", stage, registry=self._registry
+        )
+        self._lag = Gauge(
+            "lorebank_stage_lag_seconds", "Age of the oldest document waiting for it", stage, registry=self._registry
+        )
         self._replica = replica
+
+    def backlog(self, stages: Mapping[str, tuple[int, float]]) -> None:
+        """Note what waits for each stage, over all hosts: documents, and the age of the oldest in seconds."""
+        for stage, (pending, age_s) in stages.items():
+            self._waiting.labels(self._replica, stage).set(pending)
+            self._lag.labels(self._replica, stage).set(age_s)
 
     def started(self) -> float:
         """Count a request as running; what to hand to `ended`."""

@@ -57,6 +57,11 @@ def to_filter(
     return every(tags_filter(tuple(tags or ()), match), *(_group_filter(group) for group in groups or ()))
 
 
+def to_message(message: wire.Message) -> Message:
+    """A turn; one without a time happens now."""
+    return Message(message.content, message.role, message.name, _instant(message.timestamp), message.metadata)
+
+
 def has_word(text: str | None) -> bool:
     """Whether a text can be searched for: it holds a letter or a digit."""
     return text is not None and _WORD.search(text) is not None
@@ -82,7 +87,7 @@ def _item(item: wire.RetainItem) -> Item:
     elif all(isinstance(part, wire.TextBlock) for part in content):
         said = "\n".join(part.text for part in content if isinstance(part, wire.TextBlock))
     else:
-        said = tuple(_message(part) for part in content if isinstance(part, wire.Message))
+        said = tuple(to_message(part) for part in content if isinstance(part, wire.Message))
         timeless = timeless or all(isinstance(part, wire.Message) and part.timestamp == "unset" for part in content)
     return Item(
         content=said,
@@ -95,10 +100,6 @@ def _item(item: wire.RetainItem) -> Item:
         entities=tuple((entity.text, entity.type) for entity in item.entities),
         update_mode=item.update_mode,
     )
-
-
-def _message(message: wire.Message) -> Message:
-    return Message(message.content, message.role, message.name, _instant(message.timestamp), message.metadata)
 
 
 def _instant(value: datetime | Literal["unset"] | None) -> datetime | None:

@@ -9,6 +9,7 @@ from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, 
 from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
+from memory.store_calls import ListRecords
 from storage import schema
 
 HEAD_KEY = "head"
@@ -79,6 +80,12 @@ def records_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, Record]:
 def of_status(status: str | None) -> Filter:
     """Filter of records with a status; None: any but removed."""
     return Not(AnyOf(schema.STATUS, (schema.REMOVED,))) if status is None else AnyOf(schema.STATUS, (status,))
+
+
+def listed(call: ListRecords) -> tuple[Filter, ...]:
+    """Filters of the records that a call lists; status None: any but removed."""
+    where = (AnyOf(schema.KIND, (call.kind.value,)), of_status(call.status))
+    return where if call.until is None else (*where, Between(schema.ORDER, lte=call.until))
 
 
 def head_payload(scope: Scope, head: Head, nonce: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from memory.ids import SYSTEM, Scope
 from memory.records import RecordKind
 from storage import schema
 from storage.bm25 import is_like
+from storage.edge_bank_scroll import bank_page
 from storage.edge_scroll import all_payloads, raw_page
 from storage.query_to_edge import condition, scoped
 
@@ -27,10 +28,11 @@ class EdgeAudit:
 
     def scan(self, scope: Scope, call: ScanUnits | ScanRecords) -> RawPage:
         """One page of a bank's points."""
-        if isinstance(call, ScanUnits):
-            return raw_page(self._units, scoped(scope), call.start, call.limit)
-        kinds = () if call.kind is None else (AnyOf(schema.KIND, (call.kind.value,)),)
-        return raw_page(self._records, scoped(scope, *kinds), call.start, call.limit)
+        if isinstance(call, ScanUnits) or call.kind is None:
+            shard = self._units if isinstance(call, ScanUnits) else self._records
+            records, following = bank_page(shard, scope, call.start, call.limit)
+            return RawPage(tuple((str(record.id), record.payload or {}) for record in records), following)
+        return raw_page(self._records, scoped(scope, AnyOf(schema.KIND, (call.kind.value,))), call.start, call.limit)
 
     def find_unlike(self, scope: Scope, call: FindUnlike) -> frozenset[str]:
         """Units whose keyword vector is not that of the given text."""
@@ -50,22 +52,24 @@ class EdgeAudit:
 
     def list_strays(self) -> tuple[Stray, ...]:
         """Points of banks without a head. A bank has its head before anything else: heads are therefore read last."""
-        counted = {
-            name: self._counted(shard) for name, shard in ((schema.UNITS, self._units), (schema.RECORDS, self._records))
+        found = {
+            name: (shard, self._bank_keys(shard))
+            for name, shard in ((schema.UNITS, self._units), (schema.RECORDS, self._records))
         }
-        heads = all_payloads(self._records, Filter(must=[condition(HEADS)]))
+        heads = all_payloads(self._records, Filter(must=[condition(HEADS)]), (schema.BANK_KEY,))
         known = {SYSTEM.key, *(payload.get(schema.BANK_KEY) for payload in heads)}
-        return tuple(
-            Stray(name, key, points)
-            for name, keys in counted.items()
-            for key, points in sorted(keys.items(), key=lambda pair: pair[0] or "")
-            if key not in known
+        strays = (
+            Stray(name, key, shard.count(CountRequest(filter=Filter(must=[condition(part)]), exact=True)))
+            for name, (shard, keys) in found.items()
+            for key, part in (
+                (None, OF_NO_BANK),
+                *((key, AnyOf(schema.BANK_KEY, (key,))) for key in sorted(keys - known)),
+            )
         )
+        return tuple(stray for stray in strays if stray.points)
 
-    def _counted(self, shard: EdgeShard) -> dict[str | None, int]:
-        """Points by bank key; None: of points without one."""
-        total = shard.count(CountRequest(exact=True))
-        facet = shard.facet(FacetRequest(key=schema.BANK_KEY, limit=max(total, 1), exact=True))
-        found: dict[str | None, int] = {str(hit.value): hit.count for hit in facet.hits}
-        without = shard.count(CountRequest(filter=Filter(must=[condition(OF_NO_BANK)]), exact=True))
-        return found | ({None: without} if without else {})
+    def _bank_keys(self, shard: EdgeShard) -> set[str]:
+        """Every bank key of the collection. Exact counts of all of them would hold readers up, estimates do not."""
+        points = shard.info().points_count
+        facet = shard.facet(FacetRequest(key=schema.BANK_KEY, limit=max(points, 1), exact=False))
+        return {str(hit.value) for hit in facet.hits}

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from qdrant_edge import EdgeShard, Filter, Point, UpdateOperation
 
+from memory.ids import Scope
+from storage.edge_bank_scroll import bank_points
 from storage.edge_scroll import all_points
 
 Payload = Mapping[str, Any]
@@ -21,10 +23,14 @@ UPDATE_POINTS: Final = 64
 
 
 class EdgeCollection:
-    """Not safe for several writing threads: between judging and changing nobody else may change."""
+    """Not safe for several writing threads: between judging and changing nobody else may change.
 
-    def __init__(self, shard: EdgeShard) -> None:
+    After every slice `on_change` is told how many points were changed or removed.
+    """
+
+    def __init__(self, shard: EdgeShard, on_change: Callable[[int], None] = lambda _: None) -> None:
         self.shard = shard
+        self._on_change = on_change
 
     def stored(self, ids: Sequence[str], keys: Sequence[str]) -> dict[str, Payload]:
         """These keys of the payloads of those points that are there, by id."""
@@ -35,6 +41,10 @@ class EdgeCollection:
         """Ids and these keys of the payloads of all points that match, by id."""
         return ((str(point.id), point.payload or {}) for point in all_points(self.shard, where, keys))
 
+    def of_bank(self, scope: Scope, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
+        """Ids and these keys of the payloads of all of a bank's points; those read may be removed meanwhile."""
+        return ((str(point.id), point.payload or {}) for point in bank_points(self.shard, scope, keys))
+
     def put(self, points: Iterable[Point]) -> None:
         """Insert or overwrite."""
         for part in _slices(points):
@@ -44,11 +54,13 @@ class EdgeCollection:
         """Set keys of points that are there."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.set_payload(part, payload))
+            self._on_change(len(part))
 
     def drop(self, ids: Iterable[str]) -> None:
         """Remove points."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.delete_points(part))
+            self._on_change(len(part))
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:

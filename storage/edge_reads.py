@@ -14,7 +14,6 @@ from qdrant_edge import (
     Filter,
     IdfParams,
     Query,
-    QueryBatchRequest,
     QueryRequest,
     SearchParams,
 )
@@ -127,7 +126,8 @@ class EdgeReads:
 
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         where = scoped(scope, _LIVE, call.where)
-        answers = self._units.query_batch(QueryBatchRequest([self._lane(scope, lane, where) for lane in call.lanes]))
+        # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
+        answers = (self._units.query(self._lane(scope, lane, where)) for lane in call.lanes)
         return tuple(
             LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
             for points in answers
@@ -185,7 +185,7 @@ class EdgeReads:
         return codec.records_of(record.payload or {} for record in self._records.retrieve(ids, True, False))
 
     def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
-        where = scoped(scope, AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
+        where = scoped(scope, *codec.listed(call))
         total = self._records.count(CountRequest(filter=where, exact=True))
         payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)

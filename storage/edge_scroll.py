@@ -1,15 +1,18 @@
 """Reading many points of an edge collection: page by page to the end, or one page in a field's order."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
-from qdrant_edge import Direction, EdgeShard, Filter, OrderBy, Record, ScrollRequest
+from qdrant_edge import CountRequest, Direction, EdgeShard, Filter, OrderBy, Record, ScrollRequest
 
 from memory.audit_calls import RawPage
 from memory.filters import AnyOf, HasId
 from storage.query_to_edge import condition
 
-_PAGE_POINTS = 1000
+_PAGE_POINTS: Final = 1000
+_PAYLOADS: Final = 16
+"""Payloads read at once: a document of a thousand chunks has one of 200 KB."""
 
 
 def all_points(
@@ -51,27 +54,42 @@ def ordered_page(
 ) -> list[tuple[str, dict[str, Any]]]:
     """One page by an indexed integer field, highest first, ties by id: ids and payloads.
 
-    Ordered scrolls have no page token, so what comes before is skipped; and they cut ties as they please, so those of
-    the lowest value are asked for again by id.
+    Ordered scrolls have no page token, so what comes before is skipped, a thousand at a time for the engine lets no
+    other thread run meanwhile; and they cut ties as they please, so those of the lowest value are asked for by id.
     """
-    if limit <= 0:
-        return []
-    order = OrderBy(field, Direction.Desc)
-    request = ScrollRequest(limit=offset + limit, filter=where, with_payload=[field], order_by=order)
-    first = [((record.payload or {})[field], str(record.id)) for record in shard.scroll(request)[0]]
-    if not first:
-        return []
-    lowest = first[-1][0]
-    ids = [point for value, point in sorted(first, key=lambda pair: (-pair[0], pair[1])) if value > lowest]
-    tied = _narrowed(where, AnyOf(field, (lowest,)))
-    request = ScrollRequest(limit=offset + limit - len(ids), filter=tied, with_payload=False)
-    ids = [*ids, *(str(record.id) for record in shard.scroll(request)[0])][offset:]
-    if not ids:
-        return []
-    # Asked with the filter, not by id alone: a writer may have retired some of them meanwhile.
-    request = ScrollRequest(limit=len(ids), filter=_narrowed(where, HasId(tuple(ids))), with_payload=True)
-    found = {str(record.id): record.payload or {} for record in shard.scroll(request)[0]}
+    ids = list(islice(_ordered_ids(shard, where, field, offset, limit), max(limit, 0)))
+    found: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(ids), _PAYLOADS):
+        part = ids[first : first + _PAYLOADS]
+        # Asked with the filter, not by id alone: a writer may have retired some of them meanwhile.
+        request = ScrollRequest(limit=len(part), filter=_narrowed(where, HasId(tuple(part))), with_payload=True)
+        found.update((str(record.id), record.payload or {}) for record in shard.scroll(request)[0])
     return [(point, found[point]) for point in ids if point in found]
+
+
+def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: int) -> Iterator[str]:
+    """Ids from the given place on; `limit` only says how many are worth reading at once."""
+    top: int | None = None
+    while True:
+        asked = min(_PAGE_POINTS, skip + limit)
+        order = OrderBy(field, Direction.Desc, start_from=top)
+        request = ScrollRequest(limit=asked, filter=where, with_payload=[field], order_by=order)
+        read = [((record.payload or {})[field], str(record.id)) for record in shard.scroll(request)[0]]
+        if not read:
+            return
+        lowest = read[-1][0]
+        above = [point for value, point in sorted(read, key=lambda pair: (-pair[0], pair[1])) if value > lowest]
+        yield from above[skip:]
+        skip = max(0, skip - len(above))
+        tied = _narrowed(where, AnyOf(field, (lowest,)))
+        count = shard.count(CountRequest(filter=tied, exact=True))
+        if count > skip:
+            page = min(_PAGE_POINTS, skip + limit)
+            yield from (str(record.id) for record in islice(all_points(shard, tied, (), page_points=page), skip, None))
+        skip = max(0, skip - count)
+        if len(read) < asked:
+            return
+        top = lowest - 1
 
 
 def _narrowed(where: Filter, part: AnyOf | HasId) -> Filter:

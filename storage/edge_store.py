@@ -1,5 +1,7 @@
 """The embedded engine: two collections in one directory, owned by one process."""
 
+import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +37,10 @@ from storage.edge_shard import open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
+from storage.write_back import write_back
 
 T = TypeVar("T")
+log = logging.getLogger("lorebank.storage")
 
 ON_RECORDS: Final = (
     *(ReadHead, GetRecords, ListRecords, CreateHead, SwapHead),
@@ -60,7 +64,8 @@ class EdgeStore:
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
         self._reads = EdgeReads(self._units, self._records, cache)
-        self._writes = EdgeWrites(self._units, self._records, cache, dim)
+        self._flush_wanted = threading.Event()
+        self._writes = EdgeWrites(self._units, self._records, cache, dim, self._flush_if_wanted)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())
         """What was found lost when the directory was opened; None where nothing was."""
@@ -90,6 +95,7 @@ class EdgeStore:
 
         Then the texts of commits whose units are on disk by that are let go; that is on disk after the next flush.
         """
+        self._flush_wanted.clear()
         self.count_operation()
         forgettable = self._writes.texts_to_forget
         dirty_bytes, self._writes.dirty_bytes = self._writes.dirty_bytes, 0
@@ -102,6 +108,23 @@ class EdgeStore:
         self._marks.flushed()
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
+
+    def flush_soon(self) -> None:
+        """Have the procedure that writes now flush between two of its steps, for nobody else can before its end."""
+        self._flush_wanted.set()
+
+    def _flush_if_wanted(self) -> None:
+        if not self._flush_wanted.is_set():
+            return
+        try:
+            self.flush()
+        except LorebankError:  # it will be tried again; what writes meanwhile is in the log
+            log.exception("%s cannot be flushed", self._directory)
+
+    def write_back(self) -> None:
+        """Write to disk ahead of a flush, which then holds readers up for less; writers and readers go on meanwhile."""
+        write_back(self._units_path)
+        write_back(self._records_path)
 
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the files as they are after a flush; nobody may write meanwhile. Points of each collection."""
@@ -130,7 +153,10 @@ class EdgeStore:
         """
         perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
         where = self._records_path if isinstance(call, ON_RECORDS) else self._units_path
-        return cast("T", _guarded(lambda: perform(scope, call), where))
+        answer = cast("T", _guarded(lambda: perform(scope, call), where))
+        if isinstance(call, WRITES):
+            self._flush_if_wanted()
+        return answer
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""

@@ -1,6 +1,6 @@
 """The write calls of the store on the embedded engine: each changes one collection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
 
 from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
-from memory.filters import AnyOf, Between, Filter, Not
+from memory.filters import AnyOf, Between, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, Record, RecordKind, Relinked, UnitState
@@ -38,6 +38,8 @@ from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
+_CHANGED_BYTES: Final = 1024
+"""What a change or removal counts: a flush has a dozen indexes to write for each."""
 _STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
@@ -62,9 +64,13 @@ _UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits,
 class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int) -> None:
-        self._units = EdgeCollection(units)
-        self._records = EdgeCollection(records)
+    def __init__(
+        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int, on_slice: Callable[[], None]
+    ) -> None:
+        """`on_slice` is called between the slices of what is changed or removed, when a flush may come between."""
+        self._units = EdgeCollection(units, self._changed_units)
+        self._records = EdgeCollection(records, self._changed_records)
+        self._on_slice = on_slice
         self._cache = cache
         self._dim = dim
         self.dirty_bytes = 0
@@ -153,6 +159,16 @@ class EdgeWrites:
             self.wrote_records = True
             self.dirty_bytes += 1
 
+    def _changed_units(self, points: int) -> None:
+        self.dirty_bytes += _CHANGED_BYTES * points
+        self._on_slice()
+        self.wrote_units = True  # a flush has counted what was written up to here: more may follow
+
+    def _changed_records(self, points: int) -> None:
+        self.dirty_bytes += _CHANGED_BYTES * points
+        self._on_slice()
+        self.wrote_records = True
+
     @property
     def texts_to_forget(self) -> int:
         """Commit records that wait for the units written before them to be on disk."""
@@ -218,11 +234,12 @@ class EdgeWrites:
 
     def _clear(self, scope: Scope, call: ClearBank) -> None:
         older = _older(call.seq, call.epoch)
-        kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
-        self._units.drop([unit for unit, _ in self._units.matching(scoped(scope, *older), _STAMPS)])
+        self._units.drop(unit for unit, payload in self._units.of_bank(scope, _STAMPS) if older(payload))
         self._cache.forget()
-        records = self._records.matching(scoped(scope, kept, *older), _STAMPS)
-        self._records.change([record for record, _ in records], codec.removal(call.seq, call.epoch, call.at_us))
+        kept = (RecordKind.HEAD.value, RecordKind.COMMIT.value)
+        records = self._records.of_bank(scope, (*_STAMPS, schema.KIND))
+        removed = (record for record, payload in records if older(payload) and payload.get(schema.KIND) not in kept)
+        self._records.change(removed, codec.removal(call.seq, call.epoch, call.at_us))
 
 
 def _not_after(seq: int, epoch: int) -> Guard:
@@ -234,5 +251,6 @@ def _is_leftover(payload: Payload, scope: Scope, seq: int, epoch: int) -> bool:
     return pending and _not_after(seq, epoch)(payload)
 
 
-def _older(seq: int, epoch: int) -> tuple[Filter, Filter]:
-    return Between(schema.SEQ, lte=seq - 1), Between(schema.EPOCH, lte=epoch)
+def _older(seq: int, epoch: int) -> Guard:
+    """What bears no seq and epoch is not older."""
+    return lambda payload: payload.get(schema.SEQ, seq) < seq and payload.get(schema.EPOCH, epoch + 1) <= epoch

@@ -1,6 +1,7 @@
 """Payloads of live units, kept in memory by their directory's process: reading them costs most of a search."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ class PayloadCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._payloads: dict[str, tuple[str, Payload]] = {}
+        self._payloads: OrderedDict[str, tuple[str, Payload]] = OrderedDict()  # a dict finds its oldest by a walk
         self._generation = 0
         self._lock = threading.Lock()
 
@@ -45,7 +46,7 @@ class PayloadCache:
                 return
             self._payloads.update((unit, (bank_key, payload)) for unit, payload in payloads.items())
             while len(self._payloads) > self._capacity:
-                del self._payloads[next(iter(self._payloads))]
+                self._payloads.popitem(last=False)
 
     def forget(self, ids: Iterable[str] | None = None) -> None:
         """Drop these, or all."""

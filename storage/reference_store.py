@@ -171,7 +171,7 @@ class ReferenceStore:
         return _matching(self._units, scope, _LIVE, *where)
 
     def _list_records(self, scope: Scope, call: calls.ListRecords) -> calls.RecordPage:
-        where = every(AnyOf(schema.KIND, (call.kind.value,)), codec.of_status(call.status))
+        where = every(*codec.listed(call))
         found = sorted(_matching(self._records, scope, where), key=lambda pair: (-pair[1][schema.ORDER], pair[0]))
         page = found[call.offset : call.offset + max(call.limit, 0)]
         return calls.RecordPage(tuple(codec.record_of(payload) for _, payload in page), len(found))

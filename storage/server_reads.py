@@ -195,7 +195,7 @@ class ServerReads:
         return codec.records_of(record.payload or {} for record in found)
 
     async def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
-        where = scoped(scope, _kind(call.kind), codec.of_status(call.status))
+        where = scoped(scope, *codec.listed(call))
         total, payloads = await asyncio.gather(
             self._records.count(scope.bucket, where),
             ordered_page(self._records, scope.bucket, where, schema.ORDER, call.limit, call.offset),

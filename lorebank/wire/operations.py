@@ -81,6 +81,14 @@ class CancelOperationResponse(ResponseModel):
     operation_id: str
 
 
+class RetryOperationResponse(ResponseModel):
+    """A failed or cancelled operation is pending again."""
+
+    success: bool
+    message: str
+    operation_id: str
+
+
 class DeleteResponse(ResponseModel):
     """Answer of the deletions that have no answer of their own."""
 

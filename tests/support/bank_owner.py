@@ -12,6 +12,7 @@ from storage.run import run
 from tests.support.bank_process import bank_ports, embed
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import dense, fresh_scope, retain
+from tests.support.clocks import FakeClock
 from tests.support.deriving import DerivingBank
 from tests.support.local_store import FaultyEngine, LocalStore
 
@@ -23,17 +24,20 @@ def user(*texts: str) -> tuple[Message, ...]:
 class Owner:
     """A bank with what tests look at: its engine, and the texts it had embedded."""
 
-    def __init__(self, engine: Any, *, mailbox: int = 64, embedder: Callable[..., Any] = embed) -> None:
+    def __init__(self, engine: Any, *, mailbox: int = 64, embedder: Callable[..., Any] = embed, **ports: Any) -> None:
         self.engine = FaultyEngine(engine)
         self.scope = fresh_scope()
         self.store = LocalStore(self.engine)
         self.embedded: list[str] = []
         self.embedder = embedder
+        self.clock = FakeClock()
+        self.ports = ports
         self.bank = self.another("n", mailbox)
 
     def another(self, name: str = "m", mailbox: int = 64) -> Bank:
         """A further owner of the same bank."""
-        return DerivingBank(self.scope, bank_ports(self.store, name, embed=self._embed), mailbox)
+        ports = bank_ports(self.store, name, **{"embed": self._embed, "clock": self.clock, **self.ports})
+        return DerivingBank(self.scope, ports, mailbox)
 
     async def _embed(self, texts: Sequence[str]):
         self.embedded.extend(texts)

@@ -123,6 +123,11 @@ def activate(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> Ban
     return process
 
 
+def look_after(engine: Any, scope: Scope, name: str = "next", **ports: Any) -> None:
+    """What a host does with a bank that is due: a new owner takes it over and does what is due."""
+    asyncio.run(DerivingBank(scope, bank_ports(_Direct(engine), name, **ports), mailbox_commands=8).settle())
+
+
 def perform_all(engine: Any, scope: Scope, commands: Sequence[Command], name: str = "n", **ports: Any) -> list[Any]:
     """Receipts of commands performed by one owner, one after the other."""
 

@@ -17,9 +17,9 @@ class FakeClock:
         self._next += timedelta(seconds=1)
         return self._next
 
-    def skip(self, delta: timedelta) -> None:
-        """Let so much time pass."""
-        self._next += delta
+    def pass_by(self, seconds: float) -> None:
+        """Let time go by."""
+        self._next += timedelta(seconds=seconds)
 
 
 def nonces(prefix: str = "n") -> Callable[[], str]:

@@ -26,11 +26,11 @@ from memory.ingest import (
     plan_delete_document,
     plan_retain,
     plan_update_bank,
-    receipt_of_operation,
 )
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
+from memory.receipts import receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit, UnitState
 from memory.store_calls import HeadPage, RecordPage, UnitPage
 
@@ -171,6 +171,11 @@ class FakeBankClient(BankClient):
 
     async def find_operation(self, scope: Scope, operation_id: str) -> Record | None:
         return (await self._bank(scope)).records.get((RecordKind.OPERATION, operation_id))
+
+    async def find_stages(self, scope: Scope, document_id: str) -> dict[str, Any]:
+        del document_id
+        await self._bank(scope)
+        return {}
 
     async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
         bank = await self._bank(scope)

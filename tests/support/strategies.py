@@ -114,7 +114,7 @@ DOCUMENT = st.builds(
     tags=st.lists(TEXT, max_size=3).map(tuple),
     metadata=STRINGS,
     context=maybe(TEXT),
-    stages=STRINGS,
+    open=st.booleans(),
 )
 HEAD = st.builds(
     Head,

@@ -1,7 +1,6 @@
 """How a bank is taken: once for all who come, again after a failure; and what is remembered of operations."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
@@ -10,14 +9,11 @@ from actors.lifecycle import State
 from memory.commands import DeleteDocument, Item, RepairBank, Retain, UpdateBank
 from memory.errors import Conflict, Overloaded, Unavailable, Unprocessable
 from memory.protocol import TakeEpoch
-from memory.receipts import SLICE_RECEIPTS, SWEEP_COMMITS
-from memory.records import RecordKind
-from memory.store_calls import ListRecords, ReadHead
+from memory.store_calls import ReadHead
 from storage.reference_store import ReferenceStore
 from tests.support.bank_owner import Owner, user
 from tests.support.bank_process import bank_ports as ports_of
 from tests.support.builders import DIM, retain
-from tests.support.clocks import FakeClock
 from tests.support.loops import idle, in_loop
 
 
@@ -196,42 +192,3 @@ def test_an_operation_id_belongs_to_one_command(owner, first, second):
         owner.check()
 
     run()
-
-
-class Aging:
-    """A bank whose clock is moved, and the operations it remembers."""
-
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
-        self.clock = FakeClock()
-        self.number = 0
-        self.bank = type(owner.bank)(owner.scope, ports_of(owner.store, clock=self.clock, receipts_kept_s=86_400.0), 8)
-
-    async def write(self, times: int) -> None:
-        for _ in range(times):
-            self.number += 1
-            await self.bank.perform(UpdateBank(f"u{self.number}", {"n": self.number}))
-
-    def known(self) -> set[str]:
-        page = self.owner.read(ListRecords(RecordKind.OPERATION, 10_000))
-        assert page.total == len(page.records)
-        return {record.key for record in page.records}
-
-
-@in_loop
-async def test_receipts_are_kept_for_a_day_and_then_go_in_bounded_slices(owner):
-    aging = Aging(owner)
-    old = SLICE_RECEIPTS + SWEEP_COMMITS // 2
-    await aging.write(old)
-    aging.clock.skip(timedelta(hours=23))
-    await aging.write(SWEEP_COMMITS)
-    assert len(aging.known()) == old + SWEEP_COMMITS
-    aging.clock.skip(timedelta(hours=2))
-    before = aging.known()
-    await aging.write(SWEEP_COMMITS)
-    gone = before - aging.known()
-    assert gone == {f"u{number}" for number in range(1, SLICE_RECEIPTS + 1)}
-    await aging.write(SWEEP_COMMITS)
-    assert f"u{old}" not in aging.known()
-    assert f"u{old + 1}" in aging.known()
-    owner.check()

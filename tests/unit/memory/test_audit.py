@@ -139,6 +139,9 @@ CASES = {
     ),
     "a head past its block of seqs": Case(lambda v: v.head(seq_end=1), K.SEQ_BLOCK, "head", True),
     "a removed record that nothing will sweep": Case(lambda v: v.head(due_at=None), K.DUE, "head", True),
+    "a session part that cannot be read": Case(
+        lambda v: v.add_record(RecordKind.SESSION_PART, "s"), K.UNREADABLE, "session part", False
+    ),
     "a settled commit that is not stored": Case(
         lambda v: v.drop_record(RecordKind.COMMIT, last_commit(v)), K.COMMIT_MISSING, "head", True
     ),

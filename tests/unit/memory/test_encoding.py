@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memory import encoding
 from memory.ids import Scope
-from memory.plans import Plan, decode_plan, due_after, encode_plan, summarise_plan
+from memory.plans import Event, Plan, decode_plan, due_after, encode_plan, summarise_plan
 from memory.records import Document, Head, RecallProfile, RecordKind, Unit, UnitKind, UnitState, UnitType
 from memory.store_calls import NewUnit
 from tests.support.builders import new_unit
@@ -87,6 +87,7 @@ PLAN = st.builds(
     records=st.lists(RECORD, max_size=2).map(tuple),
     remove=KEYS,
     clear=st.booleans(),
+    events=st.lists(st.builds(Event, TEXT, TEXT, INSTANT), max_size=2).map(tuple),
 )
 
 

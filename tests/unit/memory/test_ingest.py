@@ -16,17 +16,16 @@ from memory.ingest import (
     BankView,
     Embedded,
     Merge,
-    delete_receipt_of_operation,
     merge_document,
     plan_delete_bank,
     plan_delete_document,
     plan_retain,
     plan_update_bank,
-    receipt_of_operation,
     unit_dense_text,
 )
 from memory.plans import Plan
 from memory.protocol import SEQ_BLOCK
+from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Document, Head, RecallProfile, RecordKind, Unit
 from tests.support.builders import retain
 from tests.support.clocks import FakeClock

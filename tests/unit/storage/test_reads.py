@@ -163,7 +163,18 @@ def test_pages_of_records_come_newest_first(engine, scope, orders):
     even = engine.call(scope, ListRecords(OPERATION, 100, status="even"))
     assert ({record.status for record in even.records}, even.total) == ({"even"}, 13)
     assert engine.call(scope, ListRecords(OPERATION, 100, status="none")).total == 0
+    middle = sorted(record.order for record in records)[12]
+    old = engine.call(scope, ListRecords(OPERATION, 100, until=middle))
+    assert sorted(record.order for record in old.records) == sorted(r.order for r in records if r.order <= middle)
+    assert old.total == len(old.records)
     assert engine.call(scope, ListRecords(RecordKind.DOCUMENT, 100)).total == 0
+
+
+def test_records_below_zero_have_their_place_in_the_order(engine, scope):
+    """The lines of stages are listed lowest seq first: their order is the negated seq."""
+    engine.call(scope, WriteRecords(tuple(Record(RecordKind.STAGES, f"d{n}", {}, order=-n) for n in (3, 1, 2))))
+    page = engine.call(scope, ListRecords(RecordKind.STAGES, 2))
+    assert ([record.key for record in page.records], page.total) == (["d1", "d2"], 3)
 
 
 def test_a_record_is_read_as_it_was_written(engine, scope):

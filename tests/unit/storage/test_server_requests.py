@@ -64,6 +64,7 @@ READS = (
     ReadHead(),
     GetRecords(OPERATION, ("k",)),
     ListRecords(OPERATION, 5),
+    ListRecords(OPERATION, 5, status="completed", until=7),
     GetUnits((ID,)),
     GetChunks((ID,)),
     ScanUnits(None, 5),

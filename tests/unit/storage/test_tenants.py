@@ -65,7 +65,9 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
     return {
         calls.ReadHead: st.builds(calls.ReadHead),
         calls.GetRecords: st.builds(calls.GetRecords, KINDS, keys),
-        calls.ListRecords: st.builds(calls.ListRecords, KINDS, st.integers(0, 5), st.integers(0, 2)),
+        calls.ListRecords: st.builds(
+            calls.ListRecords, KINDS, st.integers(0, 5), st.integers(0, 2), until=st.none() | st.integers(-2, 5)
+        ),
         calls.GetUnits: st.builds(calls.GetUnits, ids),
         calls.GetChunks: st.builds(calls.GetChunks, ids),
         calls.GetDense: st.builds(calls.GetDense, ids),

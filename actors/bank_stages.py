@@ -1,0 +1,199 @@
+"""Stage work of one bank in its owner: what is done in a turn, and the runner that calls the stages outside of it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from actors.bank_ports import BankPorts
+from actors.turns import Turn
+from memory.commands import (
+    BeginStage,
+    CancelOperation,
+    DeleteOperation,
+    EndStage,
+    FollowOperation,
+    OperationReceipt,
+    StageCommand,
+)
+from memory.document_reading import ReadDocument
+from memory.errors import Conflict, LorebankError
+from memory.ids import Scope
+from memory.ingest import unit_dense_text, unit_vectors
+from memory.operations import check_followed
+from memory.policy import sooner
+from memory.records import Record, RecordKind, Unit
+from memory.stage_plans import (
+    plan_begin,
+    plan_cancel,
+    plan_delete_operation,
+    plan_end,
+    plan_retry,
+)
+from memory.stages import StageWork, decode_work, pending_line
+from memory.store_calls import GetRecords, GetUnits, ListRecords, NewUnit, RecordPage
+
+AT_ONCE = 8
+"""Documents of one bank that a stage is run for at the same time."""
+LOOKED_AT = 256
+"""Documents of one stage looked at for one that is ready: those before it wait for another attempt."""
+STAGE_TIMEOUT_S = 600.0
+"""Time in which a stage answers for one document; after it the attempt has failed."""
+
+log = logging.getLogger("lorebank.stages")
+
+
+class BankStages:
+    """Performs, in their turn, commands of the runner and of callers who follow an operation."""
+
+    __slots__ = ("_ports", "_scope")
+
+    def __init__(self, scope: Scope, ports: BankPorts) -> None:
+        self._scope = scope
+        self._ports = ports
+
+    async def embed(self, command: EndStage) -> tuple[NewUnit, ...]:
+        """The units of a result with their vectors, made outside the turn."""
+        units = command.result.units if command.result else ()
+        if not units:
+            return ()
+        vectors = await self._ports.embed([unit_dense_text(unit) for unit in units])
+        return tuple(NewUnit(unit, unit_vectors(unit, vector)) for unit, vector in zip(units, vectors, strict=True))
+
+    async def begin(self, command: BeginStage, turn: Turn) -> OperationReceipt:
+        """Count attempts."""
+        works = await self.works(tuple(document for document, _ in command.documents))
+        plan = plan_begin(turn.view(), command, works, self._ports.clock.now())
+        if plan is not None:
+            await turn.execute(plan)
+        return OperationReceipt(command.operation_id, "processing" if plan else "dropped")
+
+    async def end(self, command: EndStage, turn: Turn, new: Sequence[NewUnit]) -> OperationReceipt:
+        """Apply a result whose sources still stand, or note why there is none."""
+        works = await self.works((command.document_id,))
+        sources = command.result.sources if command.result else ()
+        ids = tuple(source.unit_id for source in sources)
+        live: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
+        work = works.get(command.document_id)
+        plan = plan_end(turn.view(), command, work, live, new, self._ports.clock.now())
+        if plan is not None:
+            await turn.execute(plan)
+        return OperationReceipt(command.operation_id, "applied" if plan else "dropped")
+
+    async def follow(self, command: FollowOperation, turn: Turn) -> OperationReceipt:
+        """Cancel, retry or delete an operation.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: its state forbids it.
+        """
+        target = command.target
+        found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.OPERATION, (target,)))
+        now = self._ports.clock.now()
+        operation = check_followed(found.get(target), target, command.verb)
+        if isinstance(command, DeleteOperation):
+            await turn.execute(plan_delete_operation(turn.view(), command.operation_id, target, now))
+            return OperationReceipt(target, "deleted")
+        work = await self._work_of(operation)
+        plan = plan_cancel if isinstance(command, CancelOperation) else plan_retry
+        await turn.execute(plan(turn.view(), command.operation_id, work, now))
+        return OperationReceipt(target, "cancelled" if isinstance(command, CancelOperation) else "pending")
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the next attempt may begin; now where one may, or is under way."""
+        due: datetime | None = None
+        for stage in self._ports.policy.stages:
+            for work in await list_pending(self._scope, self._ports, stage):
+                due = sooner(due, max(work.not_before or now, now))
+        return due
+
+    async def works(self, ids: tuple[str, ...]) -> dict[str, StageWork]:
+        """Stage work of documents, where there is any."""
+        found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.STAGES, ids))
+        return {key: decode_work(record) for key, record in found.items()}
+
+    async def _work_of(self, operation: Record) -> StageWork:
+        document_id = str(operation.body.get("document_id"))
+        work = (await self.works((document_id,))).get(document_id)
+        if work is None or work.operation_id != operation.key:
+            raise Conflict(f"operation {operation.key!r} is past: its document was replaced or deleted")
+        return work
+
+
+class StageRunner:
+    """Runs the stages of one bank, oldest documents first; every state it goes through is in the store.
+
+    It ends when nothing is ready or the bank cannot be written to; whoever looks at the due bank next wakes it again.
+    """
+
+    __slots__ = ("_again", "_perform", "_ports", "_scope", "_task", "backlog")
+
+    def __init__(self, scope: Scope, ports: BankPorts, perform: Callable[[StageCommand], Awaitable[object]]) -> None:
+        self._scope = scope
+        self._ports = ports
+        self._perform = perform
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self.backlog: dict[str, tuple[int, datetime]] = {}
+        """By stage: documents that waited when it was looked at last, and since when the first of them."""
+
+    @property
+    def running(self) -> bool:
+        """Whether stages are being run."""
+        return self._task is not None and not self._task.done()
+
+    def wake(self) -> None:
+        """See that what is ready is run."""
+        if not self._ports.stages:
+            return
+        self._again = True
+        if not self.running:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def rest(self) -> None:
+        """Wait until nothing is being run."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            while self._again:
+                self._again = False
+                for stage in self._ports.policy.stages:
+                    while ready := await self._ready(stage):
+                        await self._run_stage(stage, ready)
+        except LorebankError as exc:
+            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, exc)
+
+    async def _ready(self, stage: str) -> list[StageWork]:
+        now = self._ports.clock.now()
+        works = await list_pending(self._scope, self._ports, stage)
+        self.backlog[stage] = (len(works), min((work.created_at for work in works), default=now))
+        return [work for work in works if work.not_before is None or work.not_before <= now][:AT_ONCE]
+
+    async def _run_stage(self, stage: str, works: Sequence[StageWork]) -> None:
+        documents = tuple((work.document_id, work.seq) for work in works)
+        await self._perform(BeginStage(self._ports.nonce(), stage, documents))
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(self._run_one(stage, work))
+
+    async def _run_one(self, stage: str, work: StageWork) -> None:
+        result, reason = None, ""
+        try:
+            document = await self._ports.store.perform(self._scope, ReadDocument(work.document_id))
+            if document is None:
+                return  # deleted meanwhile, and its work with it
+            async with asyncio.timeout(STAGE_TIMEOUT_S):
+                result = await self._ports.stages[stage](self._scope, document)
+        except Exception as exc:  # noqa: BLE001 - whatever a document does to a stage must end with that document
+            reason = f"{type(exc).__name__}: {exc}"
+        await self._perform(EndStage(self._ports.nonce(), stage, work.document_id, work.seq, result, reason))
+
+
+async def list_pending(scope: Scope, ports: BankPorts, stage: str) -> list[StageWork]:
+    """Documents that a stage is to be run for, lowest seq first."""
+    page: RecordPage = await ports.store.perform(
+        scope, ListRecords(RecordKind.STAGES, LOOKED_AT, status=pending_line(stage))
+    )
+    return [decode_work(record) for record in page.records]

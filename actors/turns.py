@@ -1,0 +1,18 @@
+"""A command's turn, as the parts of a bank see it: what the owner knows now, and how a plan is executed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from memory.ingest import BankView
+from memory.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Held while no other plan of the bank is under way; `view` is what holds after the last plan."""
+
+    view: Callable[[], BankView]
+    sweep_due: Callable[[], datetime | None]
+    """When removed records that are kept for now are to be swept."""
+    execute: Callable[[Plan], Awaitable[None]]
