@@ -1,4 +1,4 @@
-"""What the supervisor makes of a process that does not answer: real processes, no Ray."""
+"""What the supervisor makes of a process that does not answer: real processes, and no Ray of their own."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import psutil
 
-from actors.pulse import Pulse, find_process, own_pulse
+from actors.pulse import Pulse, find_process, own_node, own_pulse
 from actors.settings import load_settings
 from actors.supervision import Sign, Standing, Watch
 from actors.supervisor import Supervisor, SupervisorReport, _Part
@@ -30,8 +30,9 @@ def child(source: str) -> Iterator[psutil.Process]:
             process.kill()
 
 
-def part_of(process: psutil.Process, node: str = "") -> _Part:
-    return _Part(None, Watch(0.0), Pulse(node, process.pid, process.create_time()))
+def part_of(process: psutil.Process, node: str | None = None) -> _Part:
+    """On this machine, which other tests may have made a node of Ray's."""
+    return _Part(None, Watch(0.0), Pulse(own_node() if node is None else node, process.pid, process.create_time()))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
