@@ -118,6 +118,27 @@ async def test_a_document_passes_its_stages_and_is_found_by_what_they_made(stage
 
 
 @in_loop
+async def test_a_bank_whose_stages_run_stays_in_memory(staged):
+    staged.stage.free.clear()
+    await staged.retain(user("one"))
+    await idle()
+    assert not staged.bank.idle
+    with pytest.raises(ValueError, match="work in flight"):
+        staged.bank.passivate()
+    staged.stage.free.set()
+    await staged.bank.stages.rest()
+    await idle()
+    assert staged.bank.idle
+    staged.bank.passivate()
+    staged.bank = staged.another("again")
+    assert facts(staged) == {"fact: one"}
+    await staged.retain(user("two"), op="op-2")
+    await staged.bank.stages.rest()
+    assert facts(staged) == {"fact: two"}
+    staged.check()
+
+
+@in_loop
 async def test_facts_go_with_their_document(staged):
     await staged.retain(user("one", "two"))
     await staged.bank.stages.rest()

@@ -1,7 +1,7 @@
 import pytest
 
 from actors.credits import PIECE_BYTES, PIECE_CHARS, Credits, HostCredits, Limits, size_of
-from memory.commands import DeleteBank, Item, Message, Retain
+from memory.commands import AppendTurns, DeleteBank, Item, Message, Retain
 from memory.errors import Overloaded
 
 
@@ -58,3 +58,8 @@ def test_a_command_counts_its_text_and_what_is_made_of_its_pieces():
     long = size_of(Retain("r", (Item("x" * 1_000_000),)))
     assert long > 1_000_000 + 1_000_000 // PIECE_CHARS * PIECE_BYTES
     assert size_of(Retain("r", (Item("\N{SNOWMAN}" * 1_000_000),))) > long + 900_000
+
+
+def test_an_append_takes_what_its_turns_take():
+    turns = (Message("x" * 10 * PIECE_CHARS), Message("y"))
+    assert size_of(AppendTurns("op", "s", turns)) == size_of(Retain("op", (Item(turns, document_id="s"),)))

@@ -66,6 +66,40 @@ def test_who_gives_way_lets_all_pass_that_wait_and_holds_it_again():
     assert line.order == ["a", "b", "c"]
 
 
+def test_who_waits_too_long_gives_up_the_place():
+    line = Line()
+    with line.lock:
+        assert not line.lock.acquire(0.0)
+        assert not line.lock.contended
+        line.ask("a")
+        assert not line.lock.acquire(0.0)
+        line.ask("b")
+    line.join()
+    assert line.order == ["a", "b"]
+    assert line.lock.acquire(0.0)
+
+
+def test_giving_up_loses_no_handover():
+    """Whether the lock was handed over in the moment of giving up or not: it is never held by nobody for good."""
+    lock, got = FairLock(), []
+
+    def work() -> None:
+        for _ in range(300):
+            if lock.acquire(0.0001):
+                got.append(1)
+                lock.release()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive()
+    assert got
+    assert not lock.contended
+    assert lock.acquire(0.0)
+
+
 def test_two_never_hold_it_at_once():
     lock, inside, most = FairLock(), 0, 0
 

@@ -170,6 +170,44 @@ def test_a_large_plan_lets_other_banks_pass_between_its_calls(shard, monkeypatch
     assert len(texts(shard, large)) == 300
 
 
+def test_a_flush_comes_between_the_calls_of_a_large_plan_and_the_rest_is_counted(settings, monkeypatch):
+    """A process killed in the rest must not be taken for one that lost what the flush has counted."""
+    shard, scope = StorageShard(settings.model_copy(update={"flush_interval_s": 3600.0}), 0, SPACE), fresh_scope()
+    owned = shard.perform(scope, TakeEpoch("a"))
+    halfway = Halfway(shard, scope, monkeypatch)
+    events: list[str] = []
+    engine = shard._engine
+    call, count = engine.call, engine.count_operation
+
+    def noted(where, one):
+        answer = call(where, one)
+        events.append("call")
+        return answer
+
+    monkeypatch.setattr(engine, "call", noted)
+    monkeypatch.setattr(engine, "count_operation", lambda: events.append("count") or count())
+    long, outcome = started(lambda: shard.perform(scope, execute(scope, owned, *(f"t{n}" for n in range(300)))))
+    assert halfway.reached.wait(DEADLINE_S)
+
+    def flush() -> None:
+        with shard._writing:
+            shard._flush(engine)
+            events.append("flushed")
+
+    flushing, _ = started(flush)
+    wait_contended(shard)
+    halfway.go_on.set()
+    flushing.join(DEADLINE_S)
+    long.join(DEADLINE_S)
+    assert outcome[0].settled == 1
+    rest = events[events.index("flushed") + 1 :]
+    calls = [number for number, event in enumerate(rest) if event == "call"]
+    assert len(calls) > 3
+    assert all(rest[number + 1] == "count" for number in calls)
+    assert engine._marks._marks.units.points == engine._units.info().points_count
+    shard.close()
+
+
 def test_an_owner_that_lost_its_bank_in_the_middle_of_a_plan_writes_no_further_call(shard, monkeypatch):
     scope = fresh_scope()
     owned = shard.perform(scope, TakeEpoch("a"))
