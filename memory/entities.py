@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from rapidfuzz import fuzz
 
@@ -24,6 +25,8 @@ MIN_SCORE = 88.0
 _COMPANY_POINTS = 6.0
 _RECENT_POINTS = 3.0
 _MAX_NAMES = 16
+
+Key = TypeVar("Key")
 
 _TITLES = re.compile(r"^(?:mr|mrs|ms|miss|dr|prof|sir|madam|professor|doctor)\.?\s+")
 _SUFFIXES = re.compile(r"[\s,]+(?:inc|ltd|llc|gmbh|corp|co|plc|ag|sa|jr|sr|phd|md)\.?$")
@@ -53,6 +56,7 @@ class Entity:
     last_mentioned_at: datetime
     user_ids: tuple[str, ...] = ()
     company: Mapping[str, int] = field(default_factory=dict)
+    normal_names: frozenset[str] = frozenset()
 
 
 def normal_name(name: str) -> str:
@@ -73,42 +77,101 @@ def entity_key(name: str) -> str:
     return digest("entity", normal_name(name)).hex()[:32]
 
 
-def build_entities(mentions: Iterable[tuple[str, EntityMention]]) -> dict[str, Entity]:
-    """The entities of (key, mention) pairs, by key; the order of the pairs does not matter.
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one entity's mentions, each kept so that a removal leaves no trace."""
 
-    The canonical name is the one mentioned most, of equals the longest, then the first by spelling.
-    """
-    grouped: dict[str, list[EntityMention]] = {}
-    keys_of_fact: dict[str, set[str]] = {}
+    names: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    user_ids: Counter[str] = field(default_factory=Counter)
+    instants: Counter[datetime] = field(default_factory=Counter)
+    facts: Counter[str] = field(default_factory=Counter)
+    company: Counter[str] = field(default_factory=Counter)
+
+
+class EntityRegister:
+    """The entities of the mentions it holds; adding and removing in any order leaves what the rest would have built."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, _Tally] = {}
+        self._keys_of_fact: dict[str, Counter[str]] = {}
+        self._entities: dict[str, Entity] = {}
+
+    def add(self, key: str, mention: EntityMention) -> None:
+        """Count a mention for the entity `key`."""
+        self._count(key, mention, 1)
+
+    def remove(self, key: str, mention: EntityMention) -> None:
+        """Take back a mention that was added; an entity without mentions goes.
+
+        Raises:
+            KeyError: the entity holds no such mention.
+        """
+        tally = self._tallies.get(key, _Tally())
+        held = (tally.facts[mention.fact_id], tally.names[mention.name], tally.types[mention.type])
+        if not all(held) or not tally.instants[mention.mentioned_at]:
+            raise KeyError(f"entity {key} has no mention of {mention.name!r} in fact {mention.fact_id}")
+        self._count(key, mention, -1)
+
+    def entities(self) -> Mapping[str, Entity]:
+        """All entities by key."""
+        for key in self._tallies.keys() - self._entities.keys():
+            self._entities[key] = _entity(key, self._tallies[key])
+        return self._entities
+
+    def _count(self, key: str, mention: EntityMention, change: int) -> None:
+        tally = self._tallies.setdefault(key, _Tally())
+        together = self._keys_of_fact.setdefault(mention.fact_id, Counter())
+        _change(tally.names, mention.name, change)
+        _change(tally.types, mention.type, change)
+        _change(tally.instants, mention.mentioned_at, change)
+        if mention.user_id is not None:
+            _change(tally.user_ids, mention.user_id, change)
+        before = together[key] > 0
+        _change(tally.facts, mention.fact_id, change)
+        _change(together, key, change)
+        touched = {key}
+        if before != (together[key] > 0):
+            for other in [other for other in together if other != key]:
+                _change(tally.company, other, change)
+                _change(self._tallies[other].company, key, change)
+                touched.add(other)
+        if not tally.facts:
+            del self._tallies[key]
+        if not together:
+            del self._keys_of_fact[mention.fact_id]
+        for stale in touched:
+            self._entities.pop(stale, None)
+
+
+def build_entities(mentions: Iterable[tuple[str, EntityMention]]) -> Mapping[str, Entity]:
+    """The entities of (key, mention) pairs, by key; the order of the pairs does not matter."""
+    register = EntityRegister()
     for key, mention in mentions:
-        grouped.setdefault(key, []).append(mention)
-        keys_of_fact.setdefault(mention.fact_id, set()).add(key)
-    company = _company(keys_of_fact.values())
-    return {key: _entity(key, held, company.get(key, {})) for key, held in grouped.items()}
+        register.add(key, mention)
+    return register.entities()
 
 
-def _company(together: Iterable[AbstractSet[str]]) -> dict[str, Counter[str]]:
-    counts: dict[str, Counter[str]] = {}
-    for keys in together:
-        for key in keys:
-            counts.setdefault(key, Counter()).update(other for other in keys if other != key)
-    return counts
+def _change(counts: Counter[Key], key: Key, change: int) -> None:
+    counts[key] += change
+    if not counts[key]:
+        del counts[key]
 
 
-def _entity(key: str, mentions: list[EntityMention], company: Mapping[str, int]) -> Entity:
-    names = Counter(mention.name for mention in mentions)
-    types = Counter(mention.type for mention in mentions)
-    by_use = sorted(names, key=lambda name: (-names[name], -len(name), name))
+def _entity(key: str, tally: _Tally) -> Entity:
+    """The canonical name is the one mentioned most, of equals the longest, then the first by spelling."""
+    names = sorted(tally.names, key=lambda name: (-tally.names[name], -len(name), name))
     return Entity(
         key=key,
-        name=by_use[0],
-        type=min(types, key=lambda kind: (-types[kind], kind)),
-        aliases=tuple(by_use[1:]),
-        facts=len({mention.fact_id for mention in mentions}),
-        mentions=len(mentions),
-        last_mentioned_at=max(mention.mentioned_at for mention in mentions),
-        user_ids=tuple(sorted({mention.user_id for mention in mentions if mention.user_id})),
-        company=dict(sorted(company.items())),
+        name=names[0],
+        type=min(tally.types, key=lambda kind: (-tally.types[kind], kind)),
+        aliases=tuple(names[1:]),
+        facts=len(tally.facts),
+        mentions=tally.facts.total(),
+        last_mentioned_at=max(tally.instants),
+        user_ids=tuple(sorted(tally.user_ids)),
+        company=dict(sorted(tally.company.items())),
+        normal_names=frozenset(normal_name(name) for name in names[:_MAX_NAMES]),
     )
 
 
@@ -133,7 +196,7 @@ def resolve(
         if same_user is not None:
             return same_user.key
     wanted = normal_name(name)
-    exact = [entity for entity in known if wanted in _names(entity)]
+    exact = [entity for entity in known if wanted in entity.normal_names]
     if exact:
         return max(exact, key=lambda entity: (_lift(entity, beside, recent), entity.mentions, entity.key)).key
     scored = sorted(
@@ -156,7 +219,7 @@ def score_of(wanted: str, entity: Entity) -> float:
     A part of a longer name ("Maria" for "Maria Lopez") scores just under the bar, so that company or recency decides;
     other names by edit distance, where short names and different numbers never match.
     """
-    return max((_score(wanted, known) for known in _names(entity)), default=0.0)
+    return max((_score(wanted, known) for known in entity.normal_names), default=0.0)
 
 
 def _score(wanted: str, known: str) -> float:
@@ -168,10 +231,6 @@ def _score(wanted: str, known: str) -> float:
     if re.findall(r"\d+", wanted) != re.findall(r"\d+", known) or min(len(wanted), len(known)) < 5:
         return 0.0
     return min(fuzz.ratio(one, other) for one, other in zip(first, second, strict=True))
-
-
-def _names(entity: Entity) -> frozenset[str]:
-    return frozenset(normal_name(name) for name in (entity.name, *entity.aliases[:_MAX_NAMES]))
 
 
 def _may_be(kind: str, entity: Entity) -> bool:

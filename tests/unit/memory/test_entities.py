@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.entities import EntityMention, build_entities, entity_key, normal_name, resolve
+from memory.entities import EntityMention, EntityRegister, build_entities, entity_key, normal_name, resolve
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -70,6 +70,28 @@ def test_counts_are_exact_under_adding_and_removing_in_any_order(mentions, data)
         for other, shared in entity.company.items():
             assert shared == len(facts & {held.fact_id for its, held in kept if its == other})
             assert entities[other].company[key] == shared
+
+
+@given(MENTIONS, MENTIONS, st.data())
+def test_a_register_forgets_what_is_removed(kept, removed, data):
+    register = EntityRegister()
+    steps = data.draw(st.permutations([*[(held, True) for held in kept], *[(held, False) for held in removed]]))
+    for (key, held), _ in steps:
+        register.add(key, held)
+    for (key, held), keep in data.draw(st.permutations(steps)):
+        if not keep:
+            register.remove(key, held)
+            register.entities()
+    assert register.entities() == build_entities(kept)
+
+
+def test_only_what_was_added_can_be_removed():
+    register = EntityRegister()
+    register.add("k", mention("f1", "Ana"))
+    with pytest.raises(KeyError, match="f2"):
+        register.remove("k", mention("f2", "Ana"))
+    with pytest.raises(KeyError, match="Ben"):
+        register.remove("k", mention("f1", "Ben"))
 
 
 def test_a_new_name_founds_an_entity():
