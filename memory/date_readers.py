@@ -14,6 +14,11 @@ _NUMBERS = dict(
     a=1, an=1, fifteen=15, twenty=20, thirty=30,
 ) | {"a couple of": 2, "couple of": 2, "a couple": 2}  # fmt: skip
 
+_ORDINALS = (
+    """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+    sixteenth seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth
+    twenty-fifth twenty-sixth twenty-seventh twenty-eighth twenty-ninth thirtieth thirty-first"""
+).split()
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
     r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
@@ -29,7 +34,7 @@ _COUNT = (
 _SEASON = r"(?P<season>spring|summer|autumn|fall|winter)\b"
 _WHICH = r"(?P<which>last|this\s+past|past|previous|this\s+coming|coming|this|next|following)"
 _PART = r"(?P<part>early|mid(?:dle)?|late|(?:the\s+)?(?:very\s+)?(?:beginning|start|middle|end)\s+of)"
-_UNIT = r"(?P<unit>day|week|weekend|fortnight|month|quarter|year|decade)"
+_UNIT = r"(?P<unit>day|night|week|weekend|fortnight|month|quarter|year|decade)"
 
 Reader = Callable[[re.Match[str], Calendar, bool], Span | None]
 """What a match means on a calendar; the flag says whether its clause looks ahead. None: it names no time after all."""
@@ -70,6 +75,21 @@ def _month_day(match: re.Match[str], calendar: Calendar, ahead: bool) -> Span | 
         found = date(int(match["year"]), month, day)
         return calendar.span(found, found)
     return calendar.yearly(month, day, ahead=ahead)
+
+
+def _ordinal_of_month(match: re.Match[str], calendar: Calendar, ahead: bool) -> Span | None:
+    day = _ORDINALS.index(match["ordinal"].lower()) + 1
+    if match["year"]:
+        found = date(int(match["year"]), _month_of(match), day)
+        return calendar.span(found, found)
+    return calendar.yearly(_month_of(match), day, ahead=ahead)
+
+
+def _short_year(match: re.Match[str], calendar: Calendar, _: bool) -> Span:
+    year = 2000 + int(match["short"])
+    year -= 100 if year > calendar.today.year + 10 else 0
+    season = match["season"]
+    return calendar.months(year, _SEASONS[season.lower()], 3) if season else calendar.year(year)
 
 
 def _day_of_month(match: re.Match[str], calendar: Calendar, ahead: bool) -> Span | None:
@@ -169,7 +189,7 @@ def _years(match: re.Match[str], calendar: Calendar, _: bool) -> Span | None:
 def _unit(match: re.Match[str], calendar: Calendar, offset: int) -> Span | None:
     unit = match["unit"].lower()
     match unit:
-        case "day":
+        case "day" | "night":
             return calendar.day(offset)
         case "week":
             return calendar.week(offset)
@@ -298,6 +318,10 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
         rf"th)?\b(?:,?\s+{_YEAR})?"), _days_of_month),
     (_pattern(rf"\b{_DAY}\s*(?:-|–|to|through)\s*(?P<last>[0-3]?\d)(?:st|nd|rd|"
         rf"th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?"), _days_of_month),
+    (_pattern(rf"\bthe\s+(?P<ordinal>{'|'.join(reversed(_ORDINALS))})\s+(?:day\s+)?of\s+{_MONTH}(?:,?"
+        rf"\s+{_YEAR})?"), _ordinal_of_month),
+    (_pattern(r"\b(?:in|since|(?:the\s+)?(?P<season>spring|summer|autumn|fall|"
+        r"winter)\s+(?:of\s+)?)\s*['’](?P<short>\d\d)\b(?!['’]?s)"), _short_year),
     (_pattern(rf"\b(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(?:of\s+)?{_YEAR})?"), _month_day),
     (_pattern(rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}(?!\s*%)(?:,?\s+{_YEAR})?"), _month_day),
     (_pattern(rf"\b(?:{_PART}[\s-]+)?{_NO_WHICH}{_MONTH}(?:\s+of|,)?\s+{_YEAR}"), _month),

@@ -29,6 +29,12 @@ _PERFECT = re.compile(r"\b(?:have|has|had|was|were|did|didn['’]t|wasn['’]t|w
 _HAVE_THING = re.compile(
     r"\b(?:have|has|['’]ve\s+got|has\s+got)\s+(?:an?|the|my|to|another|no|two|three)\b", re.IGNORECASE
 )
+_PRESENT = re.compile(
+    r"\b(?:is|am|are|has|have|ends?|starts?|begins?|expires?|opens?|closes?|leaves?|arrives?|lands?|departs?|"
+    r"launch(?:es)?|turns?|"
+    r"flies|runs?|comes|goes|takes|meets?|kicks?|returns?|lasts?|I|we)\b"
+)
+"""What a timetable says of the time ahead."""
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"[,;:]\s+(?:(?:so|but|because|although|while|which|and)\s+)?|\s+(?:so|but|because|although|while|which|"
@@ -62,5 +68,4 @@ def looks_ahead(clause: str) -> bool | None:
         return True
     if _PERFECT.search(clause) or any(is_past_form(word) for word in _WORD.findall(clause)):
         return False
-    present = r"\b(?:is|am|are|has|have|ends?|starts?|begins?|expires?|opens?|closes?|leaves?|arrives?|I|we)\b"
-    return True if re.search(present, clause) else None
+    return True if _PRESENT.search(clause) else None

@@ -141,6 +141,8 @@ def _name_subject(tokens: list[str], words: list[int], order: int, name: str, *,
 
 def _verb_after(tokens: list[str], words: list[int], order: int) -> int:
     verb = order + 1
+    if verb < len(words) - 2 and "".join(tokens[words[verb] : words[verb + 1] + 1]).lower() == "no longer":
+        verb += 2
     while verb < len(words) - 1 and is_adverb(tokens[words[verb]]):
         if tokens[words[verb]].lower() == "myself":
             tokens[words[verb]] = ""

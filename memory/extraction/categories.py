@@ -39,7 +39,7 @@ _PREFERENCE = re.compile(
     re.IGNORECASE,
 )
 _OPINION = re.compile(
-    r"\b(?:thinks?|believes?|feels?|considers?|finds?)\b(?!\s+(?:about|of)\b)|\bin\s+\S+['’]s\s+(?:opinion|view)\b",
+    r"\b(?<!to\s)(?:thinks?|believes?|feels?|considers?|finds?)\b(?!\s+(?:about|of)\b)|\bin\s+\S+['’]s\s+(?:opinion|view)\b",
     re.IGNORECASE,
 )
 _IDENTITY = re.compile(

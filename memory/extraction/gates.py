@@ -60,7 +60,7 @@ _HYPOTHETICAL = _any_of(
     r"\b(?:may|might)\s+(?:be|have|not|well|also|even|just|soon|go|move|take|apply|get|buy)\b",
     r"\b(?:worst\s+case|best\s+case|in\s+another\s+life|a\s+chance|picture\s+(?:myself|me|us)|"
     r"in\s+a\s+perfect\s+world|not\s+sure)\b",
-    r"^say\s+(?:i|we)\b",
+    r"^say\s+(?:i|we)\b|\bplan\s+b\b",
     r"\b(?:almost|nearly|about\s+to|tempted\s+to|hop(?:e|es|ing)\s+to|trying\s+to\s+decide|can['’]t\s+decide|"
     r"toying\s+with)\b",
     r"\b(?:think(?:s|ing)?\s+(?:about|of)|consider(?:s|ed|ing)?|contemplat\w+|debating|weighing)\b",
@@ -96,6 +96,8 @@ _SARCASM = _any_of(
     r"^because\b",
     r"\bi(?:['’]m|['’]ve)?\s+(?:\w+\s+){0,2}?(?:obviously|clearly|totally|apparently|basically)\b|"
     r",\s*(?:obviously|clearly|apparently|naturally)[.!\s]*$",
+    r"^(?:yes|yeah|well)?[,\s]*i['’]m\s+(?:secretly|literally|practically)\b",
+    r"\bi\s+so\s+(?:love|enjoy|adore|need|want)",
     r"\bis\s+(?:apparently|obviously|clearly)\b",
     r"^(?:obviously|clearly|apparently|naturally)\b",
     r"\b(?:just|simply|really|so|absolutely)\s+(?:love|adore|enjoy|live\s+for|cherish)\s+(?:it\s+when|being|"
@@ -170,6 +172,7 @@ _SMALL_TALK = _any_of(
     r"inspired|motivated|eager|hooked|so\s+\w+\b)",
     r"^my\s+(?:pleasure|bad|apologies|condolences|point|guess|god|goodness)\b",
     r"^(?:i|we)\s+(?:\w+\s+)?enjoyed\s+(?:our|the|this)\s+(?:chat|talk|conversation|call)\b",
+    r"^we['’]ll\s+see\b|^i\s+(?:don['’]t\s+)?have\s+to\s+\w+\s+now\b",
     r"^i\s+am$|^i\s+(?:do|did|have|will|can|was|know|see)$",
 )
 

@@ -18,7 +18,8 @@ _NO_NAME = frozenset(
 )
 _PLACE = re.compile(r"\b(?:in|to|from|near|visit(?:ed|ing|s)?|toward|towards|across|around|outside)\s+$", re.IGNORECASE)
 _WORKPLACE = re.compile(
-    r"\b(?:works?|working|worked|job|employed|interview|position|internship|teaches|teaching|offer)\s+(?:[\w-]+\s+){0,4}?"
+    r"\b(?:works?|working|worked|job|employed|interview|position|internship|teaches|teaching|"
+    r"offer)\s+(?:[\w-]+\s+){0,4}?"
     r"(?:at|for|with|from)\s+(?:the\s+)?$|\b(?:joined|founded)\s+$",
     re.IGNORECASE,
 )

@@ -27,7 +27,7 @@ _FIRST_PERSON = re.compile(
     r"ever|sometimes|two|three|four|"
     r"five|six|ten|an?|the|every|as|\d+)\b[^,;]{1,60}?\s|yesterday\s+|today\s+|(?-i:[A-Z][\w’'-]+)(?:\s+and|"
     r",\s+(?-i:[A-Z][\w’'-]+)\s+and)\s+)?"
-    r"(?:i|we)(?:['’](?:m|ve|ll|d|re))?(?![\w’'])",
+    r"(?:(?:i|we)(?:['’](?:m|ve|ll|d|re))?(?![\w’'])|some(?:one|body)\s+(?=.*\b(?:me|my|our|us)\b))",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -37,7 +37,10 @@ _NAMED = re.compile(
     r"(?:,\s+[^,]{3,40},)?\s+(?:now\s+|also\s+|just\s+|recently\s+|finally\s+|has\s+|no\s+longer\s+)*(?:"
     r"works|worked|lives|lived|moved|relocated|married|joined|left|quit|bought|sold|visited|went|adopted|started|"
     r"studies|studied|graduated|retired|died|"
-    r"plays|played|speaks|teaches|founded|hired|opened|launched|acquired|announced|diagnosed|taught|recommended|"
+    r"plays|played|speaks|teaches|bakes|cooks|sings|runs|manages|writes|makes|collects|paints|builds|sells|became|"
+    r"won|wrote|made|built|broke|passed|finished|"
+    r"completed|signed|published|climbed|cooked|baked|returned|arrived|founded|hired|opened|launched|acquired|"
+    r"announced|diagnosed|taught|recommended|"
     r"promised|invited|introduced|gave|is\s+leaving|joins|drives|owns|eats|drinks|likes|loves|hates|prefers|"
     r"enjoys|got\s+\w+|"
     r"resigned|was\s+(?:born|hired|fired|promoted|founded|acquired|built|elected|diagnosed|raised|laid)|"
@@ -69,13 +72,20 @@ _EMPTY = frozenset(
 )
 _HAPPENED = re.compile(
     r"^the\s+[\w’' -]+?\s+(?:starts|ends|begins|opens|closes|expires|launches|takes\s+place|happens|arrives|"
-    r"leaves)\b|^(?:the|this|that)\s+[\w’' -]+?\s+(?:was|were|has\s+been|have\s+been|is|are|got|"
+    r"leaves|lands|airs|aired|opened|closed|launched|started|ended|began|happened|arrived|failed|crashed|expired|shipped|"
+    r"collapsed)\b|^(?:the|this|that)\s+[\w’' -]+?\s+(?:was|were|has\s+been|have\s+been|is|are|got|"
     r"will\s+be)\s+(?:now\s+|just\s+|finally\s+|recently\s+|also\s+)*"
     r"(?:\w+ed|moved|built|bought|sold|held|set|cut|shut|won|lost|found|made|sent|paid|broken|stolen|chosen|given|"
     r"taken|due|on|scheduled|at|\d{1,2}|"
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)\w*)\b",
     re.IGNORECASE,
 )
+
+
+_DONE_TO = re.compile(
+    r"(?P<s>the\s+(?:[\w-]+\s+)?[\w-]+)\s+(?!\w*need\b)[a-z]{2,}ed\s+(?:the|an?|our|\w+['’]s|\d+)\s", re.IGNORECASE
+)
+"""What somebody unnamed did to something; a fact where it has a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,8 @@ def _sentences(turn: Turn, previous: Turn | None, people: People) -> Iterable[_S
             continue
         named = _resolve_third_person(text, last, previous, people)
         statement = named and attribute(named, people)
-        subject = statement and _subject(named or text, statement, people)
+        dated = bool(statement and find_dates(statement, turn.said_at))
+        subject = statement and _subject(named or text, statement, people, dated=dated)
         if statement and subject and _says_something(statement, subject):
             yield _Sentence(text, order, statement, subject)
         last = subject
@@ -141,17 +152,23 @@ def _resolve_third_person(text: str, last: str | None, previous: Turn | None, pe
     return None
 
 
-def _subject(text: str, statement: str, people: People) -> str | None:
+def _subject(text: str, statement: str, people: People, *, dated: bool) -> str | None:
     """Whom or what a statement is about; None where its sentence has no subject that would stand by itself."""
     words = statement.split()
-    if not any(is_verb(word.strip(",.")) for word in words[1:]):
-        return None
     own = people.speaker or ""
     core = without_opening(text, people)
+    inflected = (
+        re.match(rf"{re.escape(own)}\s+(?:\w+ly\s+)?[a-z]{{2,}}s\s+\w", statement, re.IGNORECASE) if own else None
+    )
+    if not inflected and not any(is_verb(word.strip(",.")) for word in words[1:]):
+        return None
     if _OURS.match(core):
         return _noun_phrase(words, least=2)
     if _FIRST_PERSON.match(core):
         return _capital(own)
+    raised = _DONE_TO.match(statement)
+    if raised and dated:
+        return raised["s"]
     if _HAPPENED.match(statement):
         return " ".join(words[: 2 if len(words) > 2 and is_verb(words[2]) else 3])
     named = _NAMED.match(statement)

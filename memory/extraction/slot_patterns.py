@@ -322,8 +322,8 @@ CLAIM_READERS: tuple[tuple[re.Pattern[str], ClaimReader], ...] = (
     (_pattern(rf"{_SUBJECT}(?:does\s+not|doesn['’]t|no\s+longer)\s+(?:have|has|own|owns)\s+(?P<v>(?:an?|"
         rf"the)\s+[a-z][^,;]*?)\s*(?:any\s?more)?$"),
      _has(holds=False)),
-    (_pattern(rf"{_SUBJECT}(?:has\s+)?{_SOFT}(?:quit|stopped|gave\s+up|given\s+up|"
-        rf"quitted)\s+(?P<verb>[a-z]+ing)\b(?P<rest>\s+[^,;]*)?"), _habit(holds=False)),
+    (_pattern(rf"{_SUBJECT}(?:has\s+)?{_SOFT}(?:quit|stopped|gave\s+up|given\s+up)\s+(?P<verb>[a-z]+ing)\b"
+              r"(?P<rest>\s+[^,;]*)?"), _habit(holds=False)),
     (_pattern(rf"{_SUBJECT}(?:does\s+not|doesn['’]t|"
         rf"no\s+longer)\s+(?P<verb>[a-z]+?)(?P<rest>\s[^,;]*?)??(?:\s+any\s?more)?$"),
      _no_habit),

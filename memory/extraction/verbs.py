@@ -14,7 +14,7 @@ ADVERBS = frozenset(
     instead just last lately later literally mainly mostly myself never newly next normally not now occasionally
     often once only originally personally possibly practically presently previously proudly quickly quite rarely
     really recently regularly sadly secretly seldom simply slowly sometimes soon still strongly suddenly surely then
-    there thoroughly today totally truly typically usually very weekly yesterday yet both all kind sort
+    there thoroughly so today totally truly typically usually very weekly yesterday yet both all kind sort
     mainly too""".split()
 )
 BASE_VERBS = frozenset(
@@ -27,7 +27,8 @@ BASE_VERBS = frozenset(
     fight film find finish fish fix fly follow forget found garden get give go grow guess handle hang happen hate
     have hear help hike hire hold hope host hunt hurt import improve intend invest invite iron jog join joke juggle
     keep kick knit know lack lead learn leave lend let lie lift like list listen live loathe look lose love maintain
-    make manage march marry mean meditate meet mentor mind miss move need occupy oversee offer open order organise
+    make manage march marry mean meditate meet mentor mind miss move need occupy oversee owe own land depart air
+    appear raise offer open order organise
     organize own pack paint park pay perform photograph pick plan plant play practice practise pray prefer prepare
     present pretend produce promise provide publish purchase push put quit race raise reach read realise realize
     receive recommend recover regret rehearse rely remain remember rent repair represent research reside resist
