@@ -4,12 +4,15 @@ import re
 from dataclasses import dataclass
 
 from memory.extraction.verbs import BASE_VERBS, MODALS, is_adverb, is_participle, is_second_verb, third_person
-from memory.tense import is_past_form
+from memory.tense import SAME_IN_PAST, is_past_form
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*['’]?|\s+|.", re.DOTALL)
-_OPENING = re.compile(
+OPENING = re.compile(
     r"^(?:(?:actually|well|so|and|but|oh|yes|yeah|yep|no|nope|ok|okay|also|btw|by the way|anyway|honestly|hey|hi|hello|"
-    r"sure|right|wow|good news|fyi|update|news|ah|hmm|um|plus|thanks|thank you|you know|to be honest|guess what)\b"
+    r"sure|right|wow|good news|fyi|update|news|ah|hmm|um|plus|thanks|thank you|you know|to be honest|guess what|"
+    r"please note(?: that)?|"
+    r"(?:please )?(?:keep in mind|remember)(?: that)?|as (?:i|we) (?:mentioned|said)(?: before| earlier)?|"
+    r"for the record|just so you know)\b"
     r"(?:[,:!.–—-]+\s*|\s+(?=(?:i|we|my|our)\b|(?:i|we)['’])))+",
     re.IGNORECASE,
 )
@@ -60,7 +63,7 @@ def attribute(sentence: str, people: People) -> str | None:
         if _FIRST.fullmatch(token) and not _is_numeral(tokens, index):
             if people.speaker is None:
                 return None
-            _name_subject(tokens, words, order, people.speaker, joint=_is_joint(tokens, words, order))
+            _name_subject(tokens, words, order, people.speaker, joint=_is_joint(tokens, words, order, people.speaker))
         elif _YOU.fullmatch(token):
             if people.listener is None:
                 return None
@@ -79,13 +82,13 @@ def attribute(sentence: str, people: People) -> str | None:
 
 def without_opening(sentence: str, people: People) -> str:
     """The sentence without interjections and without the name of whom it is said to, at its begin and end."""
-    text = _OPENING.sub("", sentence.strip())
+    text = OPENING.sub("", sentence.strip())
     if people.listener:
         name = re.escape(people.listener.split()[0])
         short = re.escape(people.listener[:3])
         text = re.sub(rf"^(?:\w+\s+)?{short}\w*[,!.]+\s+(?=\w)", "", text)
         text = re.sub(rf",\s+{name}([.!]*)$", r"\1", text)
-        text = _OPENING.sub("", text)
+        text = OPENING.sub("", text)
     return text
 
 
@@ -111,8 +114,10 @@ def _is_numeral(tokens: list[str], index: int) -> bool:
     return tokens[index] == "I" and bool(re.search(r"\b(?:War|Part|Chapter|Phase|Type|Volume|Elizabeth|Act)$", before))
 
 
-def _is_joint(tokens: list[str], words: list[int], order: int) -> bool:
+def _is_joint(tokens: list[str], words: list[int], order: int, name: str) -> bool:
     """Whether "and I" ends a subject of several people: "my husband and I"."""
+    if any(tokens[index] == name or tokens[index].startswith(name + " ") for index in words[:order]):
+        return False  # the speaker was the subject before: "I'm a nurse and I ..."
     before = [tokens[index].lower() for index in words[:order]]
     if not before or before[-1] != "and" or len(before) > 5:
         return False
@@ -136,7 +141,7 @@ def _name_subject(tokens: list[str], words: list[int], order: int, name: str, *,
         tokens[index] = name
         if not joint and verb < len(words):
             tokens[words[verb]] = third_person(tokens[words[verb]], "".join(tokens))
-    _agree_further(tokens, words, verb, present=not joint and not ending)
+    _agree_further(tokens, words, verb, present=not joint and ending.lower() in {"", "m"})
 
 
 def _verb_after(tokens: list[str], words: list[int], order: int) -> int:
@@ -154,12 +159,15 @@ def _verb_after(tokens: list[str], words: list[int], order: int) -> int:
 def _agree_further(tokens: list[str], words: list[int], verb: int, *, present: bool) -> None:
     """Verbs after "and" that share the subject: "and teach it" → "and teaches it"."""
     first = _word(tokens, words, verb)
-    if not present or first.lower() in MODALS or first.lower() in {"doesn't", "doesn’t", "does"} or is_past_form(first):
+    if not present or first.lower() in MODALS or first.lower() in {"doesn't", "doesn’t", "does", "didn't", "didn’t"}:
         return
+    told_back = is_past_form(first)
     for order in range(verb + 1, len(words) - 1):
         before, word = tokens[words[order - 1]].lower(), tokens[words[order]]
         if _FIRST.fullmatch(word) or word.lower() in {"who", "that", "to"}:
             return
+        if told_back and (before != "and" or word.lower() in SAME_IN_PAST):
+            continue
         if before in {"and", "but", "or"} and is_second_verb(word, _word(tokens, words, order + 1)):
             tokens[words[order]] = third_person(word)
 

@@ -7,6 +7,7 @@ it is.
 import re
 from enum import StrEnum
 
+from memory.extraction.attribution import OPENING
 from memory.extraction.verbs import is_participle
 
 
@@ -173,6 +174,7 @@ _SMALL_TALK = _any_of(
     r"^my\s+(?:pleasure|bad|apologies|condolences|point|guess|god|goodness)\b",
     r"^(?:i|we)\s+(?:\w+\s+)?enjoyed\s+(?:our|the|this)\s+(?:chat|talk|conversation|call)\b",
     r"^we['’]ll\s+see\b|^i\s+(?:don['’]t\s+)?have\s+to\s+\w+\s+now\b",
+    r"\bi(?:['’]d\s+like|\s+want|\s+need)\s+(?:you\s+to|help)\b|\b(?:having|have)\s+(?:trouble|problems?|issues?)\s+with\s+my\s+code\b",
     r"^i\s+am$|^i\s+(?:do|did|have|will|can|was|know|see)$",
 )
 
@@ -199,19 +201,12 @@ def reason_against(sentence: str) -> Reason | None:
         return Reason.QUESTION
     if _SARCASM.search(text):
         return Reason.SARCASM
-    bare = re.sub(r"[.!…\s]+$", "", _LEAD.sub("", text))
+    bare = re.sub(r"[.!…\s]+$", "", OPENING.sub("", text))
     if _SMALL_TALK.search(bare) or len(bare.split()) < 2:
         return Reason.SMALL_TALK
     if _HYPOTHETICAL.search(text) or _is_wish(text):
         return Reason.HYPOTHETICAL
     return None
-
-
-_LEAD = re.compile(
-    r"^(?:(?:oh|well|so|and|but|yes|yeah|yep|okay|ok|haha|actually|honestly|anyway|sure|no|wow|ah|aww?|hey|hi)\b"
-    r"(?:[,.!–—-]+\s*|\s+(?=(?:i|we|my|our)\b|(?:i|we)['’])))+",
-    re.IGNORECASE,
-)
 
 
 def is_ironic(text: str) -> bool:

@@ -79,7 +79,7 @@ def _runs(statement: str, known: set[str]) -> Iterable[tuple[str, int]]:
 
 def _opens_no_name(name: str) -> bool:
     first = name.split(maxsplit=1)[0].lower().strip(".") if name.split() else ""
-    return bool(first) and (first.isdigit() or (first in _NO_NAME and first not in {"mr", "mrs", "ms", "dr"}))
+    return bool(first) and (first[0].isdigit() or (first in _NO_NAME and first not in {"mr", "mrs", "ms", "dr"}))
 
 
 def _verb_follows(statement: str, end: int) -> bool:

@@ -44,8 +44,9 @@ _NO_EMPLOYER = frozenset(
     "night nights home weekends living dawn least times odds work peace a the sea speed present all once".split()
 )
 _HABITS = frozenset(
-    """drink smoke vape play run eat do practise practice read watch sing dance swim cycle bike climb paint knit bake
-    garden collect volunteer gamble surf ski hike jog meditate box fish hunt fence row sail skate wear drive ride
+    """drink smoke vape play run eat do practise practice read watch sing dance swim use cycle bike climb paint knit
+    bake     garden collect volunteer gamble surf ski hike jog meditate box fish hunt fence row sail skate wear
+    drive ride
     take chew crochet juggle""".split()
 )
 _GONE = r"(?:has\s+)?(?:just\s+|finally\s+|recently\s+)?"
@@ -132,22 +133,32 @@ def _occupation(match: re.Match[str], clause: str) -> Claims:
         yield Claim(_subject(match), "occupation", value, replaces=sure, happened=happened)
 
 
+_NAMED_ONLY = frozenset(
+    """manager boss supervisor landlord landlady dentist doctor gp therapist lawyer accountant coach trainer
+    tutor advisor
+    adviser assistant address hometown name budget birthday car""".split()
+)
 _SAME_ATTRIBUTE = {"e-mail": "email", "email address": "email", "e-mail address": "email", "full name": "name"}
 
 
+_NO_VALUE = re.compile(
+    r"(?:not|being|so|very|really|too|getting|always|never|in|on|at|broken|great|good|nice|terrible|awful|annoying|dead|gone|"
+    r"sick|fine|full)\b",
+    re.IGNORECASE,
+)
+
+
 def _attribute(match: re.Match[str], _: str) -> Claims:
-    name = re.sub(r"\bcolor\b", "colour", re.sub(r"\bfavorite\b", "favourite", " ".join(match["a"].lower().split())))
+    name = " ".join(match["a"].lower().split()).replace("color", "colour").replace("favorite", "favourite")
     value = _clean(match["v"])
-    name = (
-        "phone number"
-        if name in {"phone", "number"} and re.search(r"\d{3}", value)
-        else _SAME_ATTRIBUTE.get(name, name)
-    )
-    if value and len(value.split()) <= 8 and not re.match(r"(?:not|being|so|very|really|too|getting|always|never|"
-        r"in|on|at|broken|great|good|nice|"
-                                                          r"terrible|awful|annoying|dead|gone|sick|fine|"
-                                                          r"full)\b", value, re.IGNORECASE):  # fmt: skip
-        yield Claim(re.sub(r"['’]s$", "", match["s"]), name, value)
+    if name in {"phone", "number"} and re.search(r"\d{3}", value):
+        name = "phone number"
+    if not value or len(value.split()) > 8 or _NO_VALUE.match(value):
+        return
+    named = re.match(r"an?\s|the\s|[^a-z]", match["v"]) if name == "car" else re.match(r"[^a-z]|\S*\d", value)
+    if name in _NAMED_ONLY and not named:
+        return  # "my boss is strict", "my car is red"
+    yield Claim(re.sub(r"['’]s$", "", match["s"]), _SAME_ATTRIBUTE.get(name, name), value)
 
 
 def _likes(value: str) -> ClaimReader:
@@ -199,6 +210,8 @@ def _habit(*, holds: bool) -> ClaimReader:
         thing = re.sub(r"^(?:the|a|an|any)\s+", "", thing.lower())
         if not holds and thing != re.sub(r"^(?:the|a|an|any)\s+", "", _clean(match["rest"] or "").lower()):
             return  # "stopped playing chess at night" leaves the days
+        if verb == "do" and (match["rest"] or "").split()[:1] in ([], ["not"]):
+            return
         gerunds = verb if verb.endswith("ing") else gerund(verb)
         if (verb in _HABITS or verb.endswith("ing")) and len(thing.split()) <= 3:
             yield Claim(_subject(match), f"does {gerunds} {thing}".strip(), "yes" if holds else None, holds)
@@ -234,6 +247,21 @@ def _no_habit(match: re.Match[str], _: str) -> Claims:
             yield Claim(_subject(match), f"does {gerund(verb)} {thing}".strip(), None, holds=False)
 
 
+def _partner_of(match: re.Match[str], _: str) -> Claims:
+    yield Claim(re.sub(r"['’]s$", "", match["s"]), "partner", _clean(match["v"]))
+
+
+def _switched(match: re.Match[str], _: str) -> Claims:
+    yield Claim(_subject(match), f"does using {_clean(match['v']).lower()}", None, holds=False, happened=True)
+    if match["w"]:
+        yield Claim(_subject(match), f"does using {_clean(match['w']).lower()}", "yes", happened=True)
+
+
+def _allergic(match: re.Match[str], _: str) -> Claims:
+    holds = not re.search(r"\bnot\b|n['’]t\b|no\s+longer", match[0])
+    yield Claim(_subject(match), f"allergic to {_clean(match['v']).lower()}", "yes" if holds else None, holds)
+
+
 CLAIM_READERS: tuple[tuple[re.Pattern[str], ClaimReader], ...] = (
     (_pattern(rf"{_SUBJECT}{_SOFT}(?:lives|resides|is\s+(?:now\s+|currently\s+)?(?:living|based|settled|"
         rf"residing))\s+{_SOFT}(?:back\s+)?in\s+{_PLACE}"),
@@ -264,7 +292,7 @@ CLAIM_READERS: tuple[tuple[re.Pattern[str], ClaimReader], ...] = (
     (_pattern(rf"{_SUBJECT}(?:was|has\s+been|got)\s+(?:just\s+)?(?:fired|laid\s+off|let\s+go|made\s+redundant|"
         rf"sacked)(?:\s+(?:from|by)\s+{_NAME})?"),
      _slot("employer", holds=False, happened=True)),
-    (_pattern(rf"{_SUBJECT}{_GONE}(?:left|quit|resigned\s+from)\s+{_NAME}(?=$|\s+(?:in|last|after|because|for))"),
+    (_pattern(rf"{_SUBJECT}{_GONE}(?:left|quit|resigned\s+from)\s+{_NAME}(?=\s*$|\s+(?:in|last|after|because|for|and)\b)"),
      _slot("employer", holds=False, happened=True)),
     (_pattern(rf"{_SUBJECT}is\s+unemployed\b"), _fixed("employer", None, holds=False)),
     (_pattern(rf"{_SUBJECT}{_SOFT}(?:is|works|is\s+working|became|has\s+become|got\s+promoted\s+to|"
@@ -328,4 +356,22 @@ CLAIM_READERS: tuple[tuple[re.Pattern[str], ClaimReader], ...] = (
         rf"no\s+longer)\s+(?P<verb>[a-z]+?)(?P<rest>\s[^,;]*?)??(?:\s+any\s?more)?$"),
      _no_habit),
     (_pattern(rf"{_SUBJECT}{_SOFT}(?P<verb>[a-z]+s)\b(?P<rest>\s+[^,;]*)?"), _habit(holds=True)),
+    (_pattern(rf"^(?P<s>[\w-]+['’]s|the\s+user['’]s)\s+(?:girlfriend|boyfriend|wife|husband|partner|fianc[eé]e?|spouse)"
+              rf"\s+is\s+(?:called\s+|named\s+)?{_NAME}$"),
+     _partner_of),
+    (_pattern(rf"{_SUBJECT}{_SOFT}has\s+{_SOFT}a\s+(?:new\s+)?(?:girlfriend|boyfriend)\b"),
+     _fixed("relationship status", "in a relationship")),
+    (_pattern(rf"{_SUBJECT}(?:has\s+)?{_SOFT}graduated\b"),
+     _fixed("occupation", "student", holds=False, happened=True)),
+    (_pattern(rf"{_SUBJECT}(?:has\s+)?{_SOFT}(?:switched|migrated|moved)\s+from\s+"
+              r"(?P<v>[^,;]+?)\s+to\s+(?P<w>(?-i:[A-Z])[^,;]*)"),
+     _switched),
+    (_pattern(rf"{_SUBJECT}(?:is|isn['’]t)\s+(?:not\s+|no\s+longer\s+)?{_SOFT}allergic\s+to\s+{_REST}(?=$|[,;]|\s+any\s?more)"),
+     _allergic),
+    (_pattern(rf"{_SUBJECT}(?:has\s+been|was|got)\s+{_SOFT}promoted\s+to\s+{_REST}{_END}"),
+     _slot("occupation", happened=True)),
+    (_pattern(rf"{_SUBJECT}{_SOFT}lives\s+at\s+(?P<v>\d+\w?\s+[^,;]+)"), _slot("address")),
+    (_pattern(rf"{_SUBJECT}used\s+to\s+(?P<verb>[a-z]+)(?P<rest>\s+[^,;]*)?$"), _no_habit),
+    (_pattern(rf"{_SUBJECT}{_SOFT}weighs\s+{_SOFT}(?P<v>\d+(?:[.,]\d+)?\s*(?:kg|kilos|lbs?|pounds|stone))\b"),
+     _slot("weight")),
 )  # fmt: skip

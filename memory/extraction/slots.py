@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from memory.extraction.candidates import Claim
 from memory.extraction.slot_patterns import CLAIM_READERS
 from memory.extraction.verbs import base_of, is_second_verb, is_verb, third_person
+from memory.tense import is_past_form
 
 
 def claims_of(statement: str) -> tuple[Claim, ...]:
-    """The claims of one statement, in the order of its clauses; the same slot once."""
+    """The claims of one statement, in the order of its clauses; of each slot one, a value rather than a negation."""
     found: dict[tuple[str, str], Claim] = {}
     for clause in _clauses(statement):
         for pattern, read in CLAIM_READERS:
@@ -20,7 +21,11 @@ def claims_of(statement: str) -> tuple[Claim, ...]:
             if match is None:
                 continue
             for claim in read(match, clause):
-                found.setdefault((claim.subject, claim.attribute), claim)
+                if any(is_past_form(word) or word == "and" for word in claim.subject.split()[1:]):
+                    continue
+                before = found.get((claim.subject, claim.attribute))
+                if before is None or (claim.holds and claim.replaces and not before.holds):
+                    found[claim.subject, claim.attribute] = claim
     return tuple(found.values())
 
 
@@ -43,9 +48,9 @@ _SCHEDULED = re.compile(
 def _clauses(statement: str) -> Iterator[str]:
     """Clauses that have a subject of their own, or borrow that of the clause before."""
     parts = re.split(
-        r"(?:,\s+|\s+)(?:and|but|so)\s+(?=(?:[A-Z][\w’'-]*|the\s+user(?:['’]s)?)\s)|;\s+|,\s+(?=(?:[A-Z]\w*|now|"
+        r"(?:,\s+|\s+)(?:and|but|so)\s+(?:now\s+)?(?=(?:[A-Z][\w’'-]*|the\s+user(?:['’]s)?)\s)|;\s+|,\s+(?=(?:[A-Z]\w*|now|"
         r"the\s+user)\s+\w+s\b)|"
-        r",\s+now\s+(?=[A-Z])|\.\s+",
+        r",\s+now\s+(?=[A-Z])",
         statement,
     )
     for part in _rejoined(parts):
@@ -61,8 +66,13 @@ def _clauses(statement: str) -> Iterator[str]:
         yield part
         for order, word in enumerate(words[:-1]):
             subject = re.match(r"[A-Z][\w’'-]*|The user", part)
-            if order > 2 and subject and words[order - 1] == "and" and is_second_verb(base_of(word), words[order + 1]):
+            if order > 2 and subject and words[order - 1] == "and" and _goes_on(word, words[order + 1]):
                 yield f"{subject[0]} {' '.join(words[order:])}"
+
+
+def _goes_on(word: str, following: str) -> bool:
+    """Whether a word after "and" is a verb of the same subject."""
+    return is_past_form(word) or is_second_verb(base_of(word), following)
 
 
 _JOINT = re.compile(r"^(?P<one>[^,]{2,40}?)\s+and\s+(?P<other>(?-i:[A-Z])[\w-]+|the\s+user)\s+(?=\w)", re.IGNORECASE)

@@ -34,6 +34,9 @@ ANA = People("Ana", "Ben")
         ("He fought in World War I", "He fought in World War I"),
         ("They ship to the US", "They ship to the US"),
         ("Hey Ben, I moved", "Ana moved"),
+        ("I'm a nurse and I live in Oslo", "Ana is a nurse and Ana lives in Oslo"),
+        ("I no longer drive", "Ana no longer drives"),
+        ("As I mentioned, I moved", "Ana moved"),
     ],
 )
 def test_the_speaker_is_named(said, attributed):

@@ -31,6 +31,14 @@ def said(statement):
         ("Ana sold Ana's motorbike", ("Ana", "has motorbike", None, False)),
         ("Ana stopped drinking coffee", ("Ana", "does drinking coffee", None, False)),
         ("Ana drinks coffee", ("Ana", "does drinking coffee", "yes", True)),
+        ("Ana left Acme and joined Globex", ("Ana", "employer", "Globex", True)),
+        ("Ana works at St. Mary's Hospital", ("Ana", "employer", "St. Mary's Hospital", True)),
+        ("Ana was promoted to team lead", ("Ana", "occupation", "team lead", True)),
+        ("Ana graduated from Lund", ("Ana", "occupation", "student", False)),
+        ("Ana switched from Spotify to Tidal", ("Ana", "does using spotify", None, False)),
+        ("Ana used to play tennis, but now Ana plays golf", ("Ana", "does playing tennis", None, False)),
+        ("Ana is no longer allergic to nuts", ("Ana", "allergic to nuts", None, False)),
+        ("Ana's wife is Carmen", ("Ana", "partner", "Carmen", True)),
         ("Ana's sister Maria lives in Bari", ("Maria", "location", "Bari", True)),
     ],
 )
@@ -51,10 +59,12 @@ def test_a_statement_claims_a_slot(statement, claim):
         "Ana is a mother of two",
         "Ana is a huge fan of opera's history",
         "Ana met Maria",
+        "Ana's car is red",
+        "Ana's boss is strict",
     ],
 )
 def test_what_claims_no_single_value(statement):
-    single = {"location", "employer", "occupation", "partner", "car"}
+    single = {"location", "employer", "occupation", "partner", "car", "boss"}
     assert not [claim for claim in claims_of(statement) if claim.attribute in single]
 
 
