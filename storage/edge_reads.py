@@ -38,6 +38,7 @@ from memory.store_calls import (
     LaneHits,
     ListRecords,
     ListUnits,
+    Near,
     ReadHead,
     RecordPage,
     SearchLanes,
@@ -127,10 +128,13 @@ class EdgeReads:
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         where = scoped(scope, _LIVE, call.where)
         # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
-        answers = (self._units.query(self._lane(scope, lane, where)) for lane in call.lanes)
+        answers = [self._units.query(self._lane(scope, lane, where)) for lane in call.lanes]
+        lanes = [(tuple(str(point.id) for point in found), tuple(point.score for point in found)) for found in answers]
+        first = [ids[: call.places] for ids, _ in lanes]
+        payloads = self._recalled(scope, {unit for ids in first for unit in ids})
         return tuple(
-            LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
-            for points in answers
+            LaneHits(ids, scores, tuple(_place(payloads[unit]) for unit in placed if unit in payloads))
+            for (ids, scores), placed in zip(lanes, first, strict=True)
         )
 
     def _lane(self, scope: Scope, lane: Lane, where: Filter) -> QueryRequest:
@@ -147,6 +151,8 @@ class EdgeReads:
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
         semantic, keyword = dict(call.semantic), dict(call.keyword)
+        if call.near:
+            self._bring_near(scope, call, call.near, semantic, keyword)
         self._score(scope, call.dense_for, Lane(len(call.dense_for), dense=call.dense), semantic)
         self._score(scope, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical), keyword)
         payloads = self._recalled(scope, semantic.keys() | keyword.keys())
@@ -157,6 +163,19 @@ class EdgeReads:
             np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
         )
+
+    def _bring_near(
+        self, scope: Scope, call: CompleteHits, near: Near, semantic: dict[str, float], keyword: dict[str, float]
+    ) -> None:
+        """Add the scores of what stands near, those of vectors first, which name it; those known stay."""
+        where = scoped(scope, _LIVE, near.where)
+        points = self._units.query(self._lane(scope, Lane(near.limit, dense=call.dense), where))
+        found = {str(point.id): point.score for point in points}
+        if near.with_words:
+            unscored = tuple(unit for unit in found if unit not in keyword and unit not in call.lexical_for)
+            self._score(scope, unscored, Lane(len(unscored), lexical=call.lexical), keyword)
+        for unit, score in found.items():
+            semantic.setdefault(unit, score)
 
     def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Payload]:
         """What recall returns of those of the units that are live."""
@@ -233,6 +252,10 @@ def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str])
 
 def _recalled(payload: dict[str, Any]) -> dict[str, Any]:
     return {key: payload[key] for key in RECALLED_KEYS if key in payload}
+
+
+def _place(payload: Payload) -> tuple[str, int]:
+    return payload[schema.DOCUMENT_ID], payload[schema.POSITION]
 
 
 def _nearest(dense: NDArray[np.float32]) -> Query:
