@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
-from loadtests.dialogue import Conversation, Session, dia_ids_in
+from loadtests.dialogue import Conversation, Question, Session, dia_ids_in
 from loadtests.floors import RecallFloor
 from loadtests.scoring import Hit, Scores, price_tokens, score
 from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
@@ -64,9 +64,13 @@ def retain_body(sessions: Sequence[Session], operation_id: str) -> dict[str, Any
         "items": [
             {
                 "content": turn.text,
-                "timestamp": turn.started_at.isoformat(),
+                **({"timestamp": turn.started_at.isoformat()} if turn.started_at else {}),
                 "document_id": f"session-{session.number}",
-                "metadata": {"speaker": turn.speaker, "dia_id": turn.dia_id},
+                "metadata": {
+                    **({"speaker": turn.speaker} if turn.speaker else {}),
+                    **({"role": turn.role} if turn.role else {}),
+                    "dia_id": turn.dia_id,
+                },
             }
             for session in sessions
             for turn in session.turns
@@ -121,7 +125,7 @@ def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallR
         for plan in plans:
             path = recall_path(plan.bank_id)
             for question in plan.conversation.questions:
-                body = {"query": question.text}
+                body = recall_body(question)
                 ranking: list[Hit] = []
                 try:
                     if stub:
@@ -135,6 +139,29 @@ def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallR
                 run.scored.append((question.category, score(ranking, question.evidence)))
                 advance()
     return run
+
+
+def recall_as(url: str, plans: Sequence[BankPlan], recipe: str, advance: Advance) -> RecallRun:
+    """Every question once, ranked by the recipe of that name."""
+    run = RecallRun()
+    with TimedConnection(url) as connection:
+        for plan in plans:
+            for question in plan.conversation.questions:
+                ranking: list[Hit] = []
+                try:
+                    answer = connection.post_ok(recall_path(plan.bank_id), recall_body(question) | {"recipe": recipe})
+                    ranking = ranking_of(wire.RecallResponse.model_validate_json(answer.body))
+                except (LoadError, ValueError) as error:
+                    run.failures.append(str(error))
+                run.scored.append((question.category, score(ranking, question.evidence)))
+                advance()
+    return run
+
+
+def recall_body(question: Question) -> dict[str, Any]:
+    """A recall with default settings, asked when the question was."""
+    asked = {"query_timestamp": question.asked_at.isoformat()} if question.asked_at else {}
+    return {"query": question.text, **asked}
 
 
 def ranking_of(answer: wire.RecallResponse) -> list[Hit]:
