@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtests.dialogue import Conversation, Question, Session, dia_ids_in
 from loadtests.floors import RecallFloor
-from loadtests.scoring import Hit, Scores, price_tokens, score
+from loadtests.scoring import Hit, Ranking, Scores, price_tokens, score
 from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
 from lorebank import wire
 
@@ -20,6 +20,8 @@ REQUEST_ITEMS = 100
 """Turns in one retain, about: what a client that moves its history over would send."""
 PATIENCE_S = 60.0
 """How long a refused retain is repeated."""
+RECIPE_CLIENTS = 4
+"""Clients that ask by another recipe at once."""
 _WARM_UP_RECALLS = 10
 
 Advance = Callable[[], None]
@@ -141,21 +143,37 @@ def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallR
     return run
 
 
-def recall_as(url: str, plans: Sequence[BankPlan], recipe: str, advance: Advance) -> RecallRun:
-    """Every question once, ranked by the recipe of that name."""
+def recall_as(
+    url: str, plans: Sequence[BankPlan], recipe: str, advance: Advance, *, clients: int = RECIPE_CLIENTS
+) -> RecallRun:
+    """Every question once, ranked by the recipe of that name. Nothing is timed, so several clients ask at once."""
+    asked = [(plan, question) for plan in plans for question in plan.conversation.questions]
+
+    def work(first: int) -> list[tuple[Ranking, str | None]]:
+        with TimedConnection(url) as connection:
+            return [_ask(connection, plan, question, recipe, advance) for plan, question in asked[first::clients]]
+
+    with ThreadPoolExecutor(clients) as threads:
+        parts = list(threads.map(work, range(clients)))
     run = RecallRun()
-    with TimedConnection(url) as connection:
-        for plan in plans:
-            for question in plan.conversation.questions:
-                ranking: list[Hit] = []
-                try:
-                    answer = connection.post_ok(recall_path(plan.bank_id), recall_body(question) | {"recipe": recipe})
-                    ranking = ranking_of(wire.RecallResponse.model_validate_json(answer.body))
-                except (LoadError, ValueError) as error:
-                    run.failures.append(str(error))
-                run.scored.append((question.category, score(ranking, question.evidence)))
-                advance()
+    for number, (_, question) in enumerate(asked):
+        ranking, failure = parts[number % clients][number // clients]
+        run.scored.append((question.category, score(ranking, question.evidence)))
+        run.failures.extend([failure] if failure else [])
     return run
+
+
+def _ask(
+    connection: TimedConnection, plan: BankPlan, question: Question, recipe: str, advance: Advance
+) -> tuple[Ranking, str | None]:
+    """What was found, or nothing and what went wrong."""
+    try:
+        answer = connection.post_ok(recall_path(plan.bank_id), recall_body(question) | {"recipe": recipe})
+        return ranking_of(wire.RecallResponse.model_validate_json(answer.body)), None
+    except (LoadError, ValueError) as error:
+        return [], str(error)
+    finally:
+        advance()
 
 
 def recall_body(question: Question) -> dict[str, Any]:

@@ -98,10 +98,13 @@ def _candidates(words: list[str], speakers: Iterable[str]) -> list[str]:
     return [
         speaker
         for speaker in set(speakers)
-        if speaker.strip()
-        and speaker.lower() not in ROLE_NAMES
-        and not present.isdisjoint(_WORD.findall(speaker.lower().replace("’", "'")))
+        if not present.isdisjoint(_words_of(speaker)) and speaker.lower() not in ROLE_NAMES
     ]
+
+
+def _words_of(name: str) -> list[str]:
+    parts = name.lower().split()
+    return parts if all(map(str.isalnum, parts)) else _WORD.findall(name.lower().replace("’", "'"))
 
 
 def _without(text: str, name: str) -> str:

@@ -56,6 +56,7 @@ def test_an_ablation_asks_every_question_again_by_each_recipe(server, dialogue_f
     assert list(report.scores)[-2:] == ["hybrid", "contextual-without-speaker"]
     asked = [orjson.loads(request.body) for request in server.received if b'"recipe"' in request.body]
     assert [body["recipe"] for body in asked] == ["hybrid"] * 4 + ["contextual-without-speaker"] * 4
+    assert report.scores["hybrid"] == report.scores["lorebank"], "the fake server knows one way to rank"
     assert report.failures == []
 
 
