@@ -29,9 +29,6 @@ class MinScores:
     final: float | None = None
 
 
-NO_BOUNDS = MinScores()
-
-
 @dataclass(frozen=True, slots=True)
 class RecallQuery:
     """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them.
@@ -142,30 +139,28 @@ def answer(
     """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
     hits = candidates.hits
     scores = rank(hits, understood, recipe)
-    final = final_score(scores).tolist()
-    semantic, keyword = hits.semantic.tolist(), keyword_score(hits.keyword).tolist()
-    ranked = [
-        Ranked(hits.ids[i], hits.payloads[i], final[i], semantic[i], keyword[i])
-        for i in np.argsort(-scores, kind="stable").tolist()
-    ]
+    final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
+    order = np.argsort(-scores, kind="stable")
     bounds = query.min_scores
-    kept = ranked if bounds == NO_BOUNDS else [result for result in ranked if _passes(result, bounds)]
-    chosen = pack([result.payload["text_tokens"] for result in kept], query.max_tokens, query.limit)
-    results = tuple(kept[i] for i in chosen)
-    return RecallAnswer(
-        results, _trace(query, understood, candidates, ranked, results, recipe) if query.trace else None
-    )
+    kept = order[
+        _reach(final[order], bounds.final)
+        & _reach(semantic[order], bounds.semantic)
+        & _reach(keyword[order], bounds.keyword)
+    ].tolist()
+    chosen = pack([hits.payloads[i]["text_tokens"] for i in kept], query.max_tokens, query.limit)
+
+    def ranked(i: int) -> Ranked:
+        return Ranked(hits.ids[i], hits.payloads[i], float(final[i]), float(semantic[i]), float(keyword[i]))
+
+    results = tuple(ranked(kept[place]) for place in chosen)
+    if not query.trace:
+        return RecallAnswer(results)
+    every_one = [ranked(i) for i in order.tolist()]
+    return RecallAnswer(results, _trace(query, understood, candidates, every_one, results, recipe))
 
 
-def _passes(result: Ranked, bounds: MinScores) -> bool:
-    return all(
-        bound is None or value >= bound
-        for bound, value in (
-            (bounds.semantic, result.semantic),
-            (bounds.keyword, result.keyword),
-            (bounds.final, result.final),
-        )
-    )
+def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:
+    return np.ones(len(scores), dtype=bool) if bound is None else scores >= bound
 
 
 def _trace(

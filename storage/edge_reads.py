@@ -38,7 +38,6 @@ from memory.store_calls import (
     LaneHits,
     ListRecords,
     ListUnits,
-    Near,
     ReadHead,
     RecordPage,
     SearchLanes,
@@ -151,10 +150,10 @@ class EdgeReads:
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
         semantic, keyword = dict(call.semantic), dict(call.keyword)
-        if call.near:
-            self._bring_near(scope, call, call.near, semantic, keyword)
-        self._score(scope, call.dense_for, Lane(len(call.dense_for), dense=call.dense), semantic)
-        self._score(scope, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical), keyword)
+        near = self._score_vectors(scope, call, semantic)
+        words = call.near is not None and call.near.with_words
+        beside = tuple(near.difference(keyword, call.lexical_for)) if words else ()
+        self._score_words(scope, call.lexical, call.lexical_for + beside, keyword)
         payloads = self._recalled(scope, semantic.keys() | keyword.keys())
         ids = sorted(payloads)
         return Hits(
@@ -163,19 +162,6 @@ class EdgeReads:
             np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
         )
-
-    def _bring_near(
-        self, scope: Scope, call: CompleteHits, near: Near, semantic: dict[str, float], keyword: dict[str, float]
-    ) -> None:
-        """Add the scores of what stands near, those of vectors first, which name it; those known stay."""
-        where = scoped(scope, _LIVE, near.where)
-        points = self._units.query(self._lane(scope, Lane(near.limit, dense=call.dense), where))
-        found = {str(point.id): point.score for point in points}
-        if near.with_words:
-            unscored = tuple(unit for unit in found if unit not in keyword and unit not in call.lexical_for)
-            self._score(scope, unscored, Lane(len(unscored), lexical=call.lexical), keyword)
-        for unit, score in found.items():
-            semantic.setdefault(unit, score)
 
     def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Payload]:
         """What recall returns of those of the units that are live."""
@@ -189,11 +175,27 @@ class EdgeReads:
             kept |= read
         return kept
 
-    def _score(self, scope: Scope, ids: tuple[str, ...], lane: Lane, scores: dict[str, float]) -> None:
-        """Add the lane's scores of the named units."""
+    def _score_vectors(self, scope: Scope, call: CompleteHits, semantic: dict[str, float]) -> set[str]:
+        """Add the missing cosines, and those of what stands near, in one batch; what stands near. Known scores stay."""
+        asked = []
+        if call.near:
+            where = scoped(scope, _LIVE, call.near.where)
+            asked.append(self._lane(scope, Lane(call.near.limit, dense=call.dense), where))
+        if call.dense_for:
+            where = scoped(scope, _LIVE, HasId(call.dense_for))
+            asked.append(self._lane(scope, Lane(len(call.dense_for), dense=call.dense), where))
+        answers = self._units.query_batch(QueryBatchRequest(asked)) if asked else []
+        for points in answers:
+            for point in points:
+                semantic.setdefault(str(point.id), point.score)
+        return {str(point.id) for point in answers[0]} if call.near else set()
+
+    def _score_words(self, scope: Scope, lexical: str, ids: tuple[str, ...], keyword: dict[str, float]) -> None:
+        """Add the BM25 scores of the named units."""
         if ids:
-            points = self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, HasId(ids))))
-            scores.update((str(point.id), point.score) for point in points)
+            where = scoped(scope, _LIVE, HasId(ids))
+            points = self._units.query(self._lane(scope, Lane(len(ids), lexical=lexical), where))
+            keyword.update((str(point.id), point.score) for point in points)
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([codec.head_id(scope)], True, False)
