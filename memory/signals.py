@@ -1,6 +1,8 @@
 """What of the candidates signals look at, read once from their payloads into columns of equal length, (n,)."""
 
+import calendar
 import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +22,16 @@ and a share lent by a neighbour would lift all of it."""
 BEST_OF_SESSION = 3
 _UNKNOWN = np.datetime64("NaT", "s")
 _ASKING = ("?", "？", "؟")  # noqa: RUF001 - question marks of other scripts
-_TIME_WORDS = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|ago|last|next|since|recently|days?|weeks?|weekends?|months?|years?|"
-    r"mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|january|february|march|april|june|july|"
-    r"august|september|october|november|december|(?:19|20)\d\d)\b"
+_DAYS = tuple(name.lower() for name in calendar.day_name)
+_TIME_WORDS = frozenset(
+    [
+        *("yesterday", "today", "tonight", "tomorrow", "ago", "last", "next", "since", "recently"),
+        *(form for unit in ("day", "week", "weekend", "month", "year", *_DAYS) for form in (unit, unit + "s")),
+        *(name.lower() for name in calendar.month_name if name and name != "May"),
+    ]
 )
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_TO_SPACES = str.maketrans(dict.fromkeys(string.punctuation + "’“”…—", " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,14 @@ def read_times(payloads: Sequence[Mapping[str, Any]]) -> NDArray[np.datetime64]:
 
 def read_tellings(payloads: Sequence[Mapping[str, Any]]) -> Flags:
     """Whether the text tells a time, in English."""
-    return _flags(_TIME_WORDS.search(payload["text"].lower()) is not None for payload in payloads)
+    return _flags(_tells_a_time(payload["text"]) for payload in payloads)
+
+
+def _tells_a_time(text: str) -> bool:
+    # Splitting costs a third of what searching for any of the words does.
+    if not _TIME_WORDS.isdisjoint(text.lower().translate(_TO_SPACES).split()):
+        return True
+    return ("19" in text or "20" in text) and _YEAR.search(text) is not None
 
 
 def _flags(values: Any) -> Flags:

@@ -176,7 +176,7 @@ class EdgeReads:
         return kept
 
     def _score_vectors(self, scope: Scope, call: CompleteHits, semantic: dict[str, float]) -> set[str]:
-        """Add the missing cosines, and those of what stands near, in one batch; what stands near. Known scores stay."""
+        """Add the missing cosines, and those of what stands near, in one batch; what stands near."""
         asked = []
         if call.near:
             where = scoped(scope, _LIVE, call.near.where)
@@ -185,10 +185,13 @@ class EdgeReads:
             where = scoped(scope, _LIVE, HasId(call.dense_for))
             asked.append(self._lane(scope, Lane(len(call.dense_for), dense=call.dense), where))
         answers = self._units.query_batch(QueryBatchRequest(asked)) if asked else []
-        for points in answers:
-            for point in points:
-                semantic.setdefault(str(point.id), point.score)
-        return {str(point.id) for point in answers[0]} if call.near else set()
+        scored = [{str(point.id): point.score for point in points} for points in answers]
+        near = scored[0] if call.near else {}
+        for unit, score in near.items():
+            semantic.setdefault(unit, score)
+        if call.dense_for:
+            semantic.update(scored[-1])
+        return set(near)
 
     def _score_words(self, scope: Scope, lexical: str, ids: tuple[str, ...], keyword: dict[str, float]) -> None:
         """Add the BM25 scores of the named units."""
