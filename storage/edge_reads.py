@@ -15,9 +15,11 @@ from qdrant_edge import (
     IdfParams,
     Query,
     QueryRequest,
+    ScoredPoint,
     SearchParams,
 )
 
+from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
@@ -176,29 +178,26 @@ class EdgeReads:
         return kept
 
     def _score_vectors(self, scope: Scope, call: CompleteHits, semantic: dict[str, float]) -> set[str]:
-        """Add the missing cosines, and those of what stands near, in one batch; what stands near."""
-        asked = []
+        """Add the missing cosines, and those of what stands near; what stands near."""
+        found: set[str] = set()
         if call.near:
-            where = scoped(scope, _LIVE, call.near.where)
-            asked.append(self._lane(scope, Lane(call.near.limit, dense=call.dense), where))
+            for point in self._nearest(scope, Lane(call.near.limit, dense=call.dense), call.near.where):
+                unit = str(point.id)
+                found.add(unit)
+                semantic.setdefault(unit, point.score)
         if call.dense_for:
-            where = scoped(scope, _LIVE, HasId(call.dense_for))
-            asked.append(self._lane(scope, Lane(len(call.dense_for), dense=call.dense), where))
-        answers = self._units.query_batch(QueryBatchRequest(asked)) if asked else []
-        scored = [{str(point.id): point.score for point in points} for points in answers]
-        near = scored[0] if call.near else {}
-        for unit, score in near.items():
-            semantic.setdefault(unit, score)
-        if call.dense_for:
-            semantic.update(scored[-1])
-        return set(near)
+            points = self._nearest(scope, Lane(len(call.dense_for), dense=call.dense), HasId(call.dense_for))
+            semantic.update((str(point.id), point.score) for point in points)
+        return found
 
     def _score_words(self, scope: Scope, lexical: str, ids: tuple[str, ...], keyword: dict[str, float]) -> None:
         """Add the BM25 scores of the named units."""
         if ids:
-            where = scoped(scope, _LIVE, HasId(ids))
-            points = self._units.query(self._lane(scope, Lane(len(ids), lexical=lexical), where))
+            points = self._nearest(scope, Lane(len(ids), lexical=lexical), HasId(ids))
             keyword.update((str(point.id), point.score) for point in points)
+
+    def _nearest(self, scope: Scope, lane: Lane, where: neutral.Filter) -> list[ScoredPoint]:
+        return self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, where)))
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([codec.head_id(scope)], True, False)
