@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.clocks import SystemClock
 from actors.settings import Settings
 from actors.wiring import build_embedder
 from memory.encoding import decode_recall_profile
@@ -15,6 +16,7 @@ from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import understand
 from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
+from memory.recipes import RECIPES
 from memory.records import RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
 
@@ -27,6 +29,7 @@ class Reader:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._clock = SystemClock()
         self._embedder = build_embedder(settings)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
         self._profile_ttl_s = settings.recall_profile_ttl_s
@@ -36,10 +39,12 @@ class Reader:
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
         """What matters for a query, best first."""
         profile = await self._profile(scope)
-        understood = understand(query.query, profile.speakers)
-        dense = await self._embed(understood.dense)
-        candidates = await self._store.perform(scope, plan_candidates(query, understood, dense))
-        return answer(query, understood, candidates)
+        asked_at = query.query_timestamp or self._clock.now()
+        understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
+        dense = await self._embed(understood.bare)
+        recipe = RECIPES[query.recipe]
+        candidates = await self._store.perform(scope, plan_candidates(query, understood, dense, recipe))
+        return answer(query, understood, candidates, recipe)
 
     async def _profile(self, scope: Scope) -> RecallProfile:
         known = self._profiles.get(scope)

@@ -1,4 +1,4 @@
-"""Ranks documents by BM25, by cosine, and by reciprocal rank fusion: what any memory must beat.
+"""Ranks documents by BM25, by cosine, and by two fusions of both: what any memory must beat.
 
 An order is an intp array, (n_queries, n_docs): document indexes, best first, ties in the order of the documents.
 """
@@ -18,8 +18,8 @@ BM25_STOP_WORDS = "english_plus"
 RRF_K = 60
 
 
-def order_by_bm25(documents: Sequence[str], queries: Sequence[str]) -> Order:
-    """Lucene's BM25 over words of two characters or more, stemmed (Snowball English), without stop words."""
+def score_by_bm25(documents: Sequence[str], queries: Sequence[str]) -> NDArray[np.float32]:
+    """Scores, (n_queries, n_docs): Lucene's BM25 over words of two characters or more, stemmed, without stop words."""
     index = bm25s.BM25(k1=BM25_K1, b=BM25_B, method="lucene")
     index.index(_terms(documents), show_progress=False)
     known = index.vocab_dict
@@ -27,12 +27,26 @@ def order_by_bm25(documents: Sequence[str], queries: Sequence[str]) -> Order:
         index.get_scores(terms) if (terms := [term for term in query if term in known]) else np.zeros(len(documents))
         for query in _terms(queries)
     ]
-    return order_by_score(np.asarray(scores, dtype=np.float32).reshape(len(queries), len(documents)))
+    return np.asarray(scores, dtype=np.float32).reshape(len(queries), len(documents))
+
+
+def order_by_bm25(documents: Sequence[str], queries: Sequence[str]) -> Order:
+    """By BM25."""
+    return order_by_score(score_by_bm25(documents, queries))
 
 
 def order_by_cosine(documents: NDArray[np.float32], queries: NDArray[np.float32]) -> Order:
     """By the dot product of vectors, (n, dim) each, rows L2-normalised."""
     return order_by_score(queries @ documents.T)
+
+
+def order_by_z_fusion(weighted: Sequence[tuple[float, NDArray[np.float32]]]) -> Order:
+    """By the weighted sum of scores, (n_queries, n_docs) each, put on one scale for each query."""
+    deviations = ((scores.std(axis=1, keepdims=True), weight, scores) for weight, scores in weighted)
+    fused = sum(
+        weight * (scores - scores.mean(axis=1, keepdims=True)) / (std + 1e-9) for std, weight, scores in deviations
+    )
+    return order_by_score(np.asarray(fused))
 
 
 def order_by_fusion(orders: Sequence[Order], k: int = RRF_K) -> Order:

@@ -1,4 +1,7 @@
-"""Reads LoCoMo files: conversations, turns, and questions whose evidence names turns that exist."""
+"""Reads LoCoMo files: conversations, turns, and questions whose evidence names turns that exist.
+
+Files of the same form hold chats with an agent (turns have a `role`) and notes (neither speakers nor times).
+"""
 
 import json
 import re
@@ -16,20 +19,26 @@ ANSWERABLE = (1, 2, 3, 4)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One utterance; `started_at` is its session's."""
+    """One utterance or passage; `started_at` is its session's."""
 
     dia_id: str
-    speaker: str
+    speaker: str | None
     text: str
-    started_at: datetime
+    started_at: datetime | None
+    role: str | None = None
+
+    @property
+    def who(self) -> str | None:
+        """Who speaks, by name or else by role."""
+        return self.speaker or self.role
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The turns of one sitting."""
+    """The turns of one sitting, or the passages of one text."""
 
     number: int
-    started_at: datetime
+    started_at: datetime | None
     turns: tuple[Turn, ...]
 
 
@@ -40,6 +49,7 @@ class Question:
     text: str
     category: int
     evidence: frozenset[str]
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +114,10 @@ def _conversation(raw: Mapping[str, Any], *, captions: bool) -> Conversation:
 
 
 def _session(raw: Mapping[str, Any], *, captions: bool) -> Session:
-    started_at = datetime.fromisoformat(raw["started_at"])
+    started_at = _instant(raw.get("started_at"))
     turns = tuple(
-        Turn(turn["dia_id"], turn["speaker"], _text(turn, captions=captions), started_at) for turn in raw["turns"]
+        Turn(turn["dia_id"], turn.get("speaker"), _text(turn, captions=captions), started_at, turn.get("role"))
+        for turn in raw["turns"]
     )
     return Session(raw["session"], started_at, turns)
 
@@ -118,4 +129,9 @@ def _text(raw: Mapping[str, Any], *, captions: bool) -> str:
 
 
 def _question(raw: Mapping[str, Any], known: Container[str]) -> Question:
-    return Question(raw["question"], raw["category"], repaired_evidence(raw["evidence"], known))
+    evidence = repaired_evidence(raw["evidence"], known)
+    return Question(raw["question"], raw["category"], evidence, _instant(raw.get("asked_at")))
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,21 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from loadtests.baselines import order_by_bm25, order_by_cosine, order_by_fusion
+from loadtests.baselines import order_by_fusion, order_by_score, order_by_z_fusion, score_by_bm25
 from loadtests.dialogue import Conversation, Session, read_conversations
 from loadtests.entry import start
 from loadtests.floors import RecallFloor, core_count, measure_embedder, product_embedder
-from loadtests.locomo_report import BM25, DENSE, PRODUCT, RRF, LocomoReport, print_report, report_console
+from loadtests.locomo_report import (
+    BASELINES,
+    BM25,
+    DENSE,
+    PRODUCT,
+    RRF,
+    Z_FUSION,
+    LocomoReport,
+    print_report,
+    report_console,
+)
 from loadtests.locomo_traffic import (
     REQUEST_ITEMS,
     BankPlan,
@@ -26,6 +37,7 @@ from loadtests.locomo_traffic import (
     RetainRun,
     line_of,
     recall_all,
+    recall_as,
     retain_all,
 )
 from loadtests.own_server import server_at
@@ -33,6 +45,7 @@ from loadtests.percentiles import Percentiles
 from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
 from lorebank import DEFAULT_URL, Client
 from memory.ports import Embedder
+from memory.recipes import DEFAULT, RECIPES
 
 WARM_UP_SESSIONS = 8
 """Sessions of each conversation that are retained before the clock runs, in banks of their own."""
@@ -47,6 +60,8 @@ class LocomoOptions:
     retain_clients: int = 8
     request_items: int = REQUEST_ITEMS
     keep_banks: bool = False
+    recipes: tuple[str, ...] = ()
+    """Asked for by name after the default one."""
 
 
 def measure(
@@ -66,13 +81,14 @@ def measure(
         embedder_floor = measure_embedder(texts, embedders)
         progress.advance(step)
         step = progress.add_task("baselines", total=len(conversations))
-        scored: dict[str, Scored] = {BM25: [], DENSE: [], RRF: []}
+        scored: dict[str, Scored] = {name: [] for name in BASELINES}
         floors: list[RecallFloor] = []
         for conversation in conversations:
             floors.append(_rank_baselines(conversation, embedders[0], scored))
             progress.advance(step)
     with server as url:
-        retained, recalled = _drive(url, conversations, floors, options)
+        retained, recalled, by_recipe = _drive(url, conversations, floors, options)
+    scored |= {name: run.scored for name, run in by_recipe.items()}
     means = {PRODUCT: mean_scores(recalled.scored), **{name: mean_scores(one) for name, one in scored.items()}}
     return LocomoReport(
         file=file,
@@ -89,23 +105,29 @@ def measure(
         recall=Percentiles.find(recalled.recall_ms),
         stub=Percentiles.find(recalled.stub_ms),
         floor=Percentiles.find(recalled.floor_ms),
-        failures=[*retained.failures, *recalled.failures],
+        failures=[
+            *retained.failures,
+            *recalled.failures,
+            *(failure for run in by_recipe.values() for failure in run.failures),
+        ],
     )
 
 
 def _rank_baselines(conversation: Conversation, embedder: Embedder, scored: dict[str, Scored]) -> RecallFloor:
     """Add the baselines' scores of every question; gives the floor over the same vectors."""
     turns = conversation.turns
-    documents = [line_of(None, turn.speaker, turn.text) for turn in turns]
+    documents = [line_of(None, turn.who, turn.text) for turn in turns]
+    dates = [turn.started_at.date().isoformat() if turn.started_at else None for turn in turns]
     hits = [
-        Hit((turn.dia_id,), price_tokens(line_of(turn.started_at.date().isoformat(), turn.speaker, turn.text)))
-        for turn in turns
+        Hit((turn.dia_id,), price_tokens(line_of(date, turn.who, turn.text)))
+        for turn, date in zip(turns, dates, strict=True)
     ]
     queries = [question.text for question in conversation.questions]
     vectors = embedder.embed(documents)
-    bm25 = order_by_bm25(documents, queries)
-    dense = order_by_cosine(vectors, embedder.embed(queries))
-    for name, orders in ((BM25, bm25), (DENSE, dense), (RRF, order_by_fusion([bm25, dense]))):
+    words, cosines = score_by_bm25(documents, queries), embedder.embed(queries) @ vectors.T
+    bm25, dense = order_by_score(words), order_by_score(cosines)
+    fused = order_by_z_fusion([(0.4, words), (0.6, cosines)])
+    for name, orders in ((BM25, bm25), (DENSE, dense), (RRF, order_by_fusion([bm25, dense])), (Z_FUSION, fused)):
         for question, order in zip(conversation.questions, orders, strict=True):
             ranking = [hits[index] for index in order]
             scored[name].append((question.category, score(ranking, question.evidence)))
@@ -114,7 +136,7 @@ def _rank_baselines(conversation: Conversation, embedder: Embedder, scored: dict
 
 def _drive(
     url: str, conversations: Sequence[Conversation], floors: Sequence[RecallFloor], options: LocomoOptions
-) -> tuple[RetainRun, RecallRun]:
+) -> tuple[RetainRun, RecallRun, dict[str, RecallRun]]:
     run_id = uuid.uuid4().hex[:8]
     plans = [
         BankPlan(f"locomo-{run_id}-{conversation.conversation_id}", conversation, floor)
@@ -142,13 +164,17 @@ def _drive(
                 questions = sum(len(conversation.questions) for conversation in conversations)
                 asked = progress.add_task("recall questions", total=questions)
                 recalled = recall_all(url, plans, lambda: progress.advance(asked))
+                by_recipe: dict[str, RecallRun] = {}
+                for recipe in options.recipes:
+                    step = progress.add_task(recipe, total=questions)
+                    by_recipe[recipe] = recall_as(url, plans, recipe, partial(progress.advance, step))
         finally:
             for plan in scratch:
                 client.delete_bank(plan.bank_id)
             if not options.keep_banks:
                 for plan in plans:
                     client.delete_bank(plan.bank_id)
-    return retained, recalled
+    return retained, recalled, by_recipe
 
 
 def _first(plan: BankPlan) -> tuple[Session, ...]:
@@ -179,11 +205,14 @@ def main(
     limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
     with_captions: Annotated[bool, typer.Option("--with-captions", help="captions of images in the texts")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="do not delete the banks")] = False,
+    ablate: Annotated[bool, typer.Option("--ablate", help="ask again with each signal left out")] = False,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", help="ask again by this recipe")] = None,
 ) -> None:
     """Retain a LoCoMo file, recall its questions, and compare with baselines and floors of the same run."""
     started_s = time.perf_counter()
     conversations = read_conversations(file, limit=limit_conversations, captions=with_captions)
-    options = LocomoOptions(retain_clients=concurrency, request_items=request_items, keep_banks=keep)
+    recipes = tuple(name for name in RECIPES if name != DEFAULT.name) if ablate else tuple(recipe or ())
+    options = LocomoOptions(retain_clients=concurrency, request_items=request_items, keep_banks=keep, recipes=recipes)
     report = measure(file.name, conversations, server_at(None if own_server else url), options)
     console = report_console()
     print_report(report, console)

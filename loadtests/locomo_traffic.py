@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
-from loadtests.dialogue import Conversation, Session, dia_ids_in
+from loadtests.dialogue import Conversation, Question, Session, dia_ids_in
 from loadtests.floors import RecallFloor
-from loadtests.scoring import Hit, Scores, price_tokens, score
+from loadtests.scoring import Hit, Ranking, Scores, price_tokens, score
 from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
 from lorebank import wire
 
@@ -20,6 +20,8 @@ REQUEST_ITEMS = 100
 """Turns in one retain, about: what a client that moves its history over would send."""
 PATIENCE_S = 60.0
 """How long a refused retain is repeated."""
+RECIPE_CLIENTS = 4
+"""Clients that ask by another recipe at once."""
 _WARM_UP_RECALLS = 10
 
 Advance = Callable[[], None]
@@ -64,9 +66,13 @@ def retain_body(sessions: Sequence[Session], operation_id: str) -> dict[str, Any
         "items": [
             {
                 "content": turn.text,
-                "timestamp": turn.started_at.isoformat(),
+                **({"timestamp": turn.started_at.isoformat()} if turn.started_at else {}),
                 "document_id": f"session-{session.number}",
-                "metadata": {"speaker": turn.speaker, "dia_id": turn.dia_id},
+                "metadata": {
+                    **({"speaker": turn.speaker} if turn.speaker else {}),
+                    **({"role": turn.role} if turn.role else {}),
+                    "dia_id": turn.dia_id,
+                },
             }
             for session in sessions
             for turn in session.turns
@@ -121,7 +127,7 @@ def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallR
         for plan in plans:
             path = recall_path(plan.bank_id)
             for question in plan.conversation.questions:
-                body = {"query": question.text}
+                body = recall_body(question)
                 ranking: list[Hit] = []
                 try:
                     if stub:
@@ -135,6 +141,45 @@ def recall_all(url: str, plans: Sequence[BankPlan], advance: Advance) -> RecallR
                 run.scored.append((question.category, score(ranking, question.evidence)))
                 advance()
     return run
+
+
+def recall_as(
+    url: str, plans: Sequence[BankPlan], recipe: str, advance: Advance, *, clients: int = RECIPE_CLIENTS
+) -> RecallRun:
+    """Every question once, ranked by the recipe of that name. Nothing is timed, so several clients ask at once."""
+    asked = [(plan, question) for plan in plans for question in plan.conversation.questions]
+
+    def work(first: int) -> list[tuple[Ranking, str | None]]:
+        with TimedConnection(url) as connection:
+            return [_ask(connection, plan, question, recipe, advance) for plan, question in asked[first::clients]]
+
+    with ThreadPoolExecutor(clients) as threads:
+        parts = list(threads.map(work, range(clients)))
+    run = RecallRun()
+    for number, (_, question) in enumerate(asked):
+        ranking, failure = parts[number % clients][number // clients]
+        run.scored.append((question.category, score(ranking, question.evidence)))
+        run.failures.extend([failure] if failure else [])
+    return run
+
+
+def _ask(
+    connection: TimedConnection, plan: BankPlan, question: Question, recipe: str, advance: Advance
+) -> tuple[Ranking, str | None]:
+    """What was found, or nothing and what went wrong."""
+    try:
+        answer = connection.post_ok(recall_path(plan.bank_id), recall_body(question) | {"recipe": recipe})
+        return ranking_of(wire.RecallResponse.model_validate_json(answer.body)), None
+    except (LoadError, ValueError) as error:
+        return [], str(error)
+    finally:
+        advance()
+
+
+def recall_body(question: Question) -> dict[str, Any]:
+    """A recall with default settings, asked when the question was."""
+    asked = {"query_timestamp": question.asked_at.isoformat()} if question.asked_at else {}
+    return {"query": question.text, **asked}
 
 
 def ranking_of(answer: wire.RecallResponse) -> list[Hit]:

@@ -92,6 +92,7 @@ class RecallOptions(TagFilterOptions, total=False):
     min_scores: MinScores | Mapping[str, float] | None
     temporal_window: TemporalWindow | Mapping[str, Instant] | None
     min_seq: int | None
+    recipe: str | None
 
 
 class ReflectOptions(TagFilterOptions, total=False):

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.filters import TRUE, AnyOf, Filter, every
-from memory.fusion import final_score, fuse, keyword_score
+from memory.fusion import final_score, keyword_score
+from memory.neighbours import around
 from memory.packing import pack
+from memory.periods import Period
 from memory.query import Understood
-from memory.recipes import HYBRID, Budget, Recipe
+from memory.ranking import rank
+from memory.recipes import DEFAULT, Budget, Recipe
 from memory.records import UnitType
-from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, SearchLanes
+from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,13 @@ class MinScores:
     final: float | None = None
 
 
-NO_BOUNDS = MinScores()
-
-
 @dataclass(frozen=True, slots=True)
 class RecallQuery:
-    """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them."""
+    """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them.
+
+    asked_of: days that what is looked for happened in; it ranks higher and filters nothing. recipe: a name of
+    memory.recipes.RECIPES.
+    """
 
     query: str
     types: tuple[UnitType, ...] = ()
@@ -41,7 +45,9 @@ class RecallQuery:
     where: Filter = TRUE
     query_timestamp: datetime | None = None
     min_scores: MinScores = field(default_factory=MinScores)
+    asked_of: Period | None = None
     trace: bool = False
+    recipe: str = DEFAULT.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Candidates:
 class FindCandidates:
     """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole.
 
+    The best `seeds` of each lane bring what stands up to `reach` beside them in their document, if it matches, too.
     Where units went between the trips, a replace took them: both are made again, so that its new ones are found.
     """
 
@@ -87,6 +94,8 @@ class FindCandidates:
     lexical: str
     limit: int
     where: Filter
+    seeds: int = 0
+    reach: int = 0
     trace: bool = False
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
@@ -94,58 +103,64 @@ class FindCandidates:
         lanes: tuple[LaneHits, ...] = ()
         hits = NOTHING
         for _ in range(_ATTEMPTS):
-            lanes = yield SearchLanes(
-                (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical)), self.where
-            )
+            asked = (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical))
+            lanes = yield SearchLanes(asked, self.where, self.seeds)
             semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
             if not semantic and not keyword:
                 return Candidates(NOTHING, lanes if self.trace else ())
             # A keyword lane with fewer hits than it may bring has all units with a word in common: the rest score 0.
-            unworded = tuple(unit for unit in semantic if unit not in keyword) if len(keyword) >= self.limit else ()
+            cut = len(keyword) >= self.limit
+            unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
-            hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded)
-            if len(hits.ids) == len(semantic.keys() | keyword.keys()):
+            near = self._near(lanes, with_words=cut)
+            hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded, near)
+            if (semantic.keys() | keyword.keys()) <= set(hits.ids):
                 break
         return Candidates(hits, lanes if self.trace else ())
 
+    def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
+        found = around((place for lane in lanes for place in lane.places), self.reach)
+        return None if found is None else Near(every(self.where, found[0]), found[1], with_words)
+
 
 def plan_candidates(
-    query: RecallQuery, understood: Understood, dense: NDArray[np.float32], recipe: Recipe = HYBRID
+    query: RecallQuery, understood: Understood, dense: NDArray[np.float32], recipe: Recipe = DEFAULT
 ) -> FindCandidates:
     """What to ask the store, given the embedded query: float32, (dim,), L2-normalised."""
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
-    return FindCandidates(dense, understood.lexical, limit, every(query.where, types), query.trace)
+    where = every(query.where, types)
+    return FindCandidates(dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace)
 
 
-def answer(query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = HYBRID) -> RecallAnswer:
-    """Fuse, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
+def answer(
+    query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = DEFAULT
+) -> RecallAnswer:
+    """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
     hits = candidates.hits
-    fused = fuse([(recipe.semantic_weight, hits.semantic), (recipe.keyword_weight, hits.keyword)])
-    final = final_score(fused).tolist()
-    semantic, keyword = hits.semantic.tolist(), keyword_score(hits.keyword).tolist()
-    ranked = [
-        Ranked(hits.ids[i], hits.payloads[i], final[i], semantic[i], keyword[i])
-        for i in np.argsort(-fused, kind="stable").tolist()
-    ]
+    scores = rank(hits, understood, recipe)
+    final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
+    order = np.argsort(-scores, kind="stable")
     bounds = query.min_scores
-    kept = ranked if bounds == NO_BOUNDS else [result for result in ranked if _passes(result, bounds)]
-    chosen = pack([result.payload["text_tokens"] for result in kept], query.max_tokens, query.limit)
-    results = tuple(kept[i] for i in chosen)
-    return RecallAnswer(
-        results, _trace(query, understood, candidates, ranked, results, recipe) if query.trace else None
-    )
+    kept = order[
+        _reach(final[order], bounds.final)
+        & _reach(semantic[order], bounds.semantic)
+        & _reach(keyword[order], bounds.keyword)
+    ].tolist()
+    chosen = pack([hits.payloads[i]["text_tokens"] for i in kept], query.max_tokens, query.limit)
+
+    def ranked(i: int) -> Ranked:
+        return Ranked(hits.ids[i], hits.payloads[i], float(final[i]), float(semantic[i]), float(keyword[i]))
+
+    results = tuple(ranked(kept[place]) for place in chosen)
+    if not query.trace:
+        return RecallAnswer(results)
+    every_one = [ranked(i) for i in order.tolist()]
+    return RecallAnswer(results, _trace(query, understood, candidates, every_one, results, recipe))
 
 
-def _passes(result: Ranked, bounds: MinScores) -> bool:
-    return all(
-        bound is None or value >= bound
-        for bound, value in (
-            (bounds.semantic, result.semantic),
-            (bounds.keyword, result.keyword),
-            (bounds.final, result.final),
-        )
-    )
+def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:
+    return np.ones(len(scores), dtype=bool) if bound is None else scores >= bound
 
 
 def _trace(
@@ -160,9 +175,10 @@ def _trace(
     return {
         "recipe": recipe.name,
         "budget": query.budget,
-        "embedded_query": understood.dense,
-        "keyword_query": understood.lexical,
+        "embedded_query": understood.bare,
+        "keyword_query": understood.query,
         "speakers_named": list(understood.speakers),
+        "periods_named": [[period.start.isoformat(), period.end.isoformat()] for period in understood.periods],
         "lanes": [
             {"lane": name, "ids": list(lane.ids), "scores": list(lane.scores)}
             for name, lane in zip(("semantic", "keyword"), candidates.lanes, strict=True)

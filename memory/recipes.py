@@ -1,19 +1,46 @@
-"""Named, frozen recipes of recall: how many candidates each lane brings and how much each score weighs."""
+"""Named, frozen recipes of recall: how many candidates each lane brings and how much each signal weighs."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 Budget = Literal["low", "mid", "high"]
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """Weights of what is known beside the lanes' scores, in deviations of those; 0 leaves a signal out.
+
+    previous, following: share of the score of the unit before and after in the same document; answered: share more of
+    the one before where that ends in a question; session: share of the mean of the document's best units; speaker: the
+    query names who speaks; person: the query speaks of the asker, or to the agent; date: it names when; when: it asks
+    when, and the unit tells a time; question: taken off a unit that only asks.
+    """
+
+    previous: float = 0.0
+    answered: float = 0.0
+    following: float = 0.0
+    session: float = 0.0
+    speaker: float = 0.0
+    person: float = 0.0
+    date: float = 0.0
+    when: float = 0.0
+    question: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Candidates per lane by budget, and the weights of the z-scored lanes."""
+    """Candidates per lane by budget, weights of the z-scored lanes, and signals.
+
+    The best `seeds` of each lane bring their neighbours along, `reach` on each side in their document.
+    """
 
     name: str
     candidates: dict[str, int]
     semantic_weight: float
     keyword_weight: float
+    signals: Signals = field(default_factory=Signals)
+    seeds: int = 0
+    reach: int = 0
 
 
 HYBRID = Recipe(
@@ -23,3 +50,42 @@ HYBRID = Recipe(
     keyword_weight=0.4,
 )
 """Weighted z-score fusion of the sentence vector (known names out of the query) and BM25 (names in)."""
+
+CONTEXTUAL = replace(
+    HYBRID,
+    name="contextual",
+    signals=Signals(
+        previous=0.2,
+        answered=0.3,
+        following=0.2,
+        session=0.3,
+        speaker=2.5,
+        person=1.0,
+        date=2.5,
+        when=1.0,
+        question=0.6,
+    ),
+    seeds=20,
+    reach=2,
+)
+"""HYBRID with what callers give beside the text: order, document, speaker, role, time. What is not given has no say."""
+
+DEFAULT = CONTEXTUAL
+
+
+def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
+    return replace(recipe, name=f"{recipe.name}-without-{part}", **changed)
+
+
+ABLATIONS = (
+    *(
+        _without(CONTEXTUAL, one.name, signals=replace(CONTEXTUAL.signals, **{one.name: 0.0}))
+        for one in fields(Signals)
+    ),
+    _without(CONTEXTUAL, "neighbours", seeds=0, reach=0),
+    _without(CONTEXTUAL, "keywords", keyword_weight=0.0),
+    _without(CONTEXTUAL, "vectors", semantic_weight=0.0),
+)
+"""CONTEXTUAL with one part left out, to measure what it brings."""
+
+RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, *ABLATIONS)}

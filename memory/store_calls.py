@@ -207,18 +207,35 @@ RECALLED_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class LaneHits:
-    """Answer to one lane: ids and raw scores, best first."""
+    """Answer to one lane: ids and raw scores, best first; document and position of the first ones, where asked for."""
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
+    places: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchLanes(Call[tuple[LaneHits, ...]]):
-    """All lanes in one batch over live units that match; ids and scores only."""
+    """All lanes in one batch over live units that match; ids and scores, and where the first `places` of each stand.
+
+    A unit that goes while it is read has no place.
+    """
 
     lanes: tuple[Lane, ...]
     where: Filter = TRUE
+    places: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Live units to bring beside those found, at most `limit`, the nearest to the query first.
+
+    with_words: whether they may share words with the query; if not, their keyword score is 0.
+    """
+
+    where: Filter
+    limit: int
+    with_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +243,7 @@ class CompleteHits(Call[Hits]):
     """The units that lanes brought, by id, with payloads, and with the scores that their own lane did not give.
 
     semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
-    in a lane have 0 there. Units that are no longer live are left out.
+    in a lane have 0 there. Units that are no longer live are left out. Those of `near` come beside, scored in both.
     """
 
     semantic: Mapping[str, float]
@@ -235,6 +252,7 @@ class CompleteHits(Call[Hits]):
     lexical: str
     dense_for: tuple[str, ...]
     lexical_for: tuple[str, ...]
+    near: Near | None = None
 
 
 # -- writes: the steps of the protocol --------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 import re
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from lorebank import wire
 from memory.commands import Item, Message, Retain
 from memory.errors import InvalidRequest
 from memory.filters import Any_, Filter, Not, every, tags_filter
+from memory.periods import Period
 from memory.recall import MinScores, RecallQuery
+from memory.recipes import DEFAULT, RECIPES
 from memory.records import UnitType
 
 _WORD = re.compile(r"[^\W_]")
@@ -29,7 +31,7 @@ def to_recall_query(request: wire.RecallRequest) -> RecallQuery:
     """The query.
 
     Raises:
-        InvalidRequest: `query_timestamp` is no instant.
+        InvalidRequest: `query_timestamp` is no instant, or there is no such `recipe`.
     """
     scores = request.min_scores or wire.MinScores()
     return RecallQuery(
@@ -41,7 +43,9 @@ def to_recall_query(request: wire.RecallRequest) -> RecallQuery:
         where=to_filter(request.tags, request.tags_match, request.tag_groups),
         query_timestamp=_query_instant(request.query_timestamp),
         min_scores=MinScores(scores.semantic, scores.keyword, scores.final),
+        asked_of=_period(request.temporal_window),
         trace=request.trace,
+        recipe=_recipe(request.recipe),
     )
 
 
@@ -104,6 +108,19 @@ def _item(item: wire.RetainItem) -> Item:
 
 def _instant(value: datetime | Literal["unset"] | None) -> datetime | None:
     return value if isinstance(value, datetime) else None
+
+
+def _period(window: wire.TemporalWindow | None) -> Period | None:
+    if window is None:
+        return None
+    start, end = window.start.astimezone(UTC).date(), window.end.astimezone(UTC).date()
+    return Period(start, end + timedelta(days=1) if end < date.max else end)
+
+
+def _recipe(name: str | None) -> str:
+    if name is not None and name not in RECIPES:
+        raise InvalidRequest(f"recipe: there is none of that name; there are {', '.join(RECIPES)}")
+    return name or DEFAULT.name
 
 
 def _query_instant(text: str | None) -> datetime | None:

@@ -15,9 +15,11 @@ from qdrant_edge import (
     IdfParams,
     Query,
     QueryRequest,
+    ScoredPoint,
     SearchParams,
 )
 
+from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
@@ -127,10 +129,13 @@ class EdgeReads:
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         where = scoped(scope, _LIVE, call.where)
         # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
-        answers = (self._units.query(self._lane(scope, lane, where)) for lane in call.lanes)
+        answers = [self._units.query(self._lane(scope, lane, where)) for lane in call.lanes]
+        lanes = [(tuple(str(point.id) for point in found), tuple(point.score for point in found)) for found in answers]
+        first = [ids[: call.places] for ids, _ in lanes]
+        payloads = self._recalled(scope, {unit for ids in first for unit in ids})
         return tuple(
-            LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
-            for points in answers
+            LaneHits(ids, scores, tuple(_place(payloads[unit]) for unit in placed if unit in payloads))
+            for (ids, scores), placed in zip(lanes, first, strict=True)
         )
 
     def _lane(self, scope: Scope, lane: Lane, where: Filter) -> QueryRequest:
@@ -147,8 +152,10 @@ class EdgeReads:
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
         semantic, keyword = dict(call.semantic), dict(call.keyword)
-        self._score(scope, call.dense_for, Lane(len(call.dense_for), dense=call.dense), semantic)
-        self._score(scope, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical), keyword)
+        near = self._score_vectors(scope, call, semantic)
+        words = call.near is not None and call.near.with_words
+        beside = tuple(near.difference(keyword, call.lexical_for)) if words else ()
+        self._score_words(scope, call.lexical, call.lexical_for + beside, keyword)
         payloads = self._recalled(scope, semantic.keys() | keyword.keys())
         ids = sorted(payloads)
         return Hits(
@@ -170,11 +177,27 @@ class EdgeReads:
             kept |= read
         return kept
 
-    def _score(self, scope: Scope, ids: tuple[str, ...], lane: Lane, scores: dict[str, float]) -> None:
-        """Add the lane's scores of the named units."""
+    def _score_vectors(self, scope: Scope, call: CompleteHits, semantic: dict[str, float]) -> set[str]:
+        """Add the missing cosines, and those of what stands near; what stands near."""
+        found: set[str] = set()
+        if call.near:
+            for point in self._nearest(scope, Lane(call.near.limit, dense=call.dense), call.near.where):
+                unit = str(point.id)
+                found.add(unit)
+                semantic.setdefault(unit, point.score)
+        if call.dense_for:
+            points = self._nearest(scope, Lane(len(call.dense_for), dense=call.dense), HasId(call.dense_for))
+            semantic.update((str(point.id), point.score) for point in points)
+        return found
+
+    def _score_words(self, scope: Scope, lexical: str, ids: tuple[str, ...], keyword: dict[str, float]) -> None:
+        """Add the BM25 scores of the named units."""
         if ids:
-            points = self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, HasId(ids))))
-            scores.update((str(point.id), point.score) for point in points)
+            points = self._nearest(scope, Lane(len(ids), lexical=lexical), HasId(ids))
+            keyword.update((str(point.id), point.score) for point in points)
+
+    def _nearest(self, scope: Scope, lane: Lane, where: neutral.Filter) -> list[ScoredPoint]:
+        return self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, where)))
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([codec.head_id(scope)], True, False)
@@ -233,6 +256,10 @@ def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str])
 
 def _recalled(payload: dict[str, Any]) -> dict[str, Any]:
     return {key: payload[key] for key in RECALLED_KEYS if key in payload}
+
+
+def _place(payload: Payload) -> tuple[str, int]:
+    return payload[schema.DOCUMENT_ID], payload[schema.POSITION]
 
 
 def _nearest(dense: NDArray[np.float32]) -> Query:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar, cast
 
@@ -151,8 +151,8 @@ class ReferenceStore:
                 schema.check_counted(field)
                 counts = Counter(value for _, payload in self._live(scope, where) for value in _values(payload, field))
                 return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
-            case calls.SearchLanes(lanes, where):
-                return tuple(self._search(scope, lane, where) for lane in lanes)
+            case calls.SearchLanes(lanes, where, places):
+                return tuple(self._placed(self._search(scope, lane, where), places) for lane in lanes)
             case calls.CompleteHits():
                 return self._complete(scope, call)
             case FindUnlike(texts):
@@ -201,8 +201,15 @@ class ReferenceStore:
                 scores[point] = sum(weights[token] * unit[token] * idf[token] for token in common)
         return scores
 
+    def _placed(self, hits: calls.LaneHits, count: int) -> calls.LaneHits:
+        first = [self._units[point] for point in hits.ids[:count]]
+        places = tuple((unit[schema.DOCUMENT_ID], unit[schema.POSITION]) for unit in first)
+        return replace(hits, places=places)
+
     def _complete(self, scope: Scope, call: calls.CompleteHits) -> calls.Hits:
         semantic, keyword = dict(call.semantic), dict(call.keyword)
+        if call.near:
+            self._bring_near(scope, call, call.near, semantic, keyword)
         for ids, lane, scores in (
             (call.dense_for, calls.Lane(len(call.dense_for), dense=call.dense), semantic),
             (call.lexical_for, calls.Lane(len(call.lexical_for), lexical=call.lexical), keyword),
@@ -217,6 +224,23 @@ class ReferenceStore:
             np.array([semantic.get(point, 0.0) for point in ids], dtype=np.float64),
             np.array([keyword.get(point, 0.0) for point in ids], dtype=np.float64),
         )
+
+    def _bring_near(
+        self,
+        scope: Scope,
+        call: calls.CompleteHits,
+        near: calls.Near,
+        semantic: dict[str, float],
+        keyword: dict[str, float],
+    ) -> None:
+        """Add the scores of what stands near; those known stay."""
+        found = self._search(scope, calls.Lane(near.limit, dense=call.dense), near.where)
+        for point, score in zip(found.ids, found.scores, strict=True):
+            semantic.setdefault(point, score)
+        if near.with_words:
+            words = self._search(scope, calls.Lane(near.limit, lexical=call.lexical), HasId(found.ids))
+            for point, score in zip(words.ids, words.scores, strict=True):
+                keyword.setdefault(point, score)
 
     # -- writes
 

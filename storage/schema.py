@@ -20,6 +20,7 @@ STATE = "state"
 SEQ = "seq"
 EPOCH = "epoch"
 POSITION = "position"
+DOCUMENT_ID = "document_id"
 
 IndexKind = Literal["tenant", "keyword", "integer", "datetime"]
 

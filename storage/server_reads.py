@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from memory.filters import AnyOf, Between, HasId
+from memory.filters import AnyOf, Between, Filter, HasId
 from memory.ids import Scope, bucket_of_id, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
@@ -125,19 +125,28 @@ class ServerReads:
 
     async def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         where = scoped(scope, _LIVE, call.where)
-        asked = [self._lane(scope, lane, where) for lane in call.lanes]
+        keys = [schema.DOCUMENT_ID, schema.POSITION] if call.places else None
+        asked = [self._lane(scope, lane, where, keys) for lane in call.lanes]
         answers = iter(await self._units.query([request for request in asked if request]) if any(asked) else ())
         lanes = [next(answers) if request else [] for request in asked]
         return tuple(
-            LaneHits(tuple(str(point.id) for point in points), tuple(point.score for point in points))
+            LaneHits(
+                tuple(str(point.id) for point in points),
+                tuple(point.score for point in points),
+                tuple(_place(point.payload or {}) for point in points[: call.places]),
+            )
             for points in lanes
         )
 
-    def _lane(self, scope: Scope, lane: Lane, where: models.Filter) -> models.QueryRequest | None:
+    def _lane(
+        self, scope: Scope, lane: Lane, where: models.Filter, keys: list[str] | None = None
+    ) -> models.QueryRequest | None:
         """The query of a lane; None where it can bring nothing: no word to look for, or nothing wanted."""
         if lane.limit <= 0:
             return None
         sent: dict[str, Any] = {"filter": where, "limit": lane.limit, "shard_key": self._units.shard_key(scope.bucket)}
+        if keys:
+            sent["with_payload"] = keys
         if lane.dense is not None:
             check_dense(lane.dense, self._dim, "the query")
             return models.QueryRequest(query=lane.dense.tolist(), using=schema.DENSE, **sent)
@@ -153,30 +162,40 @@ class ServerReads:
         )
 
     async def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
-        """One round trip: the missing scores of both lanes, and the payloads of every unit that can be among them."""
+        """One round trip: the missing scores of both lanes, what stands near, and payloads of all that can be there."""
         semantic, keyword = dict(call.semantic), dict(call.keyword)
-        missing = (
-            (semantic, call.dense_for, Lane(len(call.dense_for), dense=call.dense)),
-            (keyword, call.lexical_for, Lane(len(call.lexical_for), lexical=call.lexical)),
-        )
+        nearest: dict[str, float] = {}
+        beside: dict[str, float] = {}
+        missing: list[tuple[dict[str, float], Lane, Filter, list[str] | None]] = [
+            (semantic, Lane(len(call.dense_for), dense=call.dense), HasId(call.dense_for), None),
+            (keyword, Lane(len(call.lexical_for), lexical=call.lexical), HasId(call.lexical_for), None),
+        ]
+        if call.near:
+            near = call.near
+            missing.append((nearest, Lane(near.limit, dense=call.dense), near.where, list(RECALLED_KEYS)))
+            words = Lane(near.limit if near.with_words else 0, lexical=call.lexical)
+            missing.append((beside, words, near.where, None))
         asked = [
             (scores, request)
-            for scores, ids, lane in missing
-            if (request := self._lane(scope, lane, scoped(scope, _LIVE, HasId(ids))))
+            for scores, lane, where, keys in missing
+            if (request := self._lane(scope, lane, scoped(scope, _LIVE, where), keys))
         ]
         ids = {*semantic, *keyword, *call.dense_for, *call.lexical_for}
-        if not ids:
-            return Hits((), (), np.zeros(0), np.zeros(0))
-        whole = models.QueryRequest(  # without a query it brings points by id
-            filter=scoped(scope, _LIVE, HasId(tuple(ids))),
-            limit=len(ids),
-            with_payload=list(RECALLED_KEYS),
-            shard_key=self._units.shard_key(scope.bucket),
-        )
-        *scored, found = await self._units.query([*(request for _, request in asked), whole])
-        for (scores, _), points in zip(asked, scored, strict=True):
+        if ids:
+            whole = models.QueryRequest(  # without a query it brings points by id
+                filter=scoped(scope, _LIVE, HasId(tuple(ids))),
+                limit=len(ids),
+                with_payload=list(RECALLED_KEYS),
+                shard_key=self._units.shard_key(scope.bucket),
+            )
+            asked.append(({}, whole))
+        payloads: dict[str, dict[str, Any]] = {}
+        answers = await self._units.query([request for _, request in asked]) if asked else []
+        for (scores, _), points in zip(asked, answers, strict=True):
             scores.update((str(point.id), point.score) for point in points)
-        payloads = {str(point.id): point.payload or {} for point in found}
+            payloads.update((str(point.id), point.payload) for point in points if point.payload)
+        semantic = nearest | semantic
+        keyword = {unit: score for unit, score in beside.items() if unit in nearest} | keyword
         hits = sorted(unit for unit in payloads if unit in semantic or unit in keyword)
         return Hits(
             tuple(hits),
@@ -221,6 +240,10 @@ class ServerReads:
             ordered_page(self._units, scope.bucket, where, schema.SEQ, call.limit, call.offset),
         )
         return UnitPage(tuple(codec.unit_of(point, payload) for point, payload in points), total)
+
+
+def _place(payload: dict[str, Any]) -> tuple[str, int]:
+    return payload[schema.DOCUMENT_ID], payload[schema.POSITION]
 
 
 def _is_live(scope: Scope, record: models.Record) -> bool:

@@ -168,7 +168,8 @@ class TemporalWindow(RequestModel):
 class RecallRequest(TagFilter):
     """Body of POST memories/recall; no `types` (null or empty) means all.
 
-    `query_timestamp` stays text, because one that parse_instant refuses is answered with 400 instead of 422.
+    `query_timestamp` stays text, because one that parse_instant refuses is answered with 400 instead of 422. `recipe`
+    is ours: how candidates are ranked, by name; left out, the server's best.
     """
 
     query: Query
@@ -183,6 +184,7 @@ class RecallRequest(TagFilter):
     temporal_window: TemporalWindow | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None = None
     min_seq: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    recipe: Text | None = None
 
 
 class RecallScores(ResponseModel):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtests.baselines import order_by_bm25, order_by_cosine, order_by_fusion, order_by_score
+from loadtests.baselines import order_by_bm25, order_by_cosine, order_by_fusion, order_by_score, order_by_z_fusion
 from loadtests.dialogue import read_conversations
 from loadtests.scoring import Hit, mean_scores, score
 
@@ -53,3 +53,10 @@ def test_bm25_reproduces_the_reference_on_the_dev_file(dev_file):
     means = {name: 100 * mean for name, mean in mean_scores(scored)["all"].items()}
     reference = {"R@5": 53.0, "R@10": 60.9, "R@20": 67.7, "nDCG@10": 47.7, "hit@10": 67.1, "MRR": 46.6}
     assert {name: means[name] for name in reference} == pytest.approx(reference, abs=1.5)
+
+
+def test_z_fusion_adds_scores_on_one_scale_and_a_flat_one_says_nothing():
+    words = np.array([[10.0, 0.0, 20.0], [5.0, 5.0, 5.0]], dtype=np.float32)
+    cosines = np.array([[0.2, 0.1, 0.1], [0.1, 0.3, 0.2]], dtype=np.float32)
+    assert order_by_z_fusion([(0.5, words), (0.5, cosines)]).tolist() == [[0, 2, 1], [1, 2, 0]]
+    assert order_by_z_fusion([(0.9, words), (0.1, cosines)]).tolist() == [[2, 0, 1], [1, 2, 0]]

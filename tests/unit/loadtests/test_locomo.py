@@ -2,7 +2,9 @@
 
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 
+import orjson
 import pytest
 from rich.console import Console
 
@@ -11,6 +13,8 @@ from loadtests.dialogue import read_conversations
 from loadtests.locomo_report import Verdict, print_report, verdicts
 from loadtests.scoring import METRICS
 from providers.hash_embedder import HashEmbedder
+
+DATA = Path(locomo.__file__).parent / "data"
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def test_a_run_measures_everything_and_leaves_no_bank(server, report):
     assert (report.conversations, report.items, report.questions) == (2, 8, {"all": 4, "1": 2, "4": 2})
     assert report.failures == []
     assert server.banks == {}
-    assert list(report.scores) == ["lorebank", "BM25", "dense", "RRF of both"]
+    assert list(report.scores) == ["lorebank", "BM25", "dense", "RRF of both", "z-fusion of both"]
     assert all(scores["all"].keys() == METRICS.keys() for scores in report.scores.values())
     assert report.recall_ratio == pytest.approx(report.recall.p50_ms / (report.floor.p50_ms + report.stub.p50_ms))
     assert report.retain_ratio == report.retain_items_per_s / report.embedder.best_texts_per_s
@@ -43,6 +47,27 @@ def test_the_report_is_printed_and_filed(report):
         assert "recall p50 / (embed-and-search floor + HTTP stub)" in text
     assert markdown.startswith("# talk.ndjson, 2024-03-01\n")
     assert all(row.count("|") == len(METRICS) + 2 for row in markdown.splitlines() if row.startswith("| BM25"))
+
+
+def test_an_ablation_asks_every_question_again_by_each_recipe(server, dialogue_file, monkeypatch):
+    monkeypatch.setattr(locomo, "product_embedder", lambda: HashEmbedder(64))
+    options = locomo.LocomoOptions(recipes=("hybrid", "contextual-without-speaker"))
+    report = locomo.measure("talk.ndjson", read_conversations(dialogue_file), nullcontext(server.url), options)
+    assert list(report.scores)[-2:] == ["hybrid", "contextual-without-speaker"]
+    asked = [orjson.loads(request.body) for request in server.received if b'"recipe"' in request.body]
+    assert [body["recipe"] for body in asked] == ["hybrid"] * 4 + ["contextual-without-speaker"] * 4
+    assert report.scores["hybrid"] == report.scores["lorebank"], "the fake server knows one way to rank"
+    assert report.failures == []
+
+
+@pytest.mark.parametrize(("name", "banks", "questions"), [("notes", 1, 56), ("assistant-chat", 1, 52)])
+def test_the_sets_of_our_own_name_evidence_that_exists(name, banks, questions):
+    conversations = read_conversations(DATA / f"{name}.ndjson")
+    assert (len(conversations), sum(len(one.questions) for one in conversations)) == (banks, questions)
+    raw = [orjson.loads(line) for line in (DATA / f"{name}.ndjson").read_bytes().splitlines()]
+    asked = [question for one in raw for question in one["questions"]]
+    known = {turn.dia_id for one in conversations for turn in one.turns}
+    assert all(set(question["evidence"]) <= known for question in asked)
 
 
 def test_a_ratio_is_met_missed_or_not_measured(report):

@@ -1,11 +1,22 @@
 """Retaining and asking a small dialogue over HTTP."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
-from loadtests.dialogue import read_conversations
+from loadtests.dialogue import Question, Session, Turn, read_conversations
 from loadtests.floors import RecallFloor
-from loadtests.locomo_traffic import STUB_PATH, BankPlan, line_of, ranking_of, recall_all, retain_all, retain_body
+from loadtests.locomo_traffic import (
+    STUB_PATH,
+    BankPlan,
+    line_of,
+    ranking_of,
+    recall_all,
+    recall_body,
+    retain_all,
+    retain_body,
+)
 from loadtests.scoring import Hit
 from lorebank import wire
 from lorebank.testing import Fault
@@ -36,6 +47,18 @@ def test_a_session_is_one_document_with_an_item_a_turn_and_blank_turns_are_left_
     }
     assert len(body["items"]) == 2
     wire.RetainRequest.model_validate(body)
+
+
+def test_what_a_turn_does_not_have_is_not_sent(plans):
+    session = Session(1, None, (Turn("D1:1", None, "A note.", None), Turn("D1:2", None, "Hi!", None, "assistant")))
+    assert [item["metadata"] for item in retain_body([session], "op")["items"]] == [
+        {"dia_id": "D1:1"},
+        {"role": "assistant", "dia_id": "D1:2"},
+    ]
+    assert not any("timestamp" in item for item in retain_body([session], "op")["items"])
+    asked = Question("When?", 2, frozenset({"D1:1"}), datetime(2024, 5, 1, tzinfo=UTC))
+    assert recall_body(asked) == {"query": "When?", "query_timestamp": "2024-05-01T00:00:00+00:00"}
+    wire.RecallRequest.model_validate(recall_body(asked))
 
 
 def test_every_session_is_one_request_and_every_question_is_asked(server, plans):

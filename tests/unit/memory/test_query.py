@@ -1,7 +1,10 @@
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory.periods import Period
 from memory.query import ROLE_NAMES, understand
 
 
@@ -20,18 +23,21 @@ from memory.query import ROLE_NAMES, understand
         ("Was machte José?", ["José"], "Was machte ?", ("José",)),
         ("C++ or (x)?", ["(x)"], "C++ or ?", ("(x)",)),
         ("nobody is named", [], "nobody is named", ()),
-        ("a   b", [" "], "a b", ()),
+        ("a   bee", [" "], "a bee", ()),
+        ("Will Ann come to Will's party?", ["Will Smith"], "Will Ann come to Will's party?", ()),
+        ("Did Smith phone?", ["Will Smith"], "Did phone?", ("Will Smith",)),
+        ("Who is Ann?", ["Ann"], "Who is Ann?", ("Ann",)),
     ],
 )
 def test_known_names_are_taken_out_of_what_is_embedded(query, speakers, embedded, named):
     made = understand(query, speakers)
-    assert (made.dense, made.speakers) == (embedded, named)
-    assert made.lexical == query
+    assert (made.bare, made.speakers) == (embedded, named)
+    assert made.query == query
 
 
 @pytest.mark.parametrize("query", ["Ann", "Ann's", "Ann & Bob?", "ann bob ANN"])
 def test_a_query_that_is_only_names_stays(query: str):
-    assert understand(query, ["Ann", "Bob"]).dense == query
+    assert understand(query, ["Ann", "Bob"]).bare == query
 
 
 def test_the_longer_name_is_found_before_its_part():
@@ -52,7 +58,58 @@ def test_the_order_of_speakers_does_not_matter_and_something_is_always_embedded(
     shuffled = speakers[:]
     shuffler.shuffle(shuffled)
     assert understand(query, shuffled) == made
-    assert made.lexical == query
+    assert made.query == query
     assert set(made.speakers) <= set(speakers)
     if query.strip():
-        assert made.dense.strip()
+        assert made.bare.strip()
+
+
+@pytest.mark.parametrize(
+    ("query", "asks"),
+    [
+        ("When did Ann move?", True),
+        ("Can you tell me when Ann moved?", True),
+        ("How long has Ann lived here?", True),
+        ("In which month did it rain?", True),
+        ("For how many weeks was she away?", True),
+        ("What did Ann say when she moved?", False),
+        ("How many boxes did Ann pack?", False),
+        ("whenever", False),
+    ],
+)
+def test_a_question_about_a_time_is_told_from_the_conjunction(query: str, asks: bool):
+    assert understand(query, ()).asks_when == asks
+
+
+@pytest.mark.parametrize(
+    ("query", "first_person", "addressed"),
+    [
+        ("What car did I buy?", True, False),
+        ("Which is my favourite tea?", True, False),
+        ("I’m asking about the boat", True, False),
+        ("Can you remind me of the boat's name?", False, False),
+        ("What did you recommend to me?", True, True),
+        ("Which books have you suggested?", False, True),
+        ("What was your advice?", False, True),
+        ("The name from our last conversation?", False, True),
+        ("Can you swim?", False, False),
+        ("What did Ann buy?", False, False),
+    ],
+)
+def test_whose_words_a_question_asks_for(query: str, first_person: bool, addressed: bool):
+    made = understand(query, ())
+    assert (made.first_person, made.addressed) == (first_person, addressed)
+
+
+def test_a_given_period_stands_in_place_of_those_the_query_names():
+    given = Period(date(2024, 5, 1), date(2024, 5, 9))
+    assert understand("in June", (), None, given).periods == (given,)
+    assert [period.start.month for period in understand("in June", ()).periods] == [6]
+
+
+def test_thousands_of_speakers_are_looked_up_by_their_words():
+    many = [f"Name{number} Surname{number}" for number in range(5_000)]
+    assert understand("What did Surname77 say to name4000?", many).speakers == (
+        "Name4000 Surname4000",
+        "Name77 Surname77",
+    )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,9 +8,10 @@ from hypothesis import strategies as st
 from memory.filters import AnyOf
 from memory.fusion import final_score, fuse, keyword_score
 from memory.ids import Scope
+from memory.placing import STRIDE
 from memory.query import understand
 from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import HYBRID, Recipe
+from memory.recipes import CONTEXTUAL, HYBRID, RECIPES, Recipe
 from memory.records import UnitType
 from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
 from storage.reference_store import ReferenceStore
@@ -28,18 +31,22 @@ def bank(*texts: str) -> ReferenceStore:
 
 def recall(engine: ReferenceStore, query: RecallQuery, recipe: Recipe = HYBRID) -> RecallAnswer:
     understood = understand(query.query, ())
-    candidates = run(engine, SCOPE, plan_candidates(query, understood, dense(understood.dense), recipe))
+    candidates = run(engine, SCOPE, plan_candidates(query, understood, dense(understood.bare), recipe))
     return answer(query, understood, candidates, recipe)
 
 
 def hits(semantic, keyword, tokens=None) -> Candidates:
     ids = tuple(f"id-{n:03d}" for n in range(len(semantic)))
-    payloads = tuple({"text_tokens": count} for count in (tokens or [1] * len(ids)))
+    counts = tokens or [1] * len(ids)
+    fields = {"text": "said", "type": "world", "position": 0}
+    payloads = tuple(
+        {**fields, "document_id": unit, "text_tokens": count} for unit, count in zip(ids, counts, strict=True)
+    )
     return Candidates(Hits(ids, payloads, np.array(semantic, dtype=float), np.array(keyword, dtype=float)))
 
 
-def ranked(candidates: Candidates, **query) -> RecallAnswer:
-    return answer(RecallQuery("q", **query), understand("q", ()), candidates)
+def ranked(candidates: Candidates, recipe: Recipe = HYBRID, **query) -> RecallAnswer:
+    return answer(RecallQuery("q", **query), understand("q", ()), candidates, recipe)
 
 
 SCORED = st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 30)), min_size=1, max_size=20)
@@ -127,9 +134,10 @@ def test_recall_takes_two_trips_at_most():
             calls.append(type(call))
             return self.engine.call(scope, call)
 
-    recall(Counting(bank("red apple", "green pear")), RecallQuery("apple"))
-    assert calls == [SearchLanes, CompleteHits]
-    calls.clear()
+    for recipe in RECIPES.values():
+        recall(Counting(bank("red apple", "green pear")), RecallQuery("apple"), recipe)
+        assert calls == [SearchLanes, CompleteHits]
+        calls.clear()
     recall(Counting(ReferenceStore(DIM)), RecallQuery("apple"))
     assert calls == [SearchLanes]
 
@@ -159,3 +167,62 @@ def test_a_budget_bounds_what_each_lane_brings(budget):
     plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), dense("q"))
     assert plan.limit == HYBRID.candidates[budget]
     assert HYBRID.candidates["low"] < HYBRID.candidates["mid"] < HYBRID.candidates["high"]
+
+
+def chat(engine: ReferenceStore, *turns: str, document_id: str = "d", **fields) -> None:
+    """A document of turns at its usual positions."""
+    news = (
+        new_unit(SCOPE, text, document_id=document_id, occurrence=at, position=at * STRIDE, **fields)
+        for at, text in enumerate(turns, start=1)
+    )
+    put_live(engine, SCOPE, *news)
+
+
+ONE = Recipe("one", {"low": 1, "mid": 1, "high": 1}, 0.6, 0.4, seeds=1, reach=2)
+
+
+def test_neighbours_of_the_best_come_beside_them_scored_in_both_lanes():
+    engine = ReferenceStore(DIM)
+    turns = ("alpha", "beta", "gamma", "which apple", "delta apple tree", "epsilon", "zeta", "eta")
+    chat(engine, *turns)
+    chat(engine, "theta", "iota", document_id="other")
+    found = recall(engine, RecallQuery("which apple"), ONE)
+    assert {result.payload["text"] for result in found.results} == set(turns[1:6])
+    every = engine.call(SCOPE, SearchLanes((Lane(99, dense=dense("which apple")), Lane(99, lexical="which apple"))))
+    semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in every)
+    for result in found.results:
+        assert result.semantic == pytest.approx(semantic[result.id])
+        assert result.keyword == pytest.approx(keyword_score(np.array([keyword.get(result.id, 0.0)]))[0])
+    alone = recall(engine, RecallQuery("which apple"), replace(ONE, reach=0))
+    assert [result.payload["text"] for result in alone.results] == ["which apple"]
+
+
+def test_neighbours_that_do_not_match_stay_away():
+    engine = ReferenceStore(DIM)
+    chat(engine, "left one", tags=("x",))
+    chat(engine, "-", "apple", "right", tags=("y",))
+    put_live(engine, SCOPE, new_unit(SCOPE, "hidden", position=2 * STRIDE + 1, type=UnitType.EXPERIENCE, tags=("y",)))
+    asked = RecallQuery("apple", where=AnyOf("tags", ("y",)), types=(UnitType.WORLD,))
+    assert {result.payload["text"] for result in recall(engine, asked, ONE).results} == {"-", "apple", "right"}
+
+
+def test_an_unknown_answer_is_no_reason_to_look_for_neighbours():
+    assert recall(ReferenceStore(DIM), RecallQuery("apple"), ONE) == RecallAnswer(())
+
+
+@given(st.lists(SENTENCE, min_size=1, max_size=12), SENTENCE, st.sampled_from(sorted(RECIPES)))
+def test_every_recipe_answers_alike_each_time(texts, query, name):
+    engine = ReferenceStore(DIM)
+    chat(engine, *texts)
+    asked = RecallQuery(query, limit=5)
+    first = recall(engine, asked, RECIPES[name])
+    assert first == recall(engine, asked, RECIPES[name])
+    finals = [result.final for result in first.results]
+    assert finals == sorted(finals, reverse=True)
+
+
+def test_the_default_is_the_contextual_recipe():
+    assert RecallQuery("q").recipe == CONTEXTUAL.name
+    assert plan_candidates(RecallQuery("q"), understand("q", ()), dense("q")).reach == CONTEXTUAL.reach
+    assert set(RECIPES) >= {"hybrid", "contextual", "contextual-without-speaker"}
+    assert all(RECIPES[name].name == name for name in RECIPES)

@@ -99,6 +99,7 @@ class Requests:
             {"query": self.texts},
             types=st.lists(st.sampled_from(["world", "experience", "observation"]), max_size=2),
             query_timestamp=self.times,
+            temporal_window=self.objects({"start": st.just("2024-01-01"), "end": self.times}),
             include=self.objects(entities=budget, chunks=budget, source_facts=budget),
             min_scores=self.objects(semantic=floors, keyword=floors, final=floors),
             limit=st.integers(-1 if self._wild else 1, 20),

@@ -1,10 +1,12 @@
 """Recall: filters, includes and shapes."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from hindsight_client_api import models
 
+from memory.periods import Period
 from tests.support.fake_bank_client import FakeBankClient
 from tests.support.http_calls import Http
 
@@ -101,6 +103,25 @@ def test_scores_floors_reach_the_core(retained: Http, banks: FakeBankClient) -> 
     recall(retained, min_scores={"semantic": 0.5, "keyword": None, "final": 0.25, "reranker": 0.9})
     bounds = banks.queries[-1].min_scores
     assert (bounds.semantic, bounds.keyword, bounds.final) == (0.5, None, 0.25)
+
+
+def test_a_window_of_time_reaches_the_core_in_whole_days(retained: Http, banks: FakeBankClient) -> None:
+    recall(retained, temporal_window={"start": "2024-01-05T10:00:00Z", "end": "2024-01-05T12:00:00Z"})
+    assert banks.queries[-1].asked_of == Period(date(2024, 1, 5), date(2024, 1, 6))
+    recall(retained, temporal_window={"start": "2024-01-05", "end": "9999-12-31T23:59:59Z"})
+    assert banks.queries[-1].asked_of == Period(date(2024, 1, 5), date.max)
+    recall(retained)
+    assert banks.queries[-1].asked_of is None
+
+
+def test_a_recipe_is_chosen_by_its_name(retained: Http, banks: FakeBankClient) -> None:
+    recall(retained, recipe="hybrid")
+    assert banks.queries[-1].recipe == "hybrid"
+    recall(retained, recipe=None)
+    assert banks.queries[-1].recipe == "contextual"
+    refused = retained.post(f"{BANK}/memories/recall", json={"query": "x", "recipe": "grandmother's"})
+    assert refused.status_code == 400
+    assert "contextual" in refused.json()["detail"]
 
 
 def test_query_timestamp(retained: Http, banks: FakeBankClient) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from memory.encoding import encode_unit
 from memory.filters import TRUE, All, Any_, AnyOf, Between, Empty, Not, Size, Words, holds, tags_filter
 from memory.records import UnitKind, UnitState, UnitType
-from memory.store_calls import CompleteHits, CountValues, GetDense, GetUnits, Lane, LaneHits, ListUnits, SearchLanes
+from memory.store_calls import (
+    CompleteHits,
+    CountValues,
+    GetDense,
+    GetUnits,
+    Lane,
+    LaneHits,
+    ListUnits,
+    Near,
+    SearchLanes,
+)
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_live
 from tests.support.engines import ENGINES
@@ -159,9 +169,11 @@ def assert_equal_but_for_ties(one: LaneHits, other: LaneHits) -> None:
 @given(SENTENCE, st.integers(1, 60), TREE)
 def test_lanes_bring_the_same_units_with_the_same_scores(pair, query, limit, tree):
     engine, reference, scope, _ = pair
-    asked = SearchLanes((Lane(limit, dense=dense(query)), Lane(limit, lexical=query)), tree)
+    asked = SearchLanes((Lane(limit, dense=dense(query)), Lane(limit, lexical=query)), tree, places=5)
     for one, other in zip(engine.call(scope, asked), reference.call(scope, asked), strict=True):
         assert_equal_but_for_ties(one, other)
+        found = reference.call(scope, GetUnits(one.ids[:5]))
+        assert one.places == tuple((found[unit].document_id, found[unit].position) for unit in one.ids[:5])
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -172,7 +184,8 @@ def test_completed_hits_are_equal(pair, query, data):
     semantic, keyword = (dict.fromkeys(data.draw(some), 0.5) for _ in range(2))
     dense_for = tuple(unit for unit in keyword if unit not in semantic)
     lexical_for = tuple(unit for unit in semantic if unit not in keyword)
-    asked = CompleteHits(semantic, keyword, dense(query), query, dense_for, lexical_for)
+    near = data.draw(st.none() | st.builds(Near, TREE, st.just(UNITS), st.booleans()))
+    asked = CompleteHits(semantic, keyword, dense(query), query, dense_for, lexical_for, near)
     one, other = engine.call(scope, asked), reference.call(scope, asked)
     assert one.ids == other.ids
     assert one.payloads == other.payloads

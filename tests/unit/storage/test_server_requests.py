@@ -12,8 +12,9 @@ import pytest
 
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
-from memory.filters import AnyOf
+from memory.filters import TRUE, AnyOf
 from memory.ids import Scope, shard_key_of
+from memory.placing import STRIDE
 from memory.plans import Plan
 from memory.protocol import Execute, TakeEpoch
 from memory.recall import FindCandidates
@@ -35,6 +36,7 @@ from memory.store_calls import (
     ListRecords,
     ListUnits,
     MoveUnits,
+    Near,
     NewUnit,
     ReadHead,
     RemoveRecords,
@@ -51,7 +53,7 @@ from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings
 from storage.server_store import ServerStore
-from tests.support.builders import DIM, dense, fresh_scope, new_unit
+from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_live
 from tests.support.loops import in_loop
 from tests.support.qdrant_wire import QdrantWire, Sent
 from tests.support.server_engine import wait_for, wired_engine
@@ -76,6 +78,7 @@ READS = (
     CountValues("tags", 5),
     SearchLanes((Lane(5, dense=dense("apple")), Lane(5, lexical="apple")), AnyOf("tags", ("x",))),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,)),
+    CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), Near(AnyOf("document_id", ("d",)), 5)),
 )
 WRITING = (
     InsertUnits((UNIT,)),
@@ -169,8 +172,20 @@ def test_the_lanes_of_a_recall_and_its_completion_are_one_request_each(engine, w
     (search,) = wire.sent
     assert (search.path.rsplit("/", 1)[1], len(search.body["searches"])) == ("batch", 2)
     wire.sent.clear()
-    engine.call(SCOPE, READS[-1])
-    assert len(wire.sent) == 1
+    for completion in (call for call in READS if isinstance(call, CompleteHits)):
+        engine.call(SCOPE, completion)
+        assert len(wire.sent) == 1
+        wire.sent.clear()
+
+
+def test_a_recall_with_neighbours_is_two_requests(engine, wire):
+    scope = fresh_scope()
+    put_live(engine, scope, *(new_unit(scope, text, position=at * STRIDE) for at, text in enumerate(("red", "apple"))))
+    wire.sent.clear()
+    found = wait_for(engine.store.perform(scope, FindCandidates(dense("apple"), "apple", 1, TRUE, seeds=1, reach=1)))
+    assert sorted(payload["text"] for payload in found.hits.payloads) == ["apple", "red"]
+    assert [sent.path.rsplit("/", 1)[1] for sent in wire.sent] == ["batch", "batch"]
+    assert {key for sent in wire.sent for key in keys_of(sent)} == {shard_key_of(scope.bucket)}
 
 
 def test_every_query_names_exactly_one_bank_and_weighs_words_by_it(engine, wire):

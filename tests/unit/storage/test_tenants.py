@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from memory import store_calls as calls
 from memory import upkeep_calls
+from memory.filters import TRUE, AnyOf
 from memory.ids import Scope
 from memory.plans import WHOLE
 from memory.records import Head, Link, Record, RecordKind, Relinked
@@ -74,14 +75,15 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
         calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "kind", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
-            lambda text: calls.SearchLanes((calls.Lane(9, dense=dense(text)), calls.Lane(9, lexical=text)))
+            lambda text: calls.SearchLanes((calls.Lane(9, dense=dense(text)), calls.Lane(9, lexical=text)), places=9)
         ),
         calls.CompleteHits: st.builds(
-            lambda text, seen: calls.CompleteHits(
-                dict.fromkeys(seen, 0.5), dict.fromkeys(seen, 0.5), dense(text), text, seen, seen
+            lambda text, seen, near: calls.CompleteHits(
+                dict.fromkeys(seen, 0.5), dict.fromkeys(seen, 0.5), dense(text), text, seen, seen, near
             ),
             queries,
             ids,
+            st.none() | st.builds(calls.Near, st.sampled_from([TRUE, AnyOf("document_id", ("d",))]), st.just(9)),
         ),
         calls.FindLive: st.builds(calls.FindLive, ids),
         calls.InsertUnits: st.builds(calls.InsertUnits, distinct),
@@ -133,7 +135,7 @@ def comparable(answer: Any) -> Any:
     """Lanes without the order of ties, numbers rounded: engines compute in different precision."""
     match answer:
         case calls.LaneHits():
-            return {unit: round(score, 3) for unit, score in zip(answer.ids, answer.scores, strict=True)}
+            return {unit: round(score, 3) for unit, score in zip(answer.ids, answer.scores, strict=True)}, answer.places
         case calls.Hits():
             scores = (np.round(answer.semantic, 3) + 0.0, np.round(answer.keyword, 3) + 0.0)
             return answer.ids, answer.payloads, *(score.tolist() for score in scores)
