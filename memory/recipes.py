@@ -65,10 +65,11 @@ CONTEXTUAL = replace(
         when=1.0,
         question=0.6,
     ),
-    seeds=20,
-    reach=2,
 )
 """HYBRID with what callers give beside the text: order, document, speaker, role, time. What is not given has no say."""
+
+WITH_NEIGHBOURS = replace(CONTEXTUAL, name="contextual-with-neighbours", seeds=20, reach=2)
+"""CONTEXTUAL over what stands beside the best units too: it finds more in big banks, and takes a tenth longer."""
 
 DEFAULT = CONTEXTUAL
 
@@ -82,10 +83,9 @@ ABLATIONS = (
         _without(CONTEXTUAL, one.name, signals=replace(CONTEXTUAL.signals, **{one.name: 0.0}))
         for one in fields(Signals)
     ),
-    _without(CONTEXTUAL, "neighbours", seeds=0, reach=0),
     _without(CONTEXTUAL, "keywords", keyword_weight=0.0),
     _without(CONTEXTUAL, "vectors", semantic_weight=0.0),
 )
 """CONTEXTUAL with one part left out, to measure what it brings."""
 
-RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, *ABLATIONS)}
+RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, *ABLATIONS)}
