@@ -6,7 +6,7 @@ from datetime import datetime
 from actors.bank_ports import BankPorts, beside_loop
 from actors.credits import size_of
 from actors.turns import Turn
-from memory.commands import AppendTurns, CloseSession, OpenSession, SessionCommand
+from memory.commands import AppendTurns, CloseSession, DeleteSession, OpenSession, SessionCommand
 from memory.document_reading import ReadStored
 from memory.drafting import ChunkDraft, DocumentDraft
 from memory.errors import Conflict, NotFound
@@ -16,9 +16,11 @@ from memory.operations import same_command
 from memory.records import Record, RecordKind
 from memory.session_plans import (
     APPEND,
+    DELETE_TASK,
     OPEN_TASK,
     Whole,
     append_receipt_of,
+    deletion_receipt_of,
     plan_append,
     plan_close,
     plan_delete_session,
@@ -80,6 +82,9 @@ class BankSessions:
             return await self._open(command, turn, session, operation)
         if isinstance(command, AppendTurns):
             return await self._append(command, turn, session, operation, embedded)
+        if isinstance(command, DeleteSession) and operation is not None:
+            same_command(operation, DELETE_TASK, command.fingerprint())
+            return deletion_receipt_of(operation)
         if session is None:
             raise NotFound(f"no session {command.session_id!r}")
         if isinstance(command, CloseSession):

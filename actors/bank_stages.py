@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
 from actors.bank_ports import BankPorts
@@ -32,6 +32,7 @@ from memory.stage_plans import (
 )
 from memory.stages import StageWork, decode_work, pending_line
 from memory.store_calls import GetRecords, GetUnits, ListRecords, NewUnit, RecordPage
+from memory.sweeping import HISTORY_COMMITS
 
 AT_ONCE = 8
 """Documents of one bank that a stage is run for at the same time."""
@@ -39,6 +40,9 @@ LOOKED_AT = 256
 """Documents of one stage looked at for one that is ready: those before it wait for another attempt."""
 STAGE_TIMEOUT_S = 600.0
 """Time in which a stage answers for one document; after it the attempt has failed."""
+
+_FOLLOWED = {"cancel": "cancelled", "retry": "pending", "delete": "deleted"}
+"""What an operation is after what was asked of it."""
 
 log = logging.getLogger("lorebank.stages")
 
@@ -88,16 +92,18 @@ class BankStages:
             Conflict: its state forbids it.
         """
         target = command.target
+        if await self._was_done(command.operation_id):
+            return OperationReceipt(target, _FOLLOWED[command.verb])
         found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.OPERATION, (target,)))
         now = self._ports.clock.now()
         operation = check_followed(found.get(target), target, command.verb)
         if isinstance(command, DeleteOperation):
             await turn.execute(plan_delete_operation(turn.view(), command.operation_id, target, now))
-            return OperationReceipt(target, "deleted")
+            return OperationReceipt(target, _FOLLOWED[command.verb])
         work = await self._work_of(operation)
         plan = plan_cancel if isinstance(command, CancelOperation) else plan_retry
         await turn.execute(plan(turn.view(), command.operation_id, work, now))
-        return OperationReceipt(target, "cancelled" if isinstance(command, CancelOperation) else "pending")
+        return OperationReceipt(target, _FOLLOWED[command.verb])
 
     async def next_due(self, now: datetime) -> datetime | None:
         """When the next attempt may begin; now where one may, or is under way."""
@@ -111,6 +117,11 @@ class BankStages:
         """Stage work of documents, where there is any."""
         found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.STAGES, ids))
         return {key: decode_work(record) for key, record in found.items()}
+
+    async def _was_done(self, operation_id: str) -> bool:
+        """Whether one of the latest commits is of a command that leaves no operation of its own, sent again."""
+        page: RecordPage = await self._ports.store.perform(self._scope, ListRecords(RecordKind.COMMIT, HISTORY_COMMITS))
+        return any(record.body.get("operation_id") == operation_id for record in page.records)
 
     async def _work_of(self, operation: Record) -> StageWork:
         document_id = str(operation.body.get("document_id"))
@@ -162,8 +173,9 @@ class StageRunner:
                 for stage in self._ports.policy.stages:
                     while ready := await self._ready(stage):
                         await self._run_stage(stage, ready)
-        except LorebankError as exc:
-            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, exc)
+        except* LorebankError as failed:
+            reasons = {str(exc): None for exc in leaves(failed)}
+            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, "; ".join(reasons))
 
     async def _ready(self, stage: str) -> list[StageWork]:
         now = self._ports.clock.now()
@@ -189,6 +201,12 @@ class StageRunner:
         except Exception as exc:  # noqa: BLE001 - whatever a document does to a stage must end with that document
             reason = f"{type(exc).__name__}: {exc}"
         await self._perform(EndStage(self._ports.nonce(), stage, work.document_id, work.seq, result, reason))
+
+
+def leaves(group: BaseExceptionGroup[LorebankError]) -> Iterator[BaseException]:
+    """The errors in a group, of whatever depth."""
+    for exc in group.exceptions:
+        yield from leaves(exc) if isinstance(exc, BaseExceptionGroup) else (exc,)
 
 
 async def list_pending(scope: Scope, ports: BankPorts, stage: str) -> list[StageWork]:

@@ -309,6 +309,10 @@ class AsyncClient:
         """How far each stage of a bank is."""
         return await self._ask(_calls.watermarks(bank_id))
 
+    async def list_events(self, bank_id: str, *, after: int = 0) -> wire.EventListResponse:
+        """What happened in a bank since commit `after`, oldest first; go on with the answer's `last`."""
+        return await self._ask(_calls.list_events(bank_id, after))
+
     async def list_entities(self, bank_id: str, **options: Unpack[PageOptions]) -> wire.EntityListResponse:
         """A page of the bank's entities."""
         return await self._ask(_calls.list_entities(bank_id, options))

@@ -249,6 +249,11 @@ def watermarks(bank_id: str) -> Call[wire.WatermarksResponse]:
     return _get(wire.WatermarksResponse, bank_path(bank_id, "watermarks"))
 
 
+def list_events(bank_id: str, after: int) -> Call[wire.EventListResponse]:
+    """Events of a bank after a commit."""
+    return Call(Request("GET", bank_path(bank_id, "events"), {"after": str(after)}), wire.EventListResponse)
+
+
 def list_entities(bank_id: str, page: PageOptions) -> Call[wire.EntityListResponse]:
     """A page of entities."""
     return _get(wire.EntityListResponse, bank_path(bank_id, "entities"), page)

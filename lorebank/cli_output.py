@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -98,11 +97,6 @@ def short_time(text: str | None) -> str:
     except ValueError:
         return text
     return moment.strftime("%Y-%m-%d %H:%M")
-
-
-def now_text() -> str:
-    """The present moment as the wire writes it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def one_line(text: str, max_chars: int = 400) -> str:

@@ -229,6 +229,8 @@ def _read_route(bank: FakeBank, rest: list[str]) -> BaseModel:
             return wire.OperationStatusResponse(operation_id=operation_id, status="completed" if known else "not_found")
         case ["watermarks"]:
             return wire.WatermarksResponse(bank_id=bank.bank_id, accepted=len(bank.receipts), stages={})
+        case ["events"]:
+            return wire.EventListResponse(bank_id=bank.bank_id, items=[], last=0, missed=False)
         case ["entities"]:
             return wire.EntityListResponse(total=0, limit=100, offset=0, items=[])
         case ["tags"]:

@@ -133,6 +133,10 @@ class DeleteSession:
     session_id: str
     keep_memory: bool = False
 
+    def fingerprint(self) -> str:
+        """Tells a retry from another command."""
+        return digest(self.session_id, repr(self.keep_memory)).hex()
+
 
 SessionCommand = OpenSession | AppendTurns | CloseSession | DeleteSession
 

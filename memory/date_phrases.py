@@ -2,8 +2,8 @@
 
 Days, weeks, months, seasons and years are spans, not points: "last month" is the whole month. Where a phrase says no
 year (or no week), the tense of its clause tells whether the nearest one before or after is meant. Two readings of
-English
-are a choice: "next Friday" is the first Friday at least three days ahead, "last Friday" the latest at least two back.
+English are a choice: "next Friday" is the first Friday at least three days ahead, "last Friday" the latest at least two
+back.
 """
 
 import re

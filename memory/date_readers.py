@@ -261,7 +261,7 @@ def _weekday(match: re.Match[str], calendar: Calendar, ahead: bool) -> Span | No
         return calendar.weekday(weekday, ahead=True, least_days=1)
     if which == "this":
         return _weekday_in_week(weekday, calendar, 0)
-    return calendar.weekday(weekday, ahead=ahead, least_days=1 if ahead else 0)
+    return calendar.weekday(weekday, ahead=ahead, least_days=1)
 
 
 def _weekday_in_week(weekday: int, calendar: Calendar, offset: int) -> Span:
@@ -350,7 +350,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (_pattern(rf"\b(?:a\s+few|several|some)\s+{_UNIT}s\s+(?:ago|back)\b"), _few_ago),
     (_pattern(rf"\b(?:in|within)\s+{_COUNT}\s+{_UNIT}s?(?:['’]s?\s+time)?\b(?!\s+of\b)"), _hence),
     (_pattern(rf"\b{_COUNT}\s+{_UNIT}s?\s+from\s+(?:now|today)\b"), lambda m, c, _: _unit(m, c, _count_of(m))),
-    (_pattern(rf"\b(?:for|over|in|during)\s+the\s+(?:past|last)\s+{_COUNT}\s+(?P<unit>day|week|month|"
+    (_pattern(rf"\b(?:(?:for|over|in|during)\s+)?(?:the\s+)?(?:past|last)\s+{_COUNT}\s+(?P<unit>day|week|month|"
         rf"year)s\b"), _past_run),
     (_pattern(rf"\bfor\s+(?:about\s+|over\s+|almost\s+)?{_COUNT}\s+(?P<unit>day|week|month|year)s?\b"), _perfect_run),
     (_pattern(rf"\b(?:{_PART}\s+)?(?:the\s+)?{_WHICH}\s+{_UNIT}\b"), _which_unit),

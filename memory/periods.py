@@ -9,10 +9,14 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.date_phrases import find_dates
+
 TAIL_DAYS = 15
 """How long after a period it is still talked about."""
 TAIL_SHARE = 0.5
 """What a time in the tail counts, where one inside the period counts 1."""
+READ_CHARS = 1000
+"""So much of a query is read for what is told from the moment of asking: time grows as phrases squared."""
 _TELLABLE = range(1000, 9000)
 """Years of asking from which days are told: not so near to the ends of the calendar that there is no such day."""
 _LEAP_YEAR = 2000
@@ -47,10 +51,18 @@ class Period:
 
 
 def find_periods(query: str, asked_at: datetime | None) -> tuple[Period, ...]:
-    """Every period the query names; those told from the moment of asking only where that is known."""
-    found = [*_calendar(query)]
+    """Every period the query names; those told from the moment of asking (aware) only where that is known.
+
+    A date of the calendar without a year is that of every year: who asks does not say which one, unlike who tells.
+    """
+    dated = list(_calendar(query))
+    found = [period for _, _, period in dated]
     if asked_at is not None and asked_at.year in _TELLABLE:
-        found.extend(_relative(query.lower(), asked_at.date()))
+        found.extend(
+            Period(phrase.span.start.date(), phrase.span.end.date())
+            for phrase in find_dates(query[:READ_CHARS], asked_at)
+            if not any(begin < phrase.end and phrase.begin < end for begin, end, _ in dated)
+        )
     return tuple(dict.fromkeys(found))
 
 
@@ -75,19 +87,22 @@ _ISO = re.compile(r"(?<!\d)((?:19|20)\d\d)-(\d\d)(?:-(\d\d))?(?!\d)")
 _YEAR = re.compile(r"\b(?:in|of|during|since|year)\s+((?:19|20)\d\d)(?![\d-])", re.IGNORECASE)
 
 
-def _calendar(query: str) -> Iterator[Period]:
+def _calendar(query: str) -> Iterator[tuple[int, int, Period]]:
+    """Where each date of the calendar begins and ends in the query, and its period."""
     rest = query
     for match in _DATE.finditer(query):
         name = match["month"]
         if name.lower() in _VERBS and not (name[0].isupper() and match.start("month") > 0):
             continue
-        day = match["before"] or match["after"]
-        yield from _period(match["year"], _MONTHS[name.lower()], day)
-        rest = rest.replace(match[0], " ")
+        for period in _period(match["year"], _MONTHS[name.lower()], match["before"] or match["after"]):
+            yield *match.span(), period
+        rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
     for match in _ISO.finditer(query):
-        yield from _period(match[1], int(match[2]), match[3])
+        for period in _period(match[1], int(match[2]), match[3]):
+            yield *match.span(), period
     for match in _YEAR.finditer(rest):
-        yield from _period(match[1], None, None)
+        for period in _period(match[1], None, None):
+            yield *match.span(), period
 
 
 def _period(year: str | None, month: int | None, day: str | None) -> Iterator[Period]:
@@ -113,61 +128,3 @@ def _at(day: date) -> np.datetime64:
 
 def _next_month(first: date) -> date:
     return (first.replace(day=28) + timedelta(days=4)).replace(day=1)
-
-
-# -- told from the moment of asking
-
-_UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
-_SLACK_DAYS = {"day": 0, "week": 3, "month": 10, "year": 90}
-"""How exactly people mean "three weeks ago", on each side."""
-_NUMBERS = {
-    word: count
-    for count, words in enumerate(
-        ("", "a an one", "two couple", "three few", "four", "five", "six", "seven", "eight", "nine", "ten")
-    )
-    for word in words.split()
-}
-_WEEKDAYS = {name.lower(): number for number, name in enumerate(calendar.day_name)}
-_COUNT = rf"(\d{{1,3}}|{'|'.join(_NUMBERS)})(?:\s+of)?"
-_AGO = re.compile(rf"\b{_COUNT}\s+(day|week|month|year)s?\s+ago\b")
-_PAST = re.compile(rf"\b(?:last|past)\s+{_COUNT}\s+(day|week|month|year)s?\b")
-_NAMED = re.compile(r"\b(last|this|past)\s+(week|weekend|month|year)\b")
-_WEEKDAY = re.compile(rf"\b(?:last|on|this|past)\s+({'|'.join(_WEEKDAYS)})\b")
-
-
-def _relative(query: str, today: date) -> Iterator[Period]:
-    day = timedelta(days=1)
-    if re.search(r"\b(?:yesterday|last night)\b", query):
-        yield Period(today - day, today)
-    if re.search(r"\b(?:today|this morning)\b", query):
-        yield Period(today, today + day)
-    for count, unit in _AGO.findall(query):
-        middle, slack = today - _days(count, unit), timedelta(days=_SLACK_DAYS[unit])
-        yield Period(middle - slack, middle + slack + day)
-    for count, unit in _PAST.findall(query):
-        yield Period(today - _days(count, unit), today + day)
-    for which, unit in _NAMED.findall(query):
-        yield _named(unit, today, last=which != "this")
-    for name in _WEEKDAY.findall(query):
-        back = (today.weekday() - _WEEKDAYS[name] - 1) % 7 + 1
-        yield Period(today - back * day, today - (back - 1) * day)
-
-
-def _days(count: str, unit: str) -> timedelta:
-    number = _NUMBERS[count] if count in _NUMBERS else int(count)
-    return timedelta(days=min(number * _UNIT_DAYS[unit], 365 * 100))
-
-
-def _named(unit: str, today: date, *, last: bool) -> Period:
-    monday = today - timedelta(days=today.weekday())
-    if unit == "week":
-        start = monday - timedelta(days=7 * last)
-        return Period(start, start + timedelta(days=7))
-    if unit == "weekend":
-        saturday = monday + timedelta(days=5 - 7 * last)
-        return Period(saturday, saturday + timedelta(days=2))
-    if unit == "month":
-        first = today.replace(day=1)
-        return Period((first - timedelta(days=1)).replace(day=1), first) if last else Period(first, _next_month(first))
-    year = today.year - last
-    return Period(date(year, 1, 1), date(year + 1, 1, 1))

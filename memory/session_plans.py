@@ -15,6 +15,7 @@ from memory.records import ChunkEntry, Document, Head, Record, RecordKind
 from memory.sessions import (
     CLOSED,
     AppendReceipt,
+    DeleteSessionReceipt,
     Session,
     SessionPart,
     check_room,
@@ -30,6 +31,7 @@ from memory.staging import drop_documents, hold_document, release_document
 
 APPEND = "append_turns"
 OPEN_TASK = "open_session"
+DELETE_TASK = "delete_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +185,22 @@ def plan_delete_session(
         )
         kept = tuple(record for record in plan.records if record.kind is not RecordKind.SESSION)
         remove = (*plan.remove, (RecordKind.SESSION, session.id))
-        return replace(plan, command="delete_session", records=kept, remove=remove, events=events), 0
+        records = (*kept, _deletion(command, 0, now))
+        return replace(plan, command=DELETE_TASK, records=records, remove=remove, events=events), 0
     staged = drop_documents({session.id: whole.work} if whole.work else {}, now)
     gone: tuple[ChunkEntry | Derived, ...] = (*whole.document.chunks, *staged.retire)
     seq = view.head.seq + 1
     plan = Plan(
-        command="delete_session",
+        command=DELETE_TASK,
         operation_id=command.operation_id,
         seq=seq,
         head_after=head_after(view, seq, (), gone, -1, now),
         retire=tuple(unit.unit_id for unit in gone),
-        records=(*profile_change(view, seq, (), whole.document.chunks), *staged.records),
+        records=(
+            _deletion(command, len(gone), now),
+            *profile_change(view, seq, (), whole.document.chunks),
+            *staged.records,
+        ),
         remove=(
             (RecordKind.DOCUMENT, session.id),
             (RecordKind.SESSION, session.id),
@@ -218,6 +225,16 @@ def append_receipt_of(operation: Record) -> AppendReceipt:
         tokens=body["tokens"],
         replayed=True,
     )
+
+
+def deletion_receipt_of(operation: Record) -> DeleteSessionReceipt:
+    """The receipt given for a deletion that was done before."""
+    return DeleteSessionReceipt(operation.key, operation.body["session"], operation.body["units_deleted"])
+
+
+def _deletion(command: DeleteSession, units: int, now: datetime) -> Record:
+    body = {"items_count": 1, "session": command.session_id, "units_deleted": units}
+    return completed_operation(command.operation_id, DELETE_TASK, command.fingerprint(), now, body)
 
 
 def _append_body(receipt: AppendReceipt) -> dict[str, str | int]:

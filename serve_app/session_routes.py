@@ -1,4 +1,4 @@
-"""Sessions: live conversations; and the watermarks of a bank's stages."""
+"""Sessions: live conversations."""
 
 import uuid
 from dataclasses import asdict
@@ -80,22 +80,6 @@ async def delete_session(
     """Delete a session with all that was said in it, or with `keep_memory` only the session."""
     receipt = await client.delete_session(bank, DeleteSession(str(uuid.uuid4()), session_id, keep_memory))
     return json_response({"success": True, "session_id": session_id, "memory_units_deleted": receipt.units_deleted})
-
-
-@router.get(BANK + "/watermarks", response_model=wire.WatermarksResponse)
-async def get_watermarks(bank: Bank, client: Client) -> Response:
-    """How far each stage is; a stage that this server does not have is not listed."""
-    marks = await client.read_watermarks(bank)
-    stages = {
-        stage: {
-            "watermark": mark.seq,
-            "lag": marks.accepted - mark.seq,
-            "pending": mark.pending,
-            "failed_count": mark.failed,
-        }
-        for stage, mark in marks.stages.items()
-    }
-    return json_response({"bank_id": bank.bank, "accepted": marks.accepted, "stages": stages})
 
 
 def _row(bank: Scope, session: Session) -> dict[str, Any]:

@@ -85,6 +85,7 @@ from lorebank.wire.problem import (
     make_problem,
     problem_of_validation,
 )
+from lorebank.wire.progress import MAX_COMMIT, EventItem, EventListResponse, StageWatermark, WatermarksResponse
 from lorebank.wire.recall import (
     ChunkData,
     ChunkIncludeOptions,
@@ -142,11 +143,10 @@ from lorebank.wire.sessions import (
     SessionListResponse,
     SessionResponse,
     SessionState,
-    StageWatermark,
-    WatermarksResponse,
 )
 
 __all__ = [
+    "MAX_COMMIT",
     "MAX_CONTENT_BYTES",
     "MAX_CONTEXT_BYTES",
     "MAX_ENTITIES",
@@ -198,6 +198,8 @@ __all__ = [
     "EntityListResponse",
     "EntityObservation",
     "EntityState",
+    "EventItem",
+    "EventListResponse",
     "ExtractionMode",
     "FactType",
     "FeaturesInfo",

@@ -1,4 +1,4 @@
-"""Sessions: live conversations whose turns are remembered as they come; and how far a bank's stages are."""
+"""Sessions: live conversations whose turns are remembered as they come."""
 
 from typing import Annotated, Literal
 
@@ -77,20 +77,3 @@ class DeleteSessionResponse(ResponseModel):
     success: bool
     session_id: str
     memory_units_deleted: int
-
-
-class StageWatermark(ResponseModel):
-    """How far one stage is: every document up to seq `watermark` has passed it, or was given up on."""
-
-    watermark: int
-    lag: int
-    pending: int
-    failed_count: int
-
-
-class WatermarksResponse(ResponseModel):
-    """Watermarks of a bank's stages; `accepted` is the seq of the last searchable document."""
-
-    bank_id: str
-    accepted: int
-    stages: dict[str, StageWatermark]

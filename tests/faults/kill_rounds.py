@@ -5,6 +5,7 @@ import signal
 import statistics
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -79,8 +80,28 @@ def bank_of(host: str) -> str:
     return next(name for name in names if owner_of(ring, Scope("default", name)) == host)
 
 
-def rounds_of(data: Path, actor: str, how: signal.Signals, rounds: int) -> None:
-    """Rounds under callers, then the check of all they were answered, and the audit of what is left."""
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What rounds of kills came to: one order explained every answer, and the audit of the directory found nothing."""
+
+    acknowledged: int
+    documents_read: int
+    retains_s: list[float]
+    """Per round, from the signal to a good retain and its recall."""
+    recalls_s: list[float]
+
+    @property
+    def all_recovered(self) -> bool:
+        """Whether retain and recall were back after each round."""
+        return all(retain_s < GIVE_UP_S for retain_s in (*self.retains_s, *self.recalls_s))
+
+
+def rounds_of(data: Path, actor: str, how: signal.Signals, rounds: int) -> Rounds:
+    """Rounds under callers, then the check of all they were answered, and the audit of what is left.
+
+    Raises:
+        AssertionError: something acknowledged is lost, doubled or out of order, or the audit finds a breach.
+    """
     seed = random.SystemRandom().randrange(1_000_000)
     choice, record = random.Random(seed), Record()
     retains_s: list[float] = []
@@ -113,6 +134,7 @@ def rounds_of(data: Path, actor: str, how: signal.Signals, rounds: int) -> None:
         f" {spread(retains_s)}, to a good recall {spread(recalls_s)}"
     )
     check_invariants(data)
+    return Rounds(record.acknowledged, read, retains_s, recalls_s)
 
 
 def _all_there(server_pid: int, actor: str) -> list[psutil.Process]:

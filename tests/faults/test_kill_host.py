@@ -20,11 +20,17 @@ def two_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_kills_of_bank_hosts_lose_and_double_nothing_and_keep_the_order(tmp_path: Path, batch: int) -> None:
-    rounds_of(tmp_path / "data", "BankHost", signal.SIGKILL, ROUNDS)
+    seen = rounds_of(tmp_path / "data", "BankHost", signal.SIGKILL, ROUNDS)
+    assert len(seen.retains_s) == len(seen.recalls_s) == ROUNDS
+    assert seen.all_recovered
+    assert min(seen.acknowledged, seen.documents_read) > 0
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", ["BankHost", "StorageShard"])
 def test_a_frozen_process_is_a_pause(tmp_path: Path, part: str) -> None:
     """Nobody wakes it: the supervisor ends it."""
-    rounds_of(tmp_path / "data", part, signal.SIGSTOP, 4)
+    seen = rounds_of(tmp_path / "data", part, signal.SIGSTOP, 4)
+    assert len(seen.retains_s) == 4
+    assert seen.all_recovered
+    assert min(seen.acknowledged, seen.documents_read) > 0

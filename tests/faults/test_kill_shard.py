@@ -18,4 +18,7 @@ def test_kills_of_the_storage_shard_lose_and_double_nothing(
     tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOREBANK_BANK_HOSTS", str(HOSTS))
-    rounds_of(tmp_path / "data", "StorageShard", signal.SIGKILL, ROUNDS)
+    seen = rounds_of(tmp_path / "data", "StorageShard", signal.SIGKILL, ROUNDS)
+    assert len(seen.retains_s) == len(seen.recalls_s) == ROUNDS
+    assert seen.all_recovered
+    assert min(seen.acknowledged, seen.documents_read) > 0

@@ -22,7 +22,7 @@ from memory.events import ReadEvents
 from memory.policy import BankPolicy
 from memory.records import RecordKind
 from memory.sessions import decode_session
-from memory.store_calls import GetRecords, ListRecords, ListUnits, ReadHead, SetLive, WriteRecords
+from memory.store_calls import GetRecords, ListRecords, ListUnits, ReadHead, SetLive, SwapHead, WriteRecords
 from storage.run import run
 from tests.support.bank_owner import Owner, user
 from tests.support.builders import retain
@@ -217,6 +217,22 @@ async def test_a_session_is_deleted_with_its_turns_or_without(owner):
     await owner.bank.perform(OpenSession("again-2", "gone"))
     await say(owner, "anew", op="anew", session="gone")
     assert owner.text("gone") == "anew"
+    owner.check()
+
+
+@pytest.mark.parametrize("keep_memory", [False, True])
+@in_loop
+async def test_a_deletion_whose_answer_was_lost_is_answered_again(owner, keep_memory):
+    await owner.bank.perform(OpenSession("o", "s"))
+    await say(owner, "one", op="a")
+    command = DeleteSession("d", "s", keep_memory=keep_memory)
+    owner.engine.arm(SwapHead, "after", Unavailable("the answer is lost"))
+    with pytest.raises(Unavailable):
+        await owner.bank.perform(command)
+    receipt = await owner.another().perform(command)
+    assert (receipt.session_id, receipt.units_deleted) == ("s", 0 if keep_memory else 1)
+    with pytest.raises(Conflict, match="another command"):
+        await owner.bank.perform(DeleteSession("d", "s", keep_memory=not keep_memory))
     owner.check()
 
 

@@ -21,7 +21,7 @@ from memory.ids import point_id
 from memory.policy import BankPolicy
 from memory.records import RecordKind, Source, Unit, UnitKind, UnitType
 from memory.stages import decode_work
-from memory.store_calls import GetRecords, ListRecords, ReadHead, WriteRecords
+from memory.store_calls import GetRecords, InsertUnits, ListRecords, ReadHead, SwapHead, WriteRecords
 from memory.watermarks import ReadWatermarks, Watermark
 from storage.run import run
 from tests.support.bank_owner import Owner, user
@@ -267,6 +267,46 @@ async def test_operations_are_cancelled_tried_again_and_deleted(staged):
         await staged.bank.perform(RetryOperation("r3", target))
     types = [event.type for _, event in run(staged.engine, staged.scope, ReadEvents()).events]
     assert types == ["retain.completed", "operation.cancelled", "operation.failed"]
+    staged.check()
+
+
+@in_loop
+async def test_what_was_asked_of_an_operation_is_done_once_however_often_it_is_sent(staged):
+    staged.stage.free.clear()
+    await staged.retain(user("bad"))
+    await idle()
+    target = operation(staged).key
+    expected = {CancelOperation: "cancelled", RetryOperation: "pending", DeleteOperation: "deleted"}
+    for number, (follow, status) in enumerate(expected.items()):
+        command = follow(f"follow-{number}", target)
+        if follow is DeleteOperation:
+            await staged.bank.perform(CancelOperation("again", target))
+        commits = staged.read(ReadHead()).commit
+        staged.engine.arm(SwapHead, "after", Unavailable("the answer is lost"))
+        with pytest.raises(Unavailable):
+            await staged.bank.perform(command)
+        assert (await staged.another().perform(command)).status == status
+        assert (await staged.bank.perform(command)).status == status
+        assert staged.read(ReadHead()).commit == commits + 1
+    staged.stage.free.set()
+    await staged.bank.stages.rest()
+    staged.check()
+
+
+@in_loop
+async def test_stages_that_cannot_write_stop_and_go_on_when_the_bank_is_looked_at_again(staged, caplog):
+    staged.stage.free.clear()
+    await staged.retain(user("one"))
+    await idle()
+    staged.engine.arm(InsertUnits, "before", Unavailable("the store is away"))
+    staged.stage.free.set()
+    await staged.bank.stages.rest()
+    assert (facts(staged), marks(staged)["extract"].pending) == (set(), 1)
+    assert "the store is away" in caplog.text
+    staged.clock.pass_by(5)
+    await staged.bank.settle()
+    await staged.bank.stages.rest()
+    assert facts(staged) == {"fact: one"}
     staged.check()
 
 

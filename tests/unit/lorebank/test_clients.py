@@ -85,6 +85,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("retry_operation", ("b", "o-1"), {}),
     ("delete_operation", ("b", "o-1"), {}),
     ("watermarks", ("b",), {}),
+    ("list_events", ("b",), {"after": 3}),
     ("list_entities", ("b",), {}),
     ("list_tags", ("b",), {"q": "t*"}),
     ("version", (), {}),

@@ -43,6 +43,10 @@ def spans(query: str, asked_at: datetime | None = THURSDAY) -> list[tuple[str, s
         ("last year", "2023-01-01", "2024-01-01", False),
         ("last Tuesday", "2024-05-14", "2024-05-15", False),
         ("on Thursday", "2024-05-09", "2024-05-10", False),
+        ("last summer", "2023-06-01", "2023-09-01", False),
+        ("two weekends ago", "2024-05-04", "2024-05-06", False),
+        ("past 3 months", "2024-02-16", "2024-05-17", False),
+        ("What will we do tomorrow?", "2024-05-17", "2024-05-18", False),
     ],
 )
 def test_a_period_is_read(query, start, end, yearly):

@@ -1,4 +1,4 @@
-"""Sessions and watermarks over HTTP, with real owners of banks in this process."""
+"""Sessions over HTTP, with real owners of banks in this process."""
 
 from collections.abc import Iterator
 
@@ -78,9 +78,3 @@ def test_the_memory_of_a_deleted_session_may_be_kept(http: Http) -> None:
     gone = http.call("DELETE", f"{SESSIONS}/a%2Fb%20c", params={"keep_memory": "true"}).json()
     assert gone == {"success": True, "session_id": "a/b c", "memory_units_deleted": 0}
     assert http.get(f"{BANK}/documents/a%2Fb%20c").json()["original_text"] == "kept"
-
-
-def test_watermarks_of_a_server_without_stages(http: Http) -> None:
-    assert http.get(f"{BANK}/watermarks").json() == {"bank_id": "alice", "accepted": 0, "stages": {}}
-    http.post(f"{BANK}/memories", json={"items": [{"content": "x"}]})
-    assert http.get(f"{BANK}/watermarks").json()["accepted"] > 0
