@@ -31,7 +31,9 @@ from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.ids import Scope
 
 DUE_BANKS = 10_000
-"""Due banks looked at in one scan, one after the other."""
+"""Due banks looked at in one scan."""
+SETTLED_AT_ONCE = 16
+"""Due banks of one scan looked at beside each other: their writes leave together, and each waits for few others."""
 PASSIVATION_S = 5.0
 """How often, at the longest, a host looks for banks that may leave its memory."""
 
@@ -136,14 +138,24 @@ class BankHost:
 
     async def _settle_due(self) -> None:
         await self._ownership.refresh()
-        for scope in await self._store.list_due(self._ports.clock.now(), DUE_BANKS):
-            if self._ownership.owns(scope):
-                try:
-                    # Until the host is ready only what readers would notice is done: the rest can wait.
-                    await self._banks.use(scope).settle(work=self._scanned.is_set())
-                except LorebankError as exc:
-                    # One bank that cannot be settled must not keep the others waiting; the next round tries again.
-                    log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)
+        due = iter(await self._store.list_due(self._ports.clock.now(), DUE_BANKS))
+
+        async def settle_next() -> None:
+            for scope in due:
+                if self._ownership.owns(scope):
+                    await self._settle(scope)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SETTLED_AT_ONCE):
+                group.create_task(settle_next())
+
+    async def _settle(self, scope: Scope) -> None:
+        try:
+            # Until the host is ready only what readers would notice is done: the rest can wait.
+            await self._banks.use(scope).settle(work=self._scanned.is_set())
+        except LorebankError as exc:
+            # One bank that cannot be settled must not keep the others waiting; the next round tries again.
+            log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)
 
     def _make_bank(self, scope: Scope) -> Bank:
         ports = replace(self._ports, embed=partial(self._batcher.embed, bank=scope.key))
