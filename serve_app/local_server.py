@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,6 +32,8 @@ DRAIN_TIMEOUT_S = 6.0
 _POLL_S = 0.05
 _PROXY_GRACE_S = 5.0
 """Serve's own deadline comes this much after ours, so that the answer to a slow request is ours."""
+
+_QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 
 Say = Callable[[str], None]
 
@@ -56,9 +59,13 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
         # Ray has put handlers of its own in the place of those that main set.
         on_signals(interrupt)
         say(f"starting the actors on {settings.qdrant_url or settings.data}")
-        start_cluster(settings)
+        with ThreadPoolExecutor(1) as beside:
+            # Serve's own two processes need no actors of ours, and mostly wait for each other.
+            proxy = beside.submit(_start_proxy, settings, port)
+            start_cluster(settings)
+            proxy.result()
         say("starting the HTTP replicas")
-        _start_serve(settings, port)
+        serve.run(build_for(settings), name="lorebank", route_prefix="/", logging_config=_QUIET)
         _wait_until_ready(port.url)
         guardian.learned()
         ready = True
@@ -79,17 +86,15 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
             stop_ray(spared=guardian.pid)
 
 
-def _start_serve(settings: Settings, port: ReservedPort) -> None:
-    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
+def _start_proxy(settings: Settings, port: ReservedPort) -> None:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     port.release()
     serve.start(
         http_options=HTTPOptions(
             host=settings.host, port=port.number, request_timeout_s=settings.request_timeout_s + _PROXY_GRACE_S
         ),
-        logging_config=quiet,
+        logging_config=_QUIET,
     )
-    serve.run(build_for(settings), name="lorebank", route_prefix="/", logging_config=quiet)
 
 
 def _wait_until_ready(url: str) -> None:
