@@ -34,14 +34,14 @@ format: install ## rewrite the code in the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: install ## the whole suite (about six minutes on two cores)
-	@$(BIN)/pytest -m "not long" tests
+test: unit ## the whole suite (about twelve minutes on two cores)
+	@$(BIN)/pytest -m "not long" tests/integration tests/faults tests/e2e
 
 test-server: install ## the store's suites against the Qdrant server at LOREBANK_QDRANT_URL; skipped without one
 	@deploy/test_server.sh $(BIN)/pytest
 
-unit: install ## unit and architecture tests only
-	@$(BIN)/pytest -m "not long" tests/unit tests/architecture
+unit: install ## unit and architecture tests only, on all cores
+	@$(BIN)/pytest -m "not long" -n logical --dist loadfile tests/unit tests/architecture
 
 integration: install
 	@$(BIN)/pytest -m "not long" tests/integration

@@ -116,7 +116,8 @@ def test_the_askers_words_or_the_agents_where_there_is_an_agent():
 def test_what_was_said_at_a_named_time_is_lifted():
     found = hits(unit(said="2023-06-03"), unit(said="2023-07-03", at=9), unit(said="2023-01-01", at=19), unit(at=29))
     assert added(found, "in June 2023?", only(date=2)) == [2, 1, 0, 0]
-    assert added(found, "a month ago?", only(date=2), (), datetime(2023, 7, 3, tzinfo=UTC)) == [2, 0, 0, 0]
+    assert added(found, "a month ago?", only(date=2), (), datetime(2023, 7, 3, tzinfo=UTC)) == [2, 1, 0, 0]
+    assert added(found, "yesterday?", only(date=2), (), datetime(2023, 7, 4, tzinfo=UTC)) == [0, 2, 0, 0]
     assert added(found, "q", only(date=2)) == [0, 0, 0, 0]
 
 
