@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     request_timeout_s: Seconds = 30.0
     max_body_bytes: Count = 8 << 20
     bank_requests: Count = 48
-    """Requests for one bank that a replica works on at once; more are refused, so that others find room."""
+    shared_bank_requests: Count = 8
+    """Requests for one bank that a replica works on at once, alone there and beside others; more are refused."""
     mailbox_commands: Count = 256
     """Commands of one bank waiting at its owner; more are refused."""
     mailbox_bytes: Count = 64 << 20

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import hmac
-from collections import Counter
+import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from actors.settings import Settings
 from lorebank.wire import check_id
 from memory.errors import BadSettings, DeadlineExceeded, Overloaded, Unauthorized
+from serve_app.shares import Bounds, Shares
 
 DEFAULT_TENANT = "default"
 MAX_HANDLED = 96
@@ -59,17 +60,16 @@ class ApiKeys:
 class Admission:
     """ASGI middleware: tenant into the request's state, bounded numbers of requests, each within its deadline.
 
-    One bank gets part of the requests a replica handles, so that its flood is refused here, where it costs least, and
-    leaves room for the others.
+    One bank gets part of the requests a replica handles (`Shares`), so that its flood is refused here, where it costs
+    least, and leaves room for the others.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._keys = ApiKeys(settings.api_keys.get_secret_value() if settings.api_keys else None)
         self._timeout_s = settings.request_timeout_s
-        self._bank_requests = settings.bank_requests
+        self._shares = Shares(Bounds(settings.bank_requests, settings.shared_bank_requests), time.monotonic)
         self._handled = 0
-        self._by_bank: Counter[tuple[str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request and hand it on.
@@ -84,13 +84,17 @@ class Admission:
             return
         tenant = self._keys.tenant_of(Headers(scope=scope))
         scope.setdefault("state", {})["tenant"] = tenant
-        bank = (tenant, _bank_in(scope))
+        name = _bank_in(scope)
+        if not name:
+            await self._handle(scope, receive, send)
+            return
+        async with self._shares.held((tenant, name)):
+            await self._handle(scope, receive, send)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._handled >= MAX_HANDLED:
             raise Overloaded(f"{MAX_HANDLED} requests are being worked on", 1.0)
-        if bank[1] and self._by_bank[bank] >= self._bank_requests:
-            raise Overloaded(f"{self._bank_requests} requests for this bank are being worked on", 1.0)
         self._handled += 1
-        self._by_bank[bank] += 1
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 await self._app(scope, receive, send)
@@ -100,9 +104,6 @@ class Admission:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s", 1.0) from exc
         finally:
             self._handled -= 1
-            self._by_bank[bank] -= 1
-            if not self._by_bank[bank]:
-                del self._by_bank[bank]
 
 
 def _bank_in(scope: Scope) -> str:

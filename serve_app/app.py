@@ -12,8 +12,8 @@ from memory.ids import Scope
 from memory.recall import RecallQuery
 from serve_app.api import build_api
 
-MAX_ONGOING = 128
-"""Requests Serve hands to one replica at once; more than Admission takes, so that refusals are ours."""
+MAX_ONGOING = 256
+"""Requests Serve hands to one replica at once; more than Admission takes and holds back, so that refusals are ours."""
 MAX_QUEUED = 1024
 """Requests that wait in Serve's proxy for a replica; beyond it Serve itself answers 503."""
 DRAIN_POLL_S = 0.1
