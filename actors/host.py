@@ -24,7 +24,9 @@ from actors.policies import STAGES, bank_policy
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
+from actors.supervisor import SUPERVISOR, find_supervisor
 from actors.tasks import embed_texts
+from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
@@ -76,6 +78,7 @@ class BankHost:
         self._scanned = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._rounds = (loop.create_task(self._scan_due()), loop.create_task(self._passivate()))
+        self._watcher = Watcher(settings, {SUPERVISOR: find_supervisor})
 
     async def perform(self, scope: Scope, command: Command, ring_version: int) -> Receipt:
         """Do a command at its bank.
