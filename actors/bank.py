@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 from actors.bank_documents import BankDocuments
 from actors.bank_ports import Activation, BankPorts, take_bank
@@ -15,7 +16,8 @@ from actors.mending import Mender
 from actors.preparing import Prepared, Preparer
 from actors.turns import Turn
 from actors.turnstile import Turnstile
-from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
+from memory.bank_profile import extracts
+from memory.cascade import DERIVED, Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     AppendTurns,
     BeginStage,
@@ -42,10 +44,11 @@ from memory.ingest import (
     BankView,
     Embedded,
 )
+from memory.known_facts import FACT_BYTES, KnownFacts, ReadFacts, is_extracted
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
-from memory.records import Head, RecallProfile, RecordKind
+from memory.records import Head, RecallProfile, RecordKind, Unit
 from memory.staging import is_staged
 from memory.store_calls import NewUnit, ReadHead
 from memory.sweeping import scheduled
@@ -79,7 +82,7 @@ class Bank:
         self._stages = BankStages(scope, ports)
         self._documents = BankDocuments(scope, ports, self._stages)
         self._due = DueWork(scope, ports, self._sessions, self._stages)
-        self.stages = StageRunner(scope, ports, self.perform)
+        self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
     @property
     def state(self) -> State:
@@ -95,7 +98,10 @@ class Bank:
     def cache_bytes(self) -> int:
         """Memory that passivation gives back, roughly."""
         active = self._active
-        return BARE_BYTES + NAME_BYTES * (len(active.recall_profile.speakers) if active else 0)
+        if active is None:
+            return BARE_BYTES
+        facts = len(active.known) if active.known is not None else 0
+        return BARE_BYTES + NAME_BYTES * len(active.recall_profile.speakers) + FACT_BYTES * facts
 
     def passivate(self) -> None:
         """Drop everything; nothing is written, because the store holds all of it.
@@ -264,29 +270,58 @@ class Bank:
 
     async def _execute(self, active: Activation, plan: Plan) -> None:
         now, retention = self._ports.clock.now(), self._ports.retention
-        plan = scheduled(await self._cascaded(plan), now, retention)
+        plan = scheduled(await self._followed(active, plan), now, retention)
         if plan.remove:
             active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
+        known, active.known = active.known, None  # what it says is true again once the plan is executed
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
+        active.known = None if plan.clear else known
         if plan.clear:
             active.recall_profile = RecallProfile()
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)
 
-    async def _cascaded(self, plan: Plan) -> Plan:
-        """In the turn, so that what earlier plans derived is seen."""
+    async def _followed(self, active: Activation, plan: Plan) -> Plan:
+        """With what goes too, and with what that means for facts; in the turn, so that what earlier plans did is seen.
+
+        Facts are not read for a plan that neither adds nor retires any.
+        """
         retired = needs_cascade(plan)
-        if not retired:
+        gone: tuple[Unit, ...] = ()
+        if retired:
+            found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
+            plan, gone = cascaded(plan, found, self._ports.clock.now()), found.retire
+        changed = any(map(is_extracted, (*gone, *(new.unit for new in plan.add))))
+        if plan.clear or not (changed or active.known is not None):
             return plan
-        found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
-        return cascaded(plan, found, self._ports.clock.now())
+        return (await self._known(active)).follow(plan)
+
+    async def _known(self, active: Activation) -> KnownFacts:
+        if active.known is None:
+            known = KnownFacts()
+            if active.head.counters.get(DERIVED):
+                known.load(await self._ports.store.perform(self._scope, ReadFacts()))
+            active.known = known
+        return active.known
+
+    def _profile(self) -> Mapping[str, Any]:
+        """Settings of the bank as they were when it was looked at last."""
+        return self._active.head.profile if self._active is not None else {}
 
     def _view(self, active: Activation) -> BankView:
-        return BankView(self._scope, active.head, active.recall_profile, self._ports.policy)
+        policy = self._ports.policy
+        if policy.stages and not extracts(active.head.profile):
+            policy = replace(policy, stages=())
+        return BankView(self._scope, active.head, active.recall_profile, policy)
 
     def _turn(self, active: Activation) -> Turn:
-        return Turn(lambda: self._view(active), lambda: active.sweep_due, lambda plan: self._execute(active, plan))
+        return Turn(
+            lambda: self._view(active),
+            lambda: active.sweep_due,
+            lambda plan: self._execute(active, plan),
+            lambda: self._known(active),
+        )
 
     def _is_staged(self, active: Activation) -> bool:
         return is_staged(active.head, self._ports.policy)

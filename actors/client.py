@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
-from actors.policies import STAGES
+from actors.policies import stage_names
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
@@ -344,4 +344,4 @@ class BankClient:
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages that documents pass after they were accepted, in order."""
-        return tuple(STAGES)
+        return stage_names(self._settings)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from memory.ids import digest
-from memory.records import Source, Unit
+from memory.records import Record, Source, Unit
 
 UpdateMode = Literal["replace", "append"]
 
@@ -175,11 +175,15 @@ FollowOperation = CancelOperation | RetryOperation | DeleteOperation
 class StageResult:
     """What a stage made of a document: units, and the units it made them from, as they were then.
 
-    Units need an id of the bank's bucket (`derived_id`), texts and sources; seq and epoch are the plan's.
+    Units need an id of the bank's bucket, texts and sources; seq and epoch are the plan's. They are all that is to be
+    of the document: those that stand stay, those that are missing here go; None leaves what there is. `windows` are the
+    document's by now, by hash, `answers` the records of those that were not stored yet.
     """
 
     sources: tuple[Source, ...] = ()
-    units: tuple[Unit, ...] = ()
+    units: tuple[Unit, ...] | None = None
+    windows: tuple[str, ...] = ()
+    answers: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +196,27 @@ class BeginStage:
 
 
 @dataclass(frozen=True, slots=True)
-class EndStage:
-    """Command of the bank to itself: an attempt has ended, with a result or with a reason why there is none."""
+class StageEnd:
+    """How an attempt for one document ended: with a result, or with a reason why there is none.
 
-    operation_id: str
-    stage: str
+    `final`: another attempt would fail too. A failure may have answers that are to be kept for the next attempt.
+    """
+
     document_id: str
     seq: int
     result: StageResult | None = None
     reason: str = ""
+    final: bool = False
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndStage:
+    """Command of the bank to itself: attempts have ended."""
+
+    operation_id: str
+    stage: str
+    ends: tuple[StageEnd, ...]
 
 
 StageCommand = BeginStage | EndStage
