@@ -155,11 +155,15 @@ class CountValues(Call[dict[str, int]]):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One retrieval strategy's question: nearest to `dense`, or best BM25 for `lexical`; exactly one is set."""
+    """One retrieval strategy's question: nearest to `dense`, or best BM25 for `lexical`; exactly one is set.
+
+    `where` holds beside what the whole search is narrowed by.
+    """
 
     limit: int
     dense: NDArray[np.float32] | None = None
     lexical: str | None = None
+    where: Filter = TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +195,12 @@ RECALLED_KEYS = (
     "occurred_start",
     "occurred_end",
     "mentioned_at",
+    "valid_from",
     "valid_to",
     "category",
+    "confidence",
     "entities",
-    "links",
+    "mentions",
     "tags",
     "metadata",
     "actor_ids",

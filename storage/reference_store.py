@@ -178,7 +178,7 @@ class ReferenceStore:
 
     def _search(self, scope: Scope, lane: calls.Lane, where: Filter) -> calls.LaneHits:
         """Best first, ties by id; the keyword lane brings only units with a word in common."""
-        ids = [point for point, _ in self._live(scope, where)]
+        ids = [point for point, _ in self._live(scope, where, lane.where)]
         if lane.dense is not None:
             query = self._normalised(lane.dense)
             scores = {point: float(self._vectors[point].dense @ query) for point in ids}

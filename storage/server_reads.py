@@ -124,9 +124,8 @@ class ServerReads:
         return None
 
     async def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
-        where = scoped(scope, _LIVE, call.where)
         keys = [schema.DOCUMENT_ID, schema.POSITION] if call.places else None
-        asked = [self._lane(scope, lane, where, keys) for lane in call.lanes]
+        asked = [self._lane(scope, lane, scoped(scope, _LIVE, call.where, lane.where), keys) for lane in call.lanes]
         answers = iter(await self._units.query([request for request in asked if request]) if any(asked) else ())
         lanes = [next(answers) if request else [] for request in asked]
         return tuple(
