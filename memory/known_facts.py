@@ -52,7 +52,7 @@ class KnownFacts:
 
     def follow(self, plan: Plan) -> Plan:
         """The plan with the standing of the facts it adds, and of those that stay and whose standing it changes."""
-        touched: set[str] = set()
+        touched = {one.unit_id for one in plan.relink}
         for id_ in plan.retire:
             touched |= self._forget(id_)
         added = [new for new in plan.add if is_extracted(new.unit)]

@@ -127,4 +127,5 @@ def _after(places: Sequence[Place], place: Place, most: int) -> Iterator[str]:
 
 def _strongest(weights: Mapping[str, float], kind: str) -> tuple[Link, ...]:
     best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))[: MAX_LINKS[kind]]
-    return tuple(Link(to, kind, min(weight, 1.0)) for to, weight in best)
+    # The embedded engine gives long fractions back with another last digit.
+    return tuple(Link(to, kind, round(min(weight, 1.0), 4)) for to, weight in best)
