@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
 from actors.bank_ports import Activation, BankPorts, take_bank
 from actors.bank_sessions import BankSessions, SessionReceipt
@@ -17,26 +18,31 @@ from actors.preparing import Prepared, Preparer
 from actors.turns import Turn
 from actors.turnstile import Turnstile
 from memory.bank_profile import extracts
-from memory.cascade import DERIVED, Cascade, FindCascade, cascaded, needs_cascade
+from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     AppendTurns,
     BeginStage,
     CancelOperation,
     Command,
+    CurateEntity,
+    CurateFact,
     DeleteBank,
     DeleteDocument,
     DeleteOperation,
     DeleteReceipt,
     EndStage,
+    ListEntities,
     OperationReceipt,
     RepairBank,
     RepairReceipt,
+    ReprocessDocument,
     Retain,
     RetainReceipt,
     RetryOperation,
     SessionCommand,
     UpdateBank,
 )
+from memory.curation import CURATED
 from memory.encoding import decode_recall_profile
 from memory.errors import InvalidRequest
 from memory.ids import Scope
@@ -44,7 +50,7 @@ from memory.ingest import (
     BankView,
     Embedded,
 )
-from memory.known_facts import FACT_BYTES, KnownFacts, ReadFacts, is_extracted
+from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, is_extracted
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
@@ -53,8 +59,9 @@ from memory.staging import is_staged
 from memory.store_calls import NewUnit, ReadHead
 from memory.sweeping import scheduled
 
-Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | Head
+Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | EntityPage | Head
 
+_SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
 MAILBOX_BYTES = 64 << 20
 BARE_BYTES = 4096
 """What an activation takes in memory beside the names it knows; measured, rounded up."""
@@ -66,7 +73,7 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_documents", "_due", "_sessions", "_stages", "stages"),
+        *("_curation", "_documents", "_due", "_sessions", "_stages", "stages"),
     )
 
     def __init__(
@@ -81,6 +88,7 @@ class Bank:
         self._sessions = BankSessions(scope, ports)
         self._stages = BankStages(scope, ports)
         self._documents = BankDocuments(scope, ports, self._stages)
+        self._curation = BankCuration(scope, ports, self._stages)
         self._due = DueWork(scope, ports, self._sessions, self._stages)
         self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
@@ -253,6 +261,8 @@ class Bank:
             return await self._stages.end(command, turn, cast("tuple[NewUnit, ...]", ready))
         if isinstance(command, (CancelOperation, RetryOperation, DeleteOperation)):
             return await self._stages.follow(command, turn)
+        if isinstance(command, (CurateFact, CurateEntity, ListEntities, ReprocessDocument)):
+            return await self._curation.perform(command, turn)
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 
@@ -293,16 +303,14 @@ class Bank:
             found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
             plan, gone = cascaded(plan, found, self._ports.clock.now()), found.retire
         changed = any(map(is_extracted, (*gone, *(new.unit for new in plan.add))))
-        if plan.clear or not (changed or active.known is not None):
+        said = active.head.counters.get(CURATED) or any(record.kind in _SAID for record in plan.records)
+        if plan.clear or not (changed or said or active.known is not None):
             return plan
         return (await self._known(active)).follow(plan)
 
     async def _known(self, active: Activation) -> KnownFacts:
         if active.known is None:
-            known = KnownFacts()
-            if active.head.counters.get(DERIVED):
-                known.load(await self._ports.store.perform(self._scope, ReadFacts()))
-            active.known = known
+            active.known = await self._ports.store.perform(self._scope, ReadKnown())
         return active.known
 
     def _profile(self) -> Mapping[str, Any]:

@@ -44,6 +44,9 @@ CHUNKS_AT_ONCE = 2000
 """Chunks of these documents, about; one document is taken whole."""
 LOOKED_AT = 256
 """Documents of one stage looked at for one that is ready: those before it wait for another attempt."""
+CUT_OFF_ATTEMPTS = 10
+"""Attempts beside those of the policy that may have begun and never ended, before a document is given up."""
+CUT_OFF = "its attempts began and never ended"
 STAGE_TIMEOUT_S = 600.0
 """Time in which a stage answers for one document; after it the attempt has failed."""
 
@@ -203,6 +206,8 @@ class StageRunner:
                         await self._run_stage(stage, ready)
         except LorebankError as exc:
             log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, exc)
+        except Exception:
+            log.exception("bank %r: stages stop until it is looked at again", self._scope.bank)
 
     async def _ready(self, stage: str) -> list[StageWork]:
         now = self._ports.clock.now()
@@ -212,6 +217,11 @@ class StageRunner:
 
     async def _run_stage(self, stage: str, works: Sequence[StageWork]) -> None:
         await self._ports.stand_back()
+        most = self._ports.policy.stage_attempts + CUT_OFF_ATTEMPTS
+        if spent := [work for work in works if work.attempts >= most]:
+            ends = tuple(StageEnd(work.document_id, work.seq, None, CUT_OFF, final=True) for work in spent)
+            await self._perform(EndStage(self._ports.nonce(), stage, ends))
+            return
         jobs: list[StageJob] = []
         chunks = 0
         for work in works:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
+from actors.curation_client import CurationClient
 from actors.policies import stage_names
 from actors.reader import Reader
 from actors.settings import Settings
@@ -87,6 +88,7 @@ class BankClient:
         self._store: Store = cluster.store
         self._reader = reader
         self._settings = settings
+        self.curation = CurationClient(cluster, settings)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":

@@ -86,11 +86,16 @@ async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float3
                 ray.cancel(reference, force=True)
 
 
-@ray.remote(num_cpus=1, max_retries=3)
-def extract_batch(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+def extract_here(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
     """Outcomes of windows, one for each, in their order; in the thread that gives way to recalls."""
     extractor = build_extractor(settings)
     return embedding.submit(lambda: asyncio.run(extractor.extract(requests))).result()
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def extract_batch(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+    """Outcomes of windows. By value, as embed_batch is."""
+    return extract_here(settings, requests)
 
 
 class TaskExtractor:

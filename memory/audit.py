@@ -3,7 +3,7 @@
 The steps are those of a Procedure, but they are meant to be driven one call at a time: a big bank takes thousands.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,7 +50,12 @@ class AuditBank:
         units, facts = UnitAudit(audit, shown), FactAudit(audit)
         yield from self._scan_units(units, facts)
         records = RecordAudit(audit, shown, units)
-        yield from _scan(None, lambda point, payload: (records.look(point, payload), facts.look_at_record(payload)))
+
+        def look(point: str, payload: Mapping[str, Any]) -> None:
+            records.look(point, payload)
+            facts.look_at_record(payload)
+
+        yield from _scan(None, look)
         if head is not None and head.settled == head.commit:
             yield from _scan(RecordKind.OPERATION, lambda _, payload: records.look_at_operation(payload))
             yield from self._look_at_unlisted(units, records)
@@ -99,7 +104,7 @@ class AuditBank:
         return self.vectors == "all" or (self.vectors == "sample" and (first or point[-1] in SAMPLED))
 
 
-def _scan(kind: RecordKind | None, look: Callable[[str, Any], object]) -> Steps[None]:
+def _scan(kind: RecordKind | None, look: Callable[[str, Any], None]) -> Steps[None]:
     start: str | None = None
     first = True
     while first or start is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from memory.breaches import Audit, BreachKind, DocumentsSeen
 from memory.encoding import decode_unit
-from memory.entity_names import names_of_records
+from memory.entity_names import decode_entity
 from memory.known_facts import KnownFacts, is_extracted, relinked_to, standing_of
 from memory.records import RecordKind, Unit, UnitKind, UnitState
 
@@ -73,7 +73,7 @@ class FactAudit:
         self._look_at_standings()
 
     def _look_at_standings(self) -> None:
-        known = KnownFacts(names_of_records(self._entities))
+        known = KnownFacts(decode_entity(key, body) for key, body in self._entities.items())
         known.load(self._facts.values())
         for point, unit in sorted(self._facts.items()):
             said, found = standing_of(unit), known.knowledge.standing(point)

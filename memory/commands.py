@@ -222,8 +222,63 @@ class EndStage:
 StageCommand = BeginStage | EndStage
 
 
+@dataclass(frozen=True, slots=True)
+class CurateFact:
+    """Correct a fact, or say that it is not true (state `invalidated`) or is after all (`valid`).
+
+    `changes` has the fields to set: text, context, occurred_start, occurred_end, mentioned_at, entities.
+    """
+
+    operation_id: str
+    unit_id: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    state: Literal["valid", "invalidated"] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurateEntity:
+    """Say how an entity is known: fields of `changes` are name, type, aliases, user_id.
+
+    `merge` are keys of entities that are the same one: their names mean this one from now on.
+    """
+
+    operation_id: str
+    key: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    merge: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntities:
+    """What the bank knows of its entities, most mentioned first; with `key`, of that one."""
+
+    limit: int
+    offset: int = 0
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReprocessDocument:
+    """Find the facts of a document anew: what is stored of its windows is forgotten."""
+
+    operation_id: str
+    document_id: str
+
+
+CurationCommand = CurateFact | CurateEntity | ListEntities | ReprocessDocument
+
+
 Command = (
-    Retain | DeleteDocument | DeleteBank | UpdateBank | RepairBank | SessionCommand | FollowOperation | StageCommand
+    Retain
+    | DeleteDocument
+    | DeleteBank
+    | UpdateBank
+    | RepairBank
+    | SessionCommand
+    | FollowOperation
+    | StageCommand
+    | CurationCommand
 )
 
 

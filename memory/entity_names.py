@@ -1,6 +1,6 @@
 """What was said of entities by hand: names that mean one, its type, the platform's id of a person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +31,7 @@ def decode_entity(key: str, body: Mapping[str, Any]) -> NamedEntity:
     return NamedEntity(key, tuple(body["names"]), body["name"], body["type"], body["user_id"])
 
 
-def names_of_records(bodies: Mapping[str, Mapping[str, Any]]) -> Names:
-    """Which names mean which entity, by the records of entities, key -> body."""
-    return names_of([decode_entity(key, body) for key, body in bodies.items()])
-
-
-def names_of(entities: list[NamedEntity]) -> Names:
+def names_of(entities: Iterable[NamedEntity]) -> Names:
     """Which names mean which entity; of two that claim one, the one with the lower key."""
     found: dict[str, str] = {}
     for entity in sorted(entities, key=lambda one: one.key, reverse=True):

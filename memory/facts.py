@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from memory.commands import Retain
 from memory.document_reading import DocumentPart
-from memory.drafting import content_hash
+from memory.drafting import content_hash, draft_documents
+from memory.extraction.candidates import Category
 from memory.extraction.port import ExtractionProfile, SourceTurn, WindowFact, WindowRequest
 from memory.extraction.stored import StoredWindow, claim_of, claim_row
 from memory.ids import Scope, digest, point_id
 from memory.knowledge import LiveFact
-from memory.records import Source, Unit, UnitKind
+from memory.records import Document, Source, Unit, UnitKind
 from memory.supersession import Validity
 from memory.timeline import Span
 from memory.windows import Window, WindowTurn, cut_windows
@@ -88,6 +90,34 @@ def validity_of(unit: Unit) -> Validity | None:
     return Validity(unit.valid_from, unit.valid_to, unit.superseded_by) if unit.valid_from else None
 
 
+def preview_document(scope: Scope, command: Retain, now: datetime) -> DocumentPart:
+    """The first document of a retain as it would be stored, for an extraction that is not applied.
+
+    Raises:
+        Unprocessable: it is blank.
+    """
+    draft = draft_documents(scope, command, now)[0]
+    chunks = tuple(
+        Unit(
+            id=point_id(scope, "preview", str(number)),
+            kind=UnitKind.CHUNK,
+            type=chunk.type,
+            text=chunk.text,
+            document_id=draft.id,
+            content_hash=chunk.content_hash,
+            position=number,
+            context=chunk.context,
+            speaker=chunk.speaker,
+            role=chunk.role,
+            mentioned_at=chunk.mentioned_at,
+            recorded_at=now,
+            entities=chunk.entities,
+        )
+        for number, chunk in enumerate(draft.chunks)
+    )
+    return DocumentPart(Document(draft.id, 1, 0, (), draft.tail, "", 0, now, now, context=draft.context), chunks)
+
+
 def _said_at(unit: Unit) -> datetime:
     said = unit.mentioned_at or unit.recorded_at
     assert said is not None  # every fact is recorded at some time
@@ -114,6 +144,7 @@ def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Uni
         occurred_start=occurred.start if occurred else None,
         occurred_end=occurred.end if occurred else None,
         category=fact.category.value,
+        expires_at=occurred.end if occurred and fact.category is Category.CONTEXT else None,
         confidence=fact.confidence,
         language=found.language,
         tags=tuple(dict.fromkeys((*(tag for chunk in cited for tag in chunk.tags), *labels))),

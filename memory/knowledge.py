@@ -105,6 +105,22 @@ class Knowledge:
             del self._of_document[fact.document_id]
         return touched - {fact_id}
 
+    def rename(self, names: Names) -> set[str]:
+        """Names mean other entities from now on; ids of facts whose standing this may change."""
+        changed = {
+            name
+            for name in {*self.names.key_of, *names.key_of}
+            if self.names.key_of.get(name) != names.key_of.get(name)
+        }
+        facts = [fact for fact in self.facts.values() if changed.intersection(_names_in(fact))]
+        touched: set[str] = set()
+        for fact in facts:
+            touched |= self.remove(fact.id)
+        self.names = names
+        for fact in facts:
+            touched |= self.add(fact)
+        return touched
+
     def standing(self, fact_id: str) -> Standing:
         """What the others make of a fact that is held.
 
@@ -163,6 +179,11 @@ def derive_knowledge(facts: Iterable[LiveFact], names: Names | None = None) -> K
     for fact in facts:
         known.add(fact)
     return known
+
+
+def _names_in(fact: LiveFact) -> Iterable[str]:
+    yield from (normal_name(name) for name, _ in fact.mentions)
+    yield from (normal_name(claim.subject) for claim in fact.claims)
 
 
 def _slot_fact(fact: LiveFact, claim: Claim) -> SlotFact:

@@ -117,7 +117,7 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     after = succeed(work, stage)
     if result.units is None:
         return _Change(replace(after, windows=kept), answers=answers)
-    wanted = {unit.id for unit in result.units}
+    wanted = {unit.id for unit in result.units if not standing.known.is_invalidated(unit.id)}
     missing = sorted(id_ for id_ in wanted if id_ not in standing.known)
     if any(id_ not in standing.new for id_ in missing):
         return None

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from actors.client import BankClient
 from lorebank import wire
 from memory.commands import RetainReceipt
+from memory.curation import INVALIDATED
 from memory.errors import NotFound
 from memory.facts import EXTRACT
 from memory.filters import Any_, AnyOf, Filter, Words, every
@@ -55,6 +56,10 @@ async def list_memories(
     tags_match: wire.TagsMatch = "any",
 ) -> Response:
     """A page of units, newest first. `q` finds units that hold all its words."""
+    if state == INVALIDATED:
+        found = await client.curation.list_invalidated(bank, limit=limit, offset=offset)
+        rows = [unit_row(unit) | {"state": INVALIDATED} for unit in found.units]
+        return json_response({"items": rows, "total": found.total, "limit": limit, "offset": offset})
     none = (state not in {None, *STATES_OF_LIVE}) or (consolidation_state not in {None, *CONSOLIDATION_STATES_OF_ALL})
     if none:
         return json_response({"items": [], "total": 0, "limit": limit, "offset": offset})

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.bank_stages import CUT_OFF, CUT_OFF_ATTEMPTS
 from memory.commands import (
     AppendTurns,
     CancelOperation,
@@ -216,6 +217,22 @@ async def test_a_poisoned_document_fails_with_its_reason_and_stops_nothing(stage
     assert dict(work(staged, "poison").states) == {"extract": "failed", "resolve": "skipped"}
     assert operation(staged, "poison").status == "failed"
     assert operation(staged, "poison").body["error_message"] == "ValueError: no sense in it"
+    staged.check()
+
+
+@in_loop
+async def test_a_document_whose_attempts_never_end_is_given_up(staged):
+    staged.stage.free.clear()
+    await staged.retain(user("ends its owner"))
+    for number in range(CUT_OFF_ATTEMPTS + 2):
+        await idle()
+        bank = staged.another(f"owner {number}")
+        await bank.settle()
+    await idle()
+    assert work(staged).attempts == CUT_OFF_ATTEMPTS + 2
+    await staged.another("last").settle()
+    await idle()
+    assert (work(staged).line, work(staged).reason) == ("failed:extract", CUT_OFF)
     staged.check()
 
 
