@@ -24,13 +24,14 @@ from loadtests.locomo_traffic import BankPlan, RecallRun, recall_as, retain_all
 from loadtests.own_server import server_at
 from loadtests.scoring import ALL
 from loadtests.timed_connection import LoadError
-from lorebank import DEFAULT_URL, Client
+from lorebank import DEFAULT_URL, Client, wire
 from memory.recipes import DEFAULT
 
 METRICS = ("R@5", "R@10", "nDCG@10", "T@512")
 SAMPLES = 2000
 SEED = 7
 WAIT_S = 240.0
+MODES: tuple[wire.ExtractionMode, ...] = ("concise", "chunks")
 CLIENTS = 8
 
 
@@ -70,7 +71,7 @@ def main(
     run_id = uuid.uuid4().hex[:8]
     plans = {
         mode: [BankPlan(f"facts-{run_id}-{mode}-{one.conversation_id}", one, floor) for one in conversations]
-        for mode in ("concise", "chunks")
+        for mode in MODES
     }
     console = report_console()
     with server_at(None if own_server else url) as address, Client(address) as client:
