@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.filters import TRUE, All, AnyOf, Empty, Filter, Not, every
+from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, keyword_score
 from memory.neighbours import around
 from memory.packing import pack
@@ -83,8 +83,6 @@ class RecallAnswer:
 _FACT: Filter = AnyOf("kind", (UnitKind.FACT.value,))
 HOLDING: Filter = All((_FACT, Empty("superseded_by")))
 """Facts that no later one has closed."""
-EVIDENCE: Filter = Not(_FACT)
-"""What is ranked. Facts come with the chunks they were extracted from, so that they never push one out."""
 FACT_SHARE = 2
 """One fact is looked for where so many units are."""
 _ATTEMPTS = 5

@@ -21,7 +21,7 @@ from qdrant_edge import (
 
 from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
-from memory.filters import AnyOf, Between, HasId
+from memory.filters import EVIDENCE, AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
@@ -149,7 +149,7 @@ class EdgeReads:
             limit=lane.limit,
             query=Query.Nearest(query_weights(lane.lexical or ""), schema.LEXICAL),
             filter=where,
-            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE))),
+            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE, EVIDENCE))),
         )
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
