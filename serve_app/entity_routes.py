@@ -12,6 +12,7 @@ from memory.commands import CurateEntity, ListEntities
 from memory.encoding import instant_to_text
 from memory.entities import Entity
 from memory.errors import NotFound
+from memory.filters import EVIDENCE
 from memory.ids import Scope
 from memory.known_facts import EntityPage
 from serve_app.body import JsonRoute
@@ -96,10 +97,10 @@ async def list_tags(
     q: Annotated[str | None, Query(max_length=wire.MAX_TAG_CHARS)] = None,
     source: str | None = None,
 ) -> Response:
-    """A page of tags, most frequent first; `q` may hold the wildcard `*` and ignores case."""
+    """A page of tags, most frequent first, facts not counted; `q` may hold the wildcard `*` and ignores case."""
     if source not in {None, "memories"}:
         return json_response({"items": [], "total": 0, "limit": limit, "offset": offset})
-    counts = await client.count_values(bank, "tags", MAX_COUNTED_TAGS)
+    counts = await client.count_values(bank, "tags", MAX_COUNTED_TAGS, EVIDENCE)
     rows = sorted(
         ((tag, count) for tag, count in counts.items() if not q or _matches(q.casefold(), tag.casefold())),
         key=lambda row: (-row[1], row[0]),
