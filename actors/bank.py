@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
+from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
 from actors.bank_ports import Activation, BankPorts, take_bank
 from actors.bank_sessions import BankSessions, SessionReceipt
@@ -15,26 +17,32 @@ from actors.mending import Mender
 from actors.preparing import Prepared, Preparer
 from actors.turns import Turn
 from actors.turnstile import Turnstile
+from memory.bank_profile import extracts
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     AppendTurns,
     BeginStage,
     CancelOperation,
     Command,
+    CurateEntity,
+    CurateFact,
     DeleteBank,
     DeleteDocument,
     DeleteOperation,
     DeleteReceipt,
     EndStage,
+    ListEntities,
     OperationReceipt,
     RepairBank,
     RepairReceipt,
+    ReprocessDocument,
     Retain,
     RetainReceipt,
     RetryOperation,
     SessionCommand,
     UpdateBank,
 )
+from memory.curation import CURATED
 from memory.encoding import decode_recall_profile
 from memory.errors import InvalidRequest
 from memory.ids import Scope
@@ -42,16 +50,18 @@ from memory.ingest import (
     BankView,
     Embedded,
 )
+from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, is_extracted
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
-from memory.records import Head, RecallProfile, RecordKind
+from memory.records import Head, RecallProfile, RecordKind, Unit
 from memory.staging import is_staged
 from memory.store_calls import NewUnit, ReadHead
 from memory.sweeping import scheduled
 
-Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | Head
+Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | EntityPage | Head
 
+_SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
 MAILBOX_BYTES = 64 << 20
 BARE_BYTES = 4096
 """What an activation takes in memory beside the names it knows; measured, rounded up."""
@@ -63,7 +73,7 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_documents", "_due", "_sessions", "_stages", "stages"),
+        *("_curation", "_documents", "_due", "_sessions", "_stages", "stages"),
     )
 
     def __init__(
@@ -78,8 +88,9 @@ class Bank:
         self._sessions = BankSessions(scope, ports)
         self._stages = BankStages(scope, ports)
         self._documents = BankDocuments(scope, ports, self._stages)
+        self._curation = BankCuration(scope, ports, self._stages)
         self._due = DueWork(scope, ports, self._sessions, self._stages)
-        self.stages = StageRunner(scope, ports, self.perform)
+        self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
     @property
     def state(self) -> State:
@@ -95,7 +106,10 @@ class Bank:
     def cache_bytes(self) -> int:
         """Memory that passivation gives back, roughly."""
         active = self._active
-        return BARE_BYTES + NAME_BYTES * (len(active.recall_profile.speakers) if active else 0)
+        if active is None:
+            return BARE_BYTES
+        facts = len(active.known) if active.known is not None else 0
+        return BARE_BYTES + NAME_BYTES * len(active.recall_profile.speakers) + FACT_BYTES * facts
 
     def passivate(self) -> None:
         """Drop everything; nothing is written, because the store holds all of it.
@@ -247,6 +261,8 @@ class Bank:
             return await self._stages.end(command, turn, cast("tuple[NewUnit, ...]", ready))
         if isinstance(command, (CancelOperation, RetryOperation, DeleteOperation)):
             return await self._stages.follow(command, turn)
+        if isinstance(command, (CurateFact, CurateEntity, ListEntities, ReprocessDocument)):
+            return await self._curation.perform(command, turn)
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 
@@ -264,29 +280,56 @@ class Bank:
 
     async def _execute(self, active: Activation, plan: Plan) -> None:
         now, retention = self._ports.clock.now(), self._ports.retention
-        plan = scheduled(await self._cascaded(plan), now, retention)
+        plan = scheduled(await self._followed(active, plan), now, retention)
         if plan.remove:
             active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
+        known, active.known = active.known, None  # what it says is true again once the plan is executed
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
+        active.known = None if plan.clear else known
         if plan.clear:
             active.recall_profile = RecallProfile()
         for record in plan.records:
             if record.kind is RecordKind.RECALL_PROFILE:
                 active.recall_profile = decode_recall_profile(record.body)
 
-    async def _cascaded(self, plan: Plan) -> Plan:
-        """In the turn, so that what earlier plans derived is seen."""
+    async def _followed(self, active: Activation, plan: Plan) -> Plan:
+        """With what goes too, and with what that means for facts; in the turn, so that what earlier plans did is seen.
+
+        Facts are not read for a plan that neither adds nor retires any.
+        """
         retired = needs_cascade(plan)
-        if not retired:
+        gone: tuple[Unit, ...] = ()
+        if retired:
+            found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
+            plan, gone = cascaded(plan, found, self._ports.clock.now()), found.retire
+        changed = any(map(is_extracted, (*gone, *(new.unit for new in plan.add))))
+        said = active.head.counters.get(CURATED) or any(record.kind in _SAID for record in plan.records)
+        if plan.clear or not (changed or said or active.known is not None):
             return plan
-        found: Cascade = await self._ports.store.perform(self._scope, FindCascade(retired))
-        return cascaded(plan, found, self._ports.clock.now())
+        return (await self._known(active)).follow(plan)
+
+    async def _known(self, active: Activation) -> KnownFacts:
+        if active.known is None:
+            active.known = await self._ports.store.perform(self._scope, ReadKnown())
+        return active.known
+
+    def _profile(self) -> Mapping[str, Any]:
+        """Settings of the bank as they were when it was looked at last."""
+        return self._active.head.profile if self._active is not None else {}
 
     def _view(self, active: Activation) -> BankView:
-        return BankView(self._scope, active.head, active.recall_profile, self._ports.policy)
+        policy = self._ports.policy
+        if policy.stages and not extracts(active.head.profile):
+            policy = replace(policy, stages=())
+        return BankView(self._scope, active.head, active.recall_profile, policy)
 
     def _turn(self, active: Activation) -> Turn:
-        return Turn(lambda: self._view(active), lambda: active.sweep_due, lambda plan: self._execute(active, plan))
+        return Turn(
+            lambda: self._view(active),
+            lambda: active.sweep_due,
+            lambda plan: self._execute(active, plan),
+            lambda: self._known(active),
+        )
 
     def _is_staged(self, active: Activation) -> bool:
         return is_staged(active.head, self._ports.policy)

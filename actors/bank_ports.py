@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.commands import StageResult
+from memory.commands import StageEnd
 from memory.document_reading import DocumentPart
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY, unit_dense_text, unit_vectors
+from memory.known_facts import KnownFacts
 from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
@@ -25,8 +26,26 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
-StageFunction = Callable[[Scope, DocumentPart], Awaitable[StageResult]]
-"""A stage: makes units of a document. It may be cut off, run again, or run for a document that is gone by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageJob:
+    """A document that a stage is run for, read whole, under the seq of its work; `profile` is the bank's."""
+
+    document: DocumentPart
+    seq: int
+    operation_id: str
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+
+StageFunction = Callable[[Scope, Sequence[StageJob]], Awaitable[Sequence[StageEnd]]]
+"""A stage: makes units of documents. It may be cut off, run again, or run for a document that is gone by then. What one
+document does to it is the reason in that one's end."""
+
+
+async def no_wait() -> None:
+    """Nobody else has something to do first."""
+
 
 THREAD_BYTES: Final = 256 << 10
 """Commands from this size on are drafted, merged and planned in a thread: milliseconds that other banks need."""
@@ -53,6 +72,10 @@ class BankPorts:
     """Called before a bank is taken; raises NotOwner where it may not be."""
     policy: BankPolicy = field(default_factory=BankPolicy)
     stages: Mapping[str, StageFunction] = field(default_factory=dict)
+    embed_bulk: Embed | None = None
+    """As `embed`, after whatever somebody waits for; absent: no different."""
+    stand_back: Callable[[], Awaitable[None]] = no_wait
+    """Called before each batch of stage work: returns once callers have been served, or soon."""
 
 
 @dataclass(slots=True)
@@ -63,6 +86,8 @@ class Activation:
     recall_profile: RecallProfile
     sweep_due: datetime | None = None
     """When removed records that are kept for now are to be swept."""
+    known: KnownFacts | None = None
+    """The bank's facts, read when they are first needed."""
 
 
 async def take_bank(scope: Scope, ports: BankPorts, above_epoch: int = 0, above_seq: int = 0) -> Activation:

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from actors.bank_ports import BankPorts
+from actors.bank_ports import BankPorts, StageJob
 from actors.turns import Turn
 from memory.commands import (
     BeginStage,
@@ -15,6 +17,7 @@ from memory.commands import (
     FollowOperation,
     OperationReceipt,
     StageCommand,
+    StageEnd,
 )
 from memory.document_reading import ReadDocument
 from memory.errors import Conflict, LorebankError
@@ -24,6 +27,7 @@ from memory.operations import check_followed
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Unit
 from memory.stage_plans import (
+    Standing,
     plan_begin,
     plan_cancel,
     plan_delete_operation,
@@ -31,13 +35,18 @@ from memory.stage_plans import (
     plan_retry,
 )
 from memory.stages import StageWork, decode_work, pending_line
-from memory.store_calls import GetRecords, GetUnits, ListRecords, NewUnit, RecordPage
+from memory.store_calls import FindLive, GetRecords, GetUnits, ListRecords, NewUnit, RecordPage
 from memory.sweeping import HISTORY_COMMITS
 
-AT_ONCE = 8
-"""Documents of one bank that a stage is run for at the same time."""
+AT_ONCE = 32
+"""Documents of one bank that a stage is run for at the same time, and whose results are one plan."""
+CHUNKS_AT_ONCE = 2000
+"""Chunks of these documents, about; one document is taken whole."""
 LOOKED_AT = 256
 """Documents of one stage looked at for one that is ready: those before it wait for another attempt."""
+CUT_OFF_ATTEMPTS = 10
+"""Attempts beside those of the policy that may have begun and never ended, before a document is given up."""
+CUT_OFF = "its attempts began and never ended"
 STAGE_TIMEOUT_S = 600.0
 """Time in which a stage answers for one document; after it the attempt has failed."""
 
@@ -57,12 +66,19 @@ class BankStages:
         self._ports = ports
 
     async def embed(self, command: EndStage) -> tuple[NewUnit, ...]:
-        """The units of a result with their vectors, made outside the turn."""
-        units = command.result.units if command.result else ()
+        """The units of results that do not stand yet, with their vectors, made outside the turn."""
+        units = {unit.id: unit for end in command.ends if end.result for unit in end.result.units or ()}
         if not units:
             return ()
-        vectors = await self._ports.embed([unit_dense_text(unit) for unit in units])
-        return tuple(NewUnit(unit, unit_vectors(unit, vector)) for unit, vector in zip(units, vectors, strict=True))
+        stand: frozenset[str] = await self._ports.store.perform(self._scope, FindLive(tuple(units)))
+        new = [unit for unit in units.values() if unit.id not in stand]
+        embed = self._ports.embed_bulk or self._ports.embed
+        vectors = await embed([unit_dense_text(unit) for unit in new])
+        tokens = self._ports.tokenizer.count([unit.text for unit in new])
+        return tuple(
+            NewUnit(replace(unit, text_tokens=count), unit_vectors(unit, vector))
+            for unit, vector, count in zip(new, vectors, tokens, strict=True)
+        )
 
     async def begin(self, command: BeginStage, turn: Turn) -> OperationReceipt:
         """Count attempts."""
@@ -73,13 +89,21 @@ class BankStages:
         return OperationReceipt(command.operation_id, "processing" if plan else "dropped")
 
     async def end(self, command: EndStage, turn: Turn, new: Sequence[NewUnit]) -> OperationReceipt:
-        """Apply a result whose sources still stand, or note why there is none."""
-        works = await self.works((command.document_id,))
-        sources = command.result.sources if command.result else ()
-        ids = tuple(source.unit_id for source in sources)
-        live: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
-        work = works.get(command.document_id)
-        plan = plan_end(turn.view(), command, work, live, new, self._ports.clock.now())
+        """Apply results whose sources still stand, or note why there are none."""
+        results = [end.result for end in command.ends if end.result is not None]
+        cited = (
+            *(source for result in results for source in result.sources),
+            *(s for n in new for s in n.unit.sources),
+        )
+        ids = tuple(dict.fromkeys(source.unit_id for source in cited))
+        windows = tuple(dict.fromkeys(answer.key for result in results for answer in result.answers))
+        perform = self._ports.store.perform
+        live: dict[str, Unit] = await perform(self._scope, GetUnits(ids)) if ids else {}
+        answered = await perform(self._scope, GetRecords(RecordKind.WINDOW, windows)) if windows else {}
+        works = await self.works(tuple(end.document_id for end in command.ends))
+        by_id = {one.unit.id: one for one in new}
+        standing = Standing(works, live, by_id, answered.keys(), await turn.known())
+        plan = plan_end(turn.view(), command, standing, self._ports.clock.now())
         if plan is not None:
             await turn.execute(plan)
         return OperationReceipt(command.operation_id, "applied" if plan else "dropped")
@@ -137,12 +161,19 @@ class StageRunner:
     It ends when nothing is ready or the bank cannot be written to; whoever looks at the due bank next wakes it again.
     """
 
-    __slots__ = ("_again", "_perform", "_ports", "_scope", "_task", "backlog")
+    __slots__ = ("_again", "_perform", "_ports", "_profile", "_scope", "_task", "backlog")
 
-    def __init__(self, scope: Scope, ports: BankPorts, perform: Callable[[StageCommand], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        ports: BankPorts,
+        perform: Callable[[StageCommand], Awaitable[object]],
+        profile: Callable[[], Mapping[str, Any]],
+    ) -> None:
         self._scope = scope
         self._ports = ports
         self._perform = perform
+        self._profile = profile
         self._task: asyncio.Task[None] | None = None
         self._again = False
         self.backlog: dict[str, tuple[int, datetime]] = {}
@@ -173,9 +204,10 @@ class StageRunner:
                 for stage in self._ports.policy.stages:
                     while ready := await self._ready(stage):
                         await self._run_stage(stage, ready)
-        except* LorebankError as failed:
-            reasons = {str(exc): None for exc in leaves(failed)}
-            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, "; ".join(reasons))
+        except LorebankError as exc:
+            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, exc)
+        except Exception:
+            log.exception("bank %r: stages stop until it is looked at again", self._scope.bank)
 
     async def _ready(self, stage: str) -> list[StageWork]:
         now = self._ports.clock.now()
@@ -184,29 +216,40 @@ class StageRunner:
         return [work for work in works if work.not_before is None or work.not_before <= now][:AT_ONCE]
 
     async def _run_stage(self, stage: str, works: Sequence[StageWork]) -> None:
-        documents = tuple((work.document_id, work.seq) for work in works)
+        await self._ports.stand_back()
+        most = self._ports.policy.stage_attempts + CUT_OFF_ATTEMPTS
+        if spent := [work for work in works if work.attempts >= most]:
+            ends = tuple(StageEnd(work.document_id, work.seq, None, CUT_OFF, final=True) for work in spent)
+            await self._perform(EndStage(self._ports.nonce(), stage, ends))
+            return
+        jobs: list[StageJob] = []
+        chunks = 0
+        for work in works:
+            job = await self._job(work)
+            if job is not None:
+                jobs.append(job)
+                chunks += len(job.document.chunks)
+            if chunks >= CHUNKS_AT_ONCE:
+                break
+        if not jobs:
+            return
+        documents = tuple((job.document.document.id, job.seq) for job in jobs)
         await self._perform(BeginStage(self._ports.nonce(), stage, documents))
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(self._run_one(stage, work))
+        await self._perform(EndStage(self._ports.nonce(), stage, tuple(await self._run_jobs(stage, jobs))))
 
-    async def _run_one(self, stage: str, work: StageWork) -> None:
-        result, reason = None, ""
+    async def _job(self, work: StageWork) -> StageJob | None:
+        document = await self._ports.store.perform(self._scope, ReadDocument(work.document_id))
+        if document is None:
+            return None  # deleted meanwhile, and its work with it
+        return StageJob(document, work.seq, work.operation_id, self._profile())
+
+    async def _run_jobs(self, stage: str, jobs: Sequence[StageJob]) -> Sequence[StageEnd]:
         try:
-            document = await self._ports.store.perform(self._scope, ReadDocument(work.document_id))
-            if document is None:
-                return  # deleted meanwhile, and its work with it
             async with asyncio.timeout(STAGE_TIMEOUT_S):
-                result = await self._ports.stages[stage](self._scope, document)
-        except Exception as exc:  # noqa: BLE001 - whatever a document does to a stage must end with that document
+                return await self._ports.stages[stage](self._scope, jobs)
+        except Exception as exc:  # noqa: BLE001 - whatever documents do to a stage must end with those documents
             reason = f"{type(exc).__name__}: {exc}"
-        await self._perform(EndStage(self._ports.nonce(), stage, work.document_id, work.seq, result, reason))
-
-
-def leaves(group: BaseExceptionGroup[LorebankError]) -> Iterator[BaseException]:
-    """The errors in a group, of whatever depth."""
-    for exc in group.exceptions:
-        yield from leaves(exc) if isinstance(exc, BaseExceptionGroup) else (exc,)
+            return [StageEnd(job.document.document.id, job.seq, None, reason) for job in jobs]
 
 
 async def list_pending(scope: Scope, ports: BankPorts, stage: str) -> list[StageWork]:

@@ -26,6 +26,8 @@ SMALL_SEEN_S = 1.0
 SHORT_BATCH_TEXTS = 16
 SHORT_BATCH_CHARS = 6000
 REMEMBERED_BANKS = 1024
+BULK_BEHIND_TEXTS = 2048
+"""So many texts that somebody waits for may overtake one that nobody does."""
 
 
 @dataclass(order=True, slots=True)
@@ -34,6 +36,7 @@ class _Waiting:
     number: int
     text: str = field(compare=False)
     answer: "asyncio.Future[NDArray[np.float32]]" = field(compare=False)
+    bulk: bool = field(compare=False, default=False)
 
 
 class MicroBatcher:
@@ -57,31 +60,38 @@ class MicroBatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    async def embed(self, texts: Sequence[str], bank: str = "") -> list[NDArray[np.float32]]:
-        """A vector per text, float32, (dim,), in the order given; raises what the dispatch raised."""
+    async def embed(self, texts: Sequence[str], bank: str = "", *, bulk: bool = False) -> list[NDArray[np.float32]]:
+        """A vector per text, float32, (dim,), in the order given; raises what the dispatch raised.
+
+        bulk: nobody waits for them; what others want goes first, within bounds.
+        """
         if not texts:
             return []
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in texts]
-        self._queue(texts, futures, bank)
+        self._queue(texts, futures, bank, bulk=bulk)
         if len(self._waiting) >= self._max_texts:
             self._send()
         elif self._timer is None:
             self._timer = loop.call_later(self._wait_s, self._send)
         return list(await asyncio.gather(*futures))
 
-    def _queue(self, texts: Sequence[str], answers: "Sequence[asyncio.Future[NDArray[np.float32]]]", bank: str) -> None:
+    def _queue(
+        self, texts: Sequence[str], answers: "Sequence[asyncio.Future[NDArray[np.float32]]]", bank: str, *, bulk: bool
+    ) -> None:
         if not self._waiting:
             self._served.clear()
         elif len(self._served) > REMEMBERED_BANKS:
             self._served = {name: at for name, at in self._served.items() if at > self._stamp}
-        if len(texts) <= SMALL_TEXTS:
+        if bulk:
+            bank = f"{bank} in bulk"
+        elif len(texts) <= SMALL_TEXTS:
             self._short_until_s = asyncio.get_running_loop().time() + SMALL_SEEN_S
         start = max(self._stamp, self._served.get(bank, 0))
         for place, (text, answer) in enumerate(zip(texts, answers, strict=True)):
             self._numbers += 1
-            stamp = start + place // SLICE_TEXTS * SLICE_TEXTS
-            heapq.heappush(self._waiting, _Waiting(stamp, self._numbers, text, answer))
+            stamp = start + place // SLICE_TEXTS * SLICE_TEXTS + BULK_BEHIND_TEXTS * bulk
+            heapq.heappush(self._waiting, _Waiting(stamp, self._numbers, text, answer, bulk))
         self._served[bank] = start + len(texts)
 
     def _send(self) -> None:
@@ -113,7 +123,7 @@ class MicroBatcher:
             if going and most_chars is not None and chars > most_chars:
                 break
             going.append(heapq.heappop(self._waiting))
-        self._stamp = max(self._stamp, going[-1].stamp)
+        self._stamp = max(self._stamp, *(one.stamp for one in going if not one.bulk), 0)
         return going
 
     def _ended(self, task: "asyncio.Task[None]") -> None:

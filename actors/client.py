@@ -1,11 +1,14 @@
 """BankClient: the only door into the actors. Typed, with deadlines; recall runs in the caller's process."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
-from actors.policies import STAGES
+from actors.curation_client import CurationClient
+from actors.policies import stage_names
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
@@ -51,6 +54,10 @@ from memory.store_calls import (
 from memory.watermarks import ReadWatermarks, Watermarks
 
 READY_TIMEOUT_S = 5.0
+WAIT_PAUSE_S = 0.02
+WAIT_GROWTH = 1.5
+WAIT_PAUSE_MOST_S = 0.25
+"""How often a stage is asked for while a caller waits for it: less and less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class BankClient:
         self._store: Store = cluster.store
         self._reader = reader
         self._settings = settings
+        self.curation = CurationClient(cluster, settings)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":
@@ -208,6 +216,30 @@ class BankClient:
         """State of each stage of a document; empty where it had none to pass."""
         found = await self._store.perform(scope, GetRecords(RecordKind.STAGES, (document_id,)))
         return decode_work(found[document_id]).states if document_id in found else {}
+
+    async def wait_for_stage(self, scope: Scope, documents: Mapping[str, int], stage: str, timeout_s: float) -> bool:
+        """Whether a stage is done with documents (id -> seq) within the time; at once where they have none to pass.
+
+        False where it failed, too. Documents that were replaced or deleted meanwhile are done with.
+        """
+        deadline_s, pause_s = time.monotonic() + timeout_s, WAIT_PAUSE_S
+        waiting = dict(documents)
+        while True:
+            found = await self._store.perform(scope, GetRecords(RecordKind.STAGES, tuple(waiting)))
+            works = {key: decode_work(record) for key, record in found.items()}
+            states = {
+                id_: works[id_].states.get(stage)
+                for id_, seq in waiting.items()
+                if id_ in works and works[id_].seq == seq
+            }
+            if StageState.FAILED in states.values():
+                return False
+            waiting = {id_: waiting[id_] for id_, state in states.items() if state is StageState.PENDING}
+            left_s = deadline_s - time.monotonic()
+            if not waiting or left_s <= 0:
+                return not waiting
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * WAIT_GROWTH, WAIT_PAUSE_MOST_S)
 
     async def read_backlog(self) -> dict[str, tuple[int, float]]:
         """For each stage how many documents wait, and the age of the oldest in seconds, as the hosts saw it last."""
@@ -344,4 +376,4 @@ class BankClient:
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages that documents pass after they were accepted, in order."""
-        return tuple(STAGES)
+        return stage_names(self._settings)

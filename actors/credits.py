@@ -91,8 +91,9 @@ def size_of(command: Command) -> int:
         return sum(_size_of_texts(_texts_of(item)) for item in command.items)
     if isinstance(command, AppendTurns):
         return _size_of_texts(message.content for message in command.messages)
-    if isinstance(command, EndStage) and command.result is not None:
-        return PIECE_BYTES + _size_of_texts(unit.text for unit in command.result.units)
+    if isinstance(command, EndStage):
+        results = [end.result for end in command.ends if end.result is not None]
+        return PIECE_BYTES + _size_of_texts(unit.text for result in results for unit in result.units or ())
     return PIECE_BYTES
 
 

@@ -19,13 +19,14 @@ from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
+from actors.extraction import ExtractStage
 from actors.ownership import Ownership
-from actors.policies import STAGES, bank_policy
+from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
 from actors.supervisor import SUPERVISOR, find_supervisor
-from actors.tasks import embed_texts
+from actors.tasks import TaskExtractor, embed_texts
 from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from memory.commands import Command
@@ -38,6 +39,10 @@ SETTLED_AT_ONCE = 16
 """Due banks of one scan looked at beside each other: their writes leave together, and each waits for few others."""
 PASSIVATION_S = 5.0
 """How often, at the longest, a host looks for banks that may leave its memory."""
+
+STAND_BACK_S = 2.0
+"""How long a batch of stage work lets callers go first, at most."""
+STAND_BACK_LOOKS = 80
 
 log = logging.getLogger("lorebank.host")
 
@@ -66,7 +71,8 @@ class BankHost:
             retention_of(settings),
             self._ownership.claim,
             bank_policy(settings),
-            STAGES,
+            dict.fromkeys(stage_names(settings), ExtractStage(store, TaskExtractor(settings))),
+            stand_back=self._stand_back,
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
         self._banks = BankCache(self._make_bank, limits, time.monotonic)
@@ -161,8 +167,16 @@ class BankHost:
             log.warning("%s: bank %r stays due: %s", self._name, scope.bank, exc)
 
     def _make_bank(self, scope: Scope) -> Bank:
-        ports = replace(self._ports, embed=partial(self._batcher.embed, bank=scope.key))
+        embed = partial(self._batcher.embed, bank=scope.key)
+        ports = replace(self._ports, embed=embed, embed_bulk=partial(embed, bulk=True))
         return Bank(scope, ports, self._settings.mailbox_commands, self._settings.mailbox_bytes)
+
+    async def _stand_back(self) -> None:
+        """Stage work waits while callers are being served, for a moment at most."""
+        for _ in range(STAND_BACK_LOOKS):
+            await asyncio.sleep(STAND_BACK_S / STAND_BACK_LOOKS)
+            if not self._credits.host.commands:
+                return
 
     async def _passivate(self) -> None:
         while True:

@@ -1,13 +1,13 @@
 """From a deployment's settings to the policy of its banks, and the stages that it has."""
 
-from collections.abc import Mapping
-
-from actors.bank_ports import StageFunction
 from actors.settings import Settings
+from memory.facts import EXTRACT
 from memory.policy import BankPolicy
 
-STAGES: Mapping[str, StageFunction] = {}
-"""Stages that documents pass after they were accepted, in order. There is none yet: nothing is ever pending."""
+
+def stage_names(settings: Settings) -> tuple[str, ...]:
+    """Stages that documents pass after they were accepted, in order."""
+    return () if settings.extraction == "off" else (EXTRACT,)
 
 
 def bank_policy(settings: Settings) -> BankPolicy:
@@ -19,5 +19,5 @@ def bank_policy(settings: Settings) -> BankPolicy:
         session_bytes=settings.session_bytes,
         open_sessions=settings.open_sessions,
         operation_retention_s=settings.operation_retention_s,
-        stages=tuple(STAGES),
+        stages=stage_names(settings),
     )

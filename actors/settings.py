@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     embedding_dim: Count | None = None
     cache: Path = Path.home() / ".cache" / "lorebank"
 
+    # From text to facts
+    extraction: Literal["rules", "off"] = "rules"
+    """Who finds facts in what is retained; a bank may opt out by `retain_extraction_mode` chunks."""
+
     # Who may call
     api_keys: SecretStr | None = None
     """Comma-separated `key` or `key=tenant`; absent: no authentication, tenant `default`."""

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,8 +15,12 @@ from numpy.typing import NDArray
 
 from actors.calls import ask
 from actors.settings import Settings
-from actors.wiring import build_embedder
+from actors.wiring import build_embedder, build_extractor
+from memory.extraction.port import WindowOutcome, WindowRequest
 from memory.ports import Embedder
+
+EXTRACT_TIMEOUT_S = 300.0
+"""Time in which a task answers for its windows."""
 
 log = logging.getLogger("lorebank.tasks")
 
@@ -79,6 +84,42 @@ async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float3
                 log.warning("an embedding worker has not answered; its process is ended")
                 answer.cancel()
                 ray.cancel(reference, force=True)
+
+
+def extract_here(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+    """Outcomes of windows, one for each, in their order; in the thread that gives way to recalls."""
+    extractor = build_extractor(settings)
+    return embedding.submit(lambda: asyncio.run(extractor.extract(requests))).result()
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def extract_batch(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+    """Outcomes of windows. By value, as embed_batch is."""
+    return extract_here(settings, requests)
+
+
+class TaskExtractor:
+    """Implements memory.extraction.port.Extractor over Ray tasks, one at a time: embedding always finds a worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._one = asyncio.Semaphore(1)
+
+    @property
+    def name(self) -> str:
+        """Who finds: the name of the extractor that the tasks run."""
+        return build_extractor(self._settings).name
+
+    async def extract(self, requests: Sequence[WindowRequest]) -> list[WindowOutcome]:
+        """One outcome for each request, in their order.
+
+        Raises:
+            RetryLater: no worker answered in time.
+        """
+        async with self._one:
+            pending = extract_batch.remote(self._settings, list(requests))
+            found: list[WindowOutcome] = await ask(pending, EXTRACT_TIMEOUT_S, "extraction")
+            return found
 
 
 def warm_up(settings: Settings) -> list[Any]:

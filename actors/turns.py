@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memory.ingest import BankView
+from memory.known_facts import KnownFacts
 from memory.plans import Plan
 
 
@@ -16,3 +17,5 @@ class Turn:
     sweep_due: Callable[[], datetime | None]
     """When removed records that are kept for now are to be swept."""
     execute: Callable[[Plan], Awaitable[None]]
+    known: Callable[[], Awaitable[KnownFacts]]
+    """The bank's facts, as they are after the last plan."""

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings, StoreDamaged
+from memory.extraction.port import Extractor
+from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
 from memory.ports import Embedder, Tokenizer
 from memory.records import Unit
@@ -27,6 +29,7 @@ __all__ = [
     "SharedStore",
     "begin_backup",
     "build_embedder",
+    "build_extractor",
     "build_tokenizer",
     "connect_server",
     "copy_closed",
@@ -141,6 +144,12 @@ def build_embedder(settings: Settings) -> Embedder:
 def build_tokenizer(settings: Settings) -> Tokenizer:
     """The tokenizer of token budgets."""
     return providers.build_tokenizer(_provider_settings(settings))
+
+
+def build_extractor(settings: Settings) -> Extractor:
+    """Who finds facts in what is retained, as one process runs it."""
+    del settings
+    return RulesExtractor()
 
 
 def embedding_space(settings: Settings) -> Space:

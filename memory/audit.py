@@ -3,11 +3,12 @@
 The steps are those of a Procedure, but they are meant to be driven one call at a time: a big bank takes thousands.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits
+from memory.audit_facts import FactAudit
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
@@ -46,25 +47,33 @@ class AuditBank:
             audit.report(BreachKind.NO_HEAD, "head", "the bank has no head", repairable=True)
         audit.head = head
         shown = head or _UNBOUNDED
-        units = UnitAudit(audit, shown)
-        yield from self._scan_units(units)
+        units, facts = UnitAudit(audit, shown), FactAudit(audit)
+        yield from self._scan_units(units, facts)
         records = RecordAudit(audit, shown, units)
-        yield from _scan(None, records.look)
+
+        def look(point: str, payload: Mapping[str, Any]) -> None:
+            records.look(point, payload)
+            facts.look_at_record(payload)
+
+        yield from _scan(None, look)
         if head is not None and head.settled == head.commit:
             yield from _scan(RecordKind.OPERATION, lambda _, payload: records.look_at_operation(payload))
             yield from self._look_at_unlisted(units, records)
             units.conclude()
+            facts.conclude(records.documents)
         if head is not None:
             records.conclude()
         audit.moved = (yield ReadHead()) != head
         return audit
 
-    def _scan_units(self, units: UnitAudit) -> Steps[None]:
+    def _scan_units(self, units: UnitAudit, facts: FactAudit) -> Steps[None]:
         start: str | None = None
         first = True
         while first or start is not None:
             page: RawPage = yield ScanUnits(start, PAGE_POINTS)
             live = [point for point, payload in page.points if units.look(point, payload) is UnitState.LIVE]
+            for point, payload in page.points:
+                facts.look_at_unit(point, payload)
             wanted = tuple(point for point in live if self._wanted(point, first=first))
             if wanted:
                 units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)

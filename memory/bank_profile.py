@@ -11,7 +11,7 @@ DEFAULTS: Mapping[str, Any] = {
     "reflect_mission": None,
     "retain_mission": None,
     "observations_mission": None,
-    "retain_extraction_mode": "chunks",
+    "retain_extraction_mode": "concise",
     "retain_custom_instructions": None,
     "enable_observations": False,
     "enable_text_search": True,
@@ -40,6 +40,11 @@ def read_profile(bank: str, stored: Mapping[str, Any]) -> BankProfile:
         mission=settings["reflect_mission"] or "",
         disposition={trait: settings[f"disposition_{trait}"] for trait in TRAITS},
     )
+
+
+def extracts(stored: Mapping[str, Any]) -> bool:
+    """Whether facts are to be found in what this bank retains; in mode chunks there are none."""
+    return str(resolve_settings(stored)["retain_extraction_mode"]) != "chunks"
 
 
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from memory.ids import Scope
-from memory.records import ChunkEntry, Document, Head, Unit
+from memory.records import ChunkEntry, Document, Head, Relinked, Unit
 
 
 class BreachKind(StrEnum):
@@ -34,6 +34,7 @@ class BreachKind(StrEnum):
     VECTOR = "vector"
     REFERENCE = "reference"
     SLOT = "slot"
+    ANSWER = "stored answer"
     CHUNK_MISSING = "chunk missing"
     CHUNK_NOT_LIVE = "chunk not live"
     CHUNK_TWICE = "chunk listed twice"
@@ -119,6 +120,8 @@ class Audit:
     """Documents whose record is lost, as they were."""
     rewrite: set[tuple[str, str]] = field(default_factory=set)
     """Kind and key of records that are right but for whose they say they are."""
+    relink: list[Relinked] = field(default_factory=list)
+    """Facts whose standing among the others is to be written anew."""
     remove: set[tuple[str, str]] = field(default_factory=set)
     """Kind and key of records that have no place in the bank, or should be empty."""
 

@@ -71,7 +71,9 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
     """The plan with what goes too, and with a record of each derived unit that has sources left."""
     counters = count_derived(plan.head_after.counters, (), cascade.retire)
     by_id = {unit.id: unit for unit in cascade.retire}
-    again = (_again(by_id[unit], cited, now) for unit, cited in sorted(cascade.left.items()))
+    # What is left of a fact's sources is extracted again with its document, which has stage work of its own for that.
+    left = ((by_id[unit], cited) for unit, cited in sorted(cascade.left.items()))
+    again = (_again(unit, cited, now) for unit, cited in left if not _is_extracted(unit))
     return replace(
         plan,
         head_after=replace(plan.head_after, counters=counters),
@@ -92,6 +94,10 @@ def count_derived(counters: Mapping[str, int], added: Sequence[Unit], retired: S
     return {name: count for name, count in counted.items() if count}
 
 
+def _is_extracted(unit: Unit) -> bool:
+    return unit.kind is UnitKind.FACT and bool(unit.document_id)
+
+
 def _again(unit: Unit, sources: tuple[str, ...], now: datetime) -> Record:
     """Ids alone: what is left is derived from the sources as they are when it is done, without those gone by then."""
     body = {"kind": unit.kind.value, "type": unit.type.value, "sources": list(sources)}
@@ -101,9 +107,8 @@ def _again(unit: Unit, sources: tuple[str, ...], now: datetime) -> Record:
 def _without(unit: Unit, gone: set[str]) -> Relinked:
     """A unit that a gone one superseded holds again: its end was the other one's beginning."""
     links = tuple(link for link in unit.links if link.to not in gone)
-    if unit.superseded_by in gone:
-        return Relinked(unit.id, links, None, None)
-    return Relinked(unit.id, links, unit.superseded_by, unit.valid_to)
+    superseded_by, valid_to = (None, None) if unit.superseded_by in gone else (unit.superseded_by, unit.valid_to)
+    return Relinked(unit.id, links, superseded_by, valid_to, unit.valid_from, unit.entities)
 
 
 def _units(*fields: str, ids: Sequence[str]) -> Steps[list[Unit]]:

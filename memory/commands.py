@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from memory.ids import digest
-from memory.records import Source, Unit
+from memory.records import Record, Source, Unit
 
 UpdateMode = Literal["replace", "append"]
 
@@ -175,11 +175,15 @@ FollowOperation = CancelOperation | RetryOperation | DeleteOperation
 class StageResult:
     """What a stage made of a document: units, and the units it made them from, as they were then.
 
-    Units need an id of the bank's bucket (`derived_id`), texts and sources; seq and epoch are the plan's.
+    Units need an id of the bank's bucket, texts and sources; seq and epoch are the plan's. They are all that is to be
+    of the document: those that stand stay, those that are missing here go; None leaves what there is. `windows` are the
+    document's by now, by hash, `answers` the records of those that were not stored yet.
     """
 
     sources: tuple[Source, ...] = ()
-    units: tuple[Unit, ...] = ()
+    units: tuple[Unit, ...] | None = None
+    windows: tuple[str, ...] = ()
+    answers: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,22 +196,89 @@ class BeginStage:
 
 
 @dataclass(frozen=True, slots=True)
-class EndStage:
-    """Command of the bank to itself: an attempt has ended, with a result or with a reason why there is none."""
+class StageEnd:
+    """How an attempt for one document ended: with a result, or with a reason why there is none.
 
-    operation_id: str
-    stage: str
+    `final`: another attempt would fail too. A failure may have answers that are to be kept for the next attempt.
+    """
+
     document_id: str
     seq: int
     result: StageResult | None = None
     reason: str = ""
+    final: bool = False
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndStage:
+    """Command of the bank to itself: attempts have ended."""
+
+    operation_id: str
+    stage: str
+    ends: tuple[StageEnd, ...]
 
 
 StageCommand = BeginStage | EndStage
 
 
+@dataclass(frozen=True, slots=True)
+class CurateFact:
+    """Correct a fact, or say that it is not true (state `invalidated`) or is after all (`valid`).
+
+    `changes` has the fields to set: text, context, occurred_start, occurred_end, mentioned_at, entities.
+    """
+
+    operation_id: str
+    unit_id: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    state: Literal["valid", "invalidated"] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurateEntity:
+    """Say how an entity is known: fields of `changes` are name, type, aliases, user_id.
+
+    `merge` are keys of entities that are the same one: their names mean this one from now on.
+    """
+
+    operation_id: str
+    key: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    merge: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntities:
+    """What the bank knows of its entities, most mentioned first; with `key`, of that one."""
+
+    limit: int
+    offset: int = 0
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReprocessDocument:
+    """Find the facts of a document anew: what is stored of its windows is forgotten."""
+
+    operation_id: str
+    document_id: str
+
+
+CurationCommand = CurateFact | CurateEntity | ListEntities | ReprocessDocument
+
+
 Command = (
-    Retain | DeleteDocument | DeleteBank | UpdateBank | RepairBank | SessionCommand | FollowOperation | StageCommand
+    Retain
+    | DeleteDocument
+    | DeleteBank
+    | UpdateBank
+    | RepairBank
+    | SessionCommand
+    | FollowOperation
+    | StageCommand
+    | CurationCommand
 )
 
 

@@ -95,6 +95,10 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
             for source in unit.sources
         ]
         payload["source_ids"] = [source.unit_id for source in unit.sources]
+    if unit.mentions:
+        payload["mentions"] = [list(mention) for mention in unit.mentions]
+    if unit.claims:
+        payload["claims"] = [list(claim) for claim in unit.claims]
     return payload
 
 
@@ -104,14 +108,23 @@ def encode_relinked(relinked: Relinked) -> dict[str, Any]:
         "links": [_link(link) for link in relinked.links],
         "link_ids": [link.to for link in relinked.links],
         "superseded_by": relinked.superseded_by,
+        "valid_from": instant_to_text(relinked.valid_from) if relinked.valid_from else None,
         "valid_to": instant_to_text(relinked.valid_to) if relinked.valid_to else None,
+        "entities": list(relinked.entities),
     }
 
 
 def decode_relinked(unit_id: str, payload: Mapping[str, Any]) -> Relinked:
     """Inverse of encode_relinked."""
-    until = payload["valid_to"]
-    return Relinked(unit_id, _links_of(payload), payload["superseded_by"], instant_from_text(until) if until else None)
+    since, until = payload.get("valid_from"), payload["valid_to"]
+    return Relinked(
+        unit_id,
+        _links_of(payload),
+        payload["superseded_by"],
+        instant_from_text(until) if until else None,
+        instant_from_text(since) if since else None,
+        tuple(payload.get("entities", ())),
+    )
 
 
 def decode_unit(point_id: str, payload: Mapping[str, Any]) -> Unit:
@@ -131,6 +144,8 @@ def decode_unit(point_id: str, payload: Mapping[str, Any]) -> Unit:
         actor_ids=payload.get("actor_ids", {}),
         links=_links_of(payload),
         sources=tuple(Source(s["unit_id"], s["seq"], s["content_hash"]) for s in payload.get("sources", ())),
+        mentions=tuple((name, type_) for name, type_ in payload.get("mentions", ())),
+        claims=tuple(tuple(claim) for claim in payload.get("claims", ())),
         **values,
     )
 

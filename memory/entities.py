@@ -57,6 +57,7 @@ class Entity:
     user_ids: tuple[str, ...] = ()
     company: Mapping[str, int] = field(default_factory=dict)
     normal_names: frozenset[str] = frozenset()
+    first_mentioned_at: datetime | None = None
 
 
 def normal_name(name: str) -> str:
@@ -172,6 +173,7 @@ def _entity(key: str, tally: _Tally) -> Entity:
         user_ids=tuple(sorted(tally.user_ids)),
         company=dict(sorted(tally.company.items())),
         normal_names=frozenset(normal_name(name) for name in names[:_MAX_NAMES]),
+        first_mentioned_at=min(tally.instants),
     )
 
 

@@ -85,6 +85,8 @@ class Not:
 Filter: TypeAlias = AnyOf | Empty | Size | Between | Words | HasId | All | Any_ | Not
 
 TRUE = All(())
+EVIDENCE: Filter = Not(AnyOf("kind", ("fact",)))
+"""Units that were told. Facts repeat their words, so that these alone say how rare a word is in the bank."""
 
 
 def every(*parts: Filter | None) -> Filter:

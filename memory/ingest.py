@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -133,10 +134,11 @@ def plan_retain(
     embedded: Mapping[str, Embedded],
     now: datetime,
     works: Mapping[str, StageWork] | None = None,
+    stale: AbstractSet[str] = frozenset(),
 ) -> tuple[Plan, RetainReceipt]:
     """Plan of a retain whose new chunks' vectors are in `embedded` by content hash, and the receipt to give for it.
 
-    works: the stage work of the documents, where they have any.
+    works: the stage work of the documents, where they have any; stale: windows with a stored answer that lose a turn.
     """
     seqs = [view.head.seq + 1 + number for number in range(len(merges))]
     seq = seqs[-1]
@@ -168,7 +170,7 @@ def plan_retain(
         for merge, d in zip(merges, documents, strict=True)
     ]
     staged = accept_documents(
-        view.scope, view.policy, works or {}, {d.id: d.seq for d in documents}, now, command.operation_id
+        view.scope, view.policy, works or {}, {d.id: d.seq for d in documents}, now, command.operation_id, stale
     )
     body = retain_body(receipt, documents, len(command.items))
     if staged.operations:
@@ -186,6 +188,7 @@ def plan_retain(
         retire=(*(entry.unit_id for entry in retired), *(unit.unit_id for unit in staged.retire)),
         moves={unit: at for merge in merges for unit, at in merge.moves.items()},
         records=(*records, *staged.records),
+        remove=staged.remove,
         events=(Event("retain.completed", command.operation_id, now),),
     )
     return plan, receipt

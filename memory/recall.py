@@ -1,14 +1,14 @@
 """Recall as a plan: what to ask the store, and how its candidates become an answer. Pure; two trips at most."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.filters import TRUE, AnyOf, Filter, every
+from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, keyword_score
 from memory.neighbours import around
 from memory.packing import pack
@@ -16,7 +16,7 @@ from memory.periods import Period
 from memory.query import Understood
 from memory.ranking import rank
 from memory.recipes import DEFAULT, Budget, Recipe
-from memory.records import UnitType
+from memory.records import UnitKind, UnitType
 from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
 
 
@@ -59,6 +59,17 @@ class Ranked:
     final: float
     semantic: float
     keyword: float
+    facts: tuple["FoundFact", ...] = ()
+    """What was extracted from it, holds today and is near to the query: one result with both texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFact:
+    """A fact as stored, and its cosine to the query."""
+
+    id: str
+    payload: Mapping[str, Any]
+    semantic: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,11 @@ class RecallAnswer:
     trace: Mapping[str, Any] | None = None
 
 
+_FACT: Filter = AnyOf("kind", (UnitKind.FACT.value,))
+HOLDING: Filter = All((_FACT, Empty("superseded_by")))
+"""Facts that no later one has closed."""
+FACT_SHARE = 2
+"""One fact is looked for where so many units are."""
 _ATTEMPTS = 5
 """How often the trips are made where a replace keeps coming between them."""
 NOTHING = Hits((), (), np.zeros(0), np.zeros(0))
@@ -76,15 +92,18 @@ NOTHING = Hits((), (), np.zeros(0), np.zeros(0))
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Every unit that a lane brought, scored in all lanes; and, where asked for, what each lane brought."""
+    """Every unit that a lane brought, scored in all lanes; facts; and, where asked for, what each lane brought."""
 
     hits: Hits
     lanes: tuple[LaneHits, ...] = ()
+    facts: Hits = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class FindCandidates:
     """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole.
+
+    A lane of its own brings the nearest facts, which are not ranked.
 
     The best `seeds` of each lane bring what stands up to `reach` beside them in their document, if it matches, too.
     Where units went between the trips, a replace took them: both are made again, so that its new ones are found.
@@ -103,9 +122,13 @@ class FindCandidates:
         lanes: tuple[LaneHits, ...] = ()
         hits = NOTHING
         for _ in range(_ATTEMPTS):
-            asked = (Lane(self.limit, dense=self.dense), Lane(self.limit, lexical=self.lexical))
+            asked = (
+                Lane(self.limit, dense=self.dense, where=EVIDENCE),
+                Lane(self.limit, lexical=self.lexical, where=EVIDENCE),
+                Lane(self.limit // FACT_SHARE, dense=self.dense, where=HOLDING),
+            )
             lanes = yield SearchLanes(asked, self.where, self.seeds)
-            semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
+            semantic, keyword, facts = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
             if not semantic and not keyword:
                 return Candidates(NOTHING, lanes if self.trace else ())
             # A keyword lane with fewer hits than it may bring has all units with a word in common: the rest score 0.
@@ -113,14 +136,30 @@ class FindCandidates:
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes, with_words=cut)
-            hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded, near)
-            if (semantic.keys() | keyword.keys()) <= set(hits.ids):
+            hits = yield CompleteHits(semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near)
+            if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
-        return Candidates(hits, lanes if self.trace else ())
+        is_fact = np.fromiter((payload["kind"] == UnitKind.FACT for payload in hits.payloads), np.bool_)
+        lanes = lanes if self.trace else ()
+        return (
+            Candidates(_those(hits, ~is_fact), lanes, _those(hits, is_fact))
+            if is_fact.any()
+            else Candidates(hits, lanes)
+        )
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
         found = around((place for lane in lanes for place in lane.places), self.reach)
-        return None if found is None else Near(every(self.where, found[0]), found[1], with_words)
+        return None if found is None else Near(every(self.where, EVIDENCE, found[0]), found[1], with_words)
+
+
+def _those(hits: Hits, chosen: NDArray[np.bool_]) -> Hits:
+    kept = np.flatnonzero(chosen).tolist()
+    return Hits(
+        tuple(hits.ids[i] for i in kept),
+        tuple(hits.payloads[i] for i in kept),
+        hits.semantic[chosen],
+        hits.keyword[chosen],
+    )
 
 
 def plan_candidates(
@@ -136,7 +175,10 @@ def plan_candidates(
 def answer(
     query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = DEFAULT
 ) -> RecallAnswer:
-    """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
+    """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id.
+
+    Facts take what the results leave of the budget, in the order of their results.
+    """
     hits = candidates.hits
     scores = rank(hits, understood, recipe)
     final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
@@ -153,10 +195,32 @@ def answer(
         return Ranked(hits.ids[i], hits.payloads[i], float(final[i]), float(semantic[i]), float(keyword[i]))
 
     results = tuple(ranked(kept[place]) for place in chosen)
+    left = query.max_tokens - sum(int(result.payload["text_tokens"]) for result in results)
+    results = with_facts(results, candidates.facts, left)
     if not query.trace:
         return RecallAnswer(results)
     every_one = [ranked(i) for i in order.tolist()]
     return RecallAnswer(results, _trace(query, understood, candidates, every_one, results, recipe))
+
+
+def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tuple[Ranked, ...]:
+    """Results with what was extracted from them, the nearest facts first, within the tokens that are left."""
+    by_source: dict[str, list[FoundFact]] = {}
+    for i in np.argsort(-facts.semantic, kind="stable").tolist():
+        fact = FoundFact(facts.ids[i], facts.payloads[i], float(facts.semantic[i]))
+        for source in fact.payload.get("sources", ()):
+            by_source.setdefault(source["unit_id"], []).append(fact)
+    if not by_source:
+        return results
+    given: set[str] = set()
+    found: list[Ranked] = []
+    for result in results:
+        own = [fact for fact in by_source.get(result.id, ()) if fact.id not in given]
+        kept = [own[i] for i in pack([int(fact.payload["text_tokens"]) for fact in own], max_tokens, None)]
+        max_tokens -= sum(int(fact.payload["text_tokens"]) for fact in kept)
+        given.update(fact.id for fact in kept)
+        found.append(replace(result, facts=tuple(kept)) if kept else result)
+    return tuple(found)
 
 
 def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:
@@ -181,7 +245,7 @@ def _trace(
         "periods_named": [[period.start.isoformat(), period.end.isoformat()] for period in understood.periods],
         "lanes": [
             {"lane": name, "ids": list(lane.ids), "scores": list(lane.scores)}
-            for name, lane in zip(("semantic", "keyword"), candidates.lanes, strict=True)
+            for name, lane in zip(("semantic", "keyword", "facts"), candidates.lanes, strict=True)
         ],
         "ranked": [
             {"id": r.id, "final": r.final, "semantic": r.semantic, "keyword": r.keyword, "returned": r.id in returned}

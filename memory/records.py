@@ -48,6 +48,9 @@ class RecordKind(StrEnum):
     RING = "ring"
     IDENTITY = "identity"
     REDERIVE = "rederive"
+    WINDOW = "window"
+    CURATION = "curation"
+    ENTITY = "entity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,10 @@ class Unit:
     metadata: Mapping[str, str] = field(default_factory=dict)
     actor_ids: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
+    mentions: tuple[tuple[str, str], ...] = ()
+    """Of a fact: names as they stand in it, with their types; `entities` are then the keys of those they mean."""
+    claims: tuple[tuple[str, str, str | None, bool, bool, bool], ...] = ()
+    """Of a fact: the rows of memory.extraction.candidates.Claim."""
     proof_count: int = 1
     expires_at: datetime | None = None
     text_tokens: int = 0
@@ -111,12 +118,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Relinked:
-    """What a unit that stays points at, once some of what it pointed at is gone."""
+    """What a unit that stays points at, and for how long it holds, once others came or went."""
 
     unit_id: str
     links: tuple[Link, ...]
     superseded_by: str | None
     valid_to: datetime | None
+    valid_from: datetime | None = None
+    entities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def plan_repair(
         remake=tuple(one.unit.id for one in new if one.unit.id in remade),
         retire=tuple(audit.retire),
         moves=dict(audit.moves),
+        relink=tuple(audit.relink),
         records=tuple(records),
         remove=tuple((RecordKind(kind), key) for kind, key in sorted(audit.remove) if kind in _KINDS),
         clear=head.deleted and BreachKind.TOMBSTONE in kinds,

@@ -262,13 +262,15 @@ def _rest(
     records = [_document_record(document, whole.status, now), encode_session(rested)]
     head = plan.head_after
     retired: tuple[str, ...] = ()
+    remove = _parts(session)
     if not session.resting:
         staged = release_document(view.scope, view.policy, whole.work, session.id, plan.seq, now)
         records.extend(staged.records)
         head = staged.on(head_after(view, plan.seq, (), staged.retire, 0, now))
         retired = tuple(unit.unit_id for unit in staged.retire)
+        remove = (*remove, *staged.remove)
     head = _due(head, view, rested)
-    return replace(plan, head_after=head, records=tuple(records), remove=_parts(session), retire=retired)
+    return replace(plan, head_after=head, records=tuple(records), remove=remove, retire=retired)
 
 
 def _bare(view: BankView, operation_id: str, now: datetime, records: Sequence[Record] = ()) -> Plan:

@@ -1,12 +1,13 @@
 """Plans of stage work: attempts begin, end, are cancelled and asked for again. Results are guarded by their sources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memory.commands import BeginStage, EndStage
-from memory.ids import digest, point_id
+from memory.commands import BeginStage, EndStage, StageEnd
 from memory.ingest import BankView, head_after
+from memory.known_facts import KnownFacts
 from memory.plans import Event, Plan
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Source, Unit
@@ -23,10 +24,7 @@ from memory.stages import (
 )
 from memory.store_calls import NewUnit
 
-
-def derived_id(view: BankView, document_id: str, stage: str, *parts: str) -> str:
-    """Id of a unit that a stage derives from a document: equal parts, equal id."""
-    return point_id(view.scope, "unit", document_id, stage, digest(*parts).hex())
+CHANGED = "a source changed while the stage ran"
 
 
 def plan_begin(view: BankView, command: BeginStage, works: Mapping[str, StageWork], now: datetime) -> Plan | None:
@@ -45,38 +43,96 @@ def plan_begin(view: BankView, command: BeginStage, works: Mapping[str, StageWor
     return _plan(view, "begin_stage", command.operation_id, now, records=again)
 
 
-def plan_end(
-    view: BankView,
-    command: EndStage,
-    work: StageWork | None,
-    live: Mapping[str, Unit],
-    new: Sequence[NewUnit],
-    now: datetime,
-) -> Plan | None:
-    """Plan that applies an attempt's end; None where its document has other work by now, and the result is dropped.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the bank is like when results are applied, read in the turn.
 
-    live: the result's sources that are live; new: the result's units with their vectors.
+    live: the results' sources that are live; new: units with their vectors, of those that did not stand when they were
+    looked for; answered: windows of theirs that somebody else has stored an answer for meanwhile.
     """
-    if work is None or work.seq != command.seq or work.next != command.stage or work.waiting:
+
+    works: Mapping[str, StageWork]
+    live: Mapping[str, Unit]
+    new: Mapping[str, NewUnit]
+    answered: AbstractSet[str]
+    known: KnownFacts
+
+
+def plan_end(view: BankView, command: EndStage, standing: Standing, now: datetime) -> Plan | None:
+    """Plan that applies the ends of attempts; None where nothing is left to be done.
+
+    A result is dropped where its document has other work by now, where another answer for one of its windows was first,
+    and where a unit it counted on is gone: its work stays as it is then, and is begun again.
+    """
+    changes = [change for end in command.ends if (change := _end(view, command.stage, end, standing, now)) is not None]
+    if not changes:
         return None
-    reason, add = command.reason, tuple(new)
-    if command.result is not None and not all(_stands(source, live) for source in command.result.sources):
-        reason, add = "a source changed while the stage ran", ()
+    works = [change.work for change in changes]
     seq = view.head.seq + 1
-    if reason:
-        after = fail(work, command.stage, reason, view.policy, now)
-        add = ()
-    else:
-        after = succeed(work, command.stage, [Derived(one.unit.id, one.unit.type) for one in new])
-    add = tuple(replace(one, unit=replace(one.unit, seq=seq, epoch=view.head.epoch)) for one in add)
-    operation = operation_of(after, now)
-    plan = _plan(
-        view, "end_stage", command.operation_id, now, records=(encode_work(after), operation), due=_due(after, now)
+    records = tuple(record for work in works for record in (encode_work(work), operation_of(work, now)))
+    due = sooner(*(_due(work, now) for work in works))
+    plan = _plan(view, "end_stage", command.operation_id, now, records=records, due=due)
+    add = tuple(
+        replace(one, unit=replace(one.unit, seq=seq, epoch=view.head.epoch)) for change in changes for one in change.add
     )
+    retire = tuple(unit for change in changes for unit in change.retire)
     added = [Derived(one.unit.id, one.unit.type) for one in add]
-    head = head_after(view, seq, added, (), 0, now)
-    events = () if after.next else (Event(f"operation.{after.status.value}", after.operation_id, now),)
-    return replace(plan, add=add, head_after=replace(plan.head_after, counters=head.counters), events=events)
+    head = head_after(view, seq, added, retire, 0, now)
+    return replace(
+        plan,
+        add=add,
+        retire=tuple(unit.unit_id for unit in retire),
+        records=(*plan.records, *(answer for change in changes for answer in change.answers)),
+        remove=tuple((RecordKind.WINDOW, window) for change in changes for window in change.forget),
+        head_after=replace(plan.head_after, counters=head.counters),
+        events=tuple(
+            Event(f"operation.{work.status.value}", work.operation_id, now) for work in works if not work.next
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    work: StageWork
+    add: tuple[NewUnit, ...] = ()
+    retire: tuple[Derived, ...] = ()
+    answers: tuple[Record, ...] = ()
+    forget: tuple[str, ...] = ()
+
+
+def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: datetime) -> _Change | None:
+    work, result = standing.works.get(end.document_id), end.result
+    if work is None or work.seq != end.seq or work.next != stage or work.waiting:
+        return None
+    answers = result.answers if result else ()
+    if any(answer.key in standing.answered for answer in answers):
+        return None
+    kept = tuple(dict.fromkeys((*work.windows, *(answer.key for answer in answers))))
+    reason = end.reason
+    if result is not None and not reason and not all(_stands(source, standing.live) for source in result.sources):
+        reason, answers, kept = CHANGED, (), work.windows
+    if reason or result is None:
+        failed = fail(work, stage, reason, view.policy, now, final=end.final, retry_after_s=end.retry_after_s)
+        return _Change(replace(failed, windows=kept), answers=answers)
+    after = succeed(work, stage)
+    if result.units is None:
+        return _Change(replace(after, windows=kept), answers=answers)
+    wanted = {unit.id for unit in result.units if not standing.known.is_invalidated(unit.id)}
+    missing = sorted(id_ for id_ in wanted if id_ not in standing.known)
+    if any(id_ not in standing.new for id_ in missing):
+        return None
+    cited = (source for id_ in missing for source in standing.new[id_].unit.sources)
+    if not all(_stands(source, standing.live) for source in cited):
+        failed = fail(work, stage, CHANGED, view.policy, now)
+        return _Change(replace(failed, windows=kept), answers=answers)
+    stood = standing.known.knowledge.of_document(end.document_id)
+    return _Change(
+        replace(after, windows=result.windows),
+        tuple(standing.new[id_] for id_ in missing),
+        tuple(Derived(id_, standing.known.type_of(id_)) for id_ in sorted(stood - wanted)),
+        answers,
+        tuple(window for window in kept if window not in result.windows),
+    )
 
 
 def plan_cancel(view: BankView, operation_id: str, work: StageWork, now: datetime) -> Plan:

@@ -62,6 +62,8 @@ class StageWork:
     not_before: datetime | None = None
     reason: str | None = None
     derived: tuple[Derived, ...] = field(default=())
+    windows: tuple[str, ...] = ()
+    """Hashes of the windows whose answers are stored for the document."""
 
     @property
     def next(self) -> str | None:
@@ -119,17 +121,26 @@ def begin(work: StageWork) -> StageWork:
     return replace(work, attempts=work.attempts + 1, not_before=None)
 
 
-def succeed(work: StageWork, stage: str, derived: Sequence[Derived] = ()) -> StageWork:
-    """The stage is done, and has made units."""
+def succeed(work: StageWork, stage: str) -> StageWork:
+    """The stage is done."""
     states = {**work.states, stage: StageState.DONE}
-    return replace(work, states=states, attempts=0, not_before=None, reason=None, derived=(*work.derived, *derived))
+    return replace(work, states=states, attempts=0, not_before=None, reason=None)
 
 
-def fail(work: StageWork, stage: str, reason: str, policy: BankPolicy, now: datetime) -> StageWork:
+def fail(
+    work: StageWork,
+    stage: str,
+    reason: str,
+    policy: BankPolicy,
+    now: datetime,
+    *,
+    final: bool = False,
+    retry_after_s: float = 0.0,
+) -> StageWork:
     """An attempt failed: again later, each time after twice as long; or never, and the stages after it are skipped."""
     reason = reason[:MAX_REASON_CHARS]
-    if work.attempts < policy.stage_attempts:
-        delay = timedelta(seconds=policy.stage_retry_s * 2 ** max(work.attempts - 1, 0))
+    if work.attempts < policy.stage_attempts and not final:
+        delay = timedelta(seconds=max(policy.stage_retry_s * 2 ** max(work.attempts - 1, 0), retry_after_s))
         return replace(work, not_before=now + delay, reason=reason)
     return replace(work, states=_given_up(work, stage, StageState.FAILED), not_before=None, reason=reason)
 
@@ -159,6 +170,7 @@ def encode_work(work: StageWork) -> Record:
         "not_before": instant_to_text(work.not_before) if work.not_before else None,
         "reason": work.reason,
         "derived": [[unit.unit_id, unit.type.value] for unit in work.derived],
+        "windows": list(work.windows),
     }
     return Record(RecordKind.STAGES, work.document_id, body, order=-work.seq, status=work.line)
 
@@ -178,6 +190,7 @@ def decode_work(record: Record) -> StageWork:
         not_before=instant_from_text(body["not_before"]) if body["not_before"] else None,
         reason=body["reason"],
         derived=tuple(Derived(unit, UnitType(type_)) for unit, type_ in body["derived"]),
+        windows=tuple(body.get("windows", ())),
     )
 
 

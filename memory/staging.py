@@ -1,6 +1,7 @@
 """What accepting, replacing and deleting documents means for their stages: part of the plans that do so."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -57,14 +58,20 @@ def accept_documents(
     documents: Mapping[str, int],
     now: datetime,
     parent: str | None = None,
+    stale: AbstractSet[str] = frozenset(),
 ) -> Staged:
-    """Documents (id -> seq) are to pass the stages; what was under way for them is replaced, its units are retired."""
+    """Documents (id -> seq) are to pass the stages; what was under way for them is replaced.
+
+    Answers for windows that are `stale`, because a turn of theirs is gone, go; the others are used again.
+    """
     dropped = drop_documents({id_: work for id_, work in works.items() if id_ in documents}, now)
     if not policy.stages:
         return dropped
     new = [new_work(scope, policy.stages, id_, seq, now, parent) for id_, seq in documents.items()]
+    new = [replace(work, windows=_without(works.get(work.document_id), stale)) for work in new]
     records = [*(encode_work(work) for work in new), *(operation_of(work, now) for work in new)]
-    return Staged((*dropped.records, *records), (), dropped.retire, now)
+    remove = tuple((RecordKind.WINDOW, window) for window in sorted(stale))
+    return Staged((*dropped.records, *records), remove, dropped.retire, now)
 
 
 def hold_document(
@@ -77,6 +84,7 @@ def hold_document(
         new_work(scope, policy.stages, document_id, seq, now, parent),
         waiting=True,
         derived=work.derived if work else (),
+        windows=work.windows if work else (),
     )
     return Staged((*_replaced(work, now), encode_work(held), operation_of(held, now)))
 
@@ -96,9 +104,16 @@ def drop_documents(works: Mapping[str, StageWork], now: datetime) -> Staged:
     """Documents go: their work ends as replaced, and what was derived from them goes too."""
     return Staged(
         records=tuple(record for work in works.values() for record in _replaced(work, now)),
-        remove=tuple((RecordKind.STAGES, id_) for id_ in works),
+        remove=(
+            *((RecordKind.STAGES, id_) for id_ in works),
+            *((RecordKind.WINDOW, window) for work in works.values() for window in work.windows),
+        ),
         retire=tuple(unit for work in works.values() for unit in work.derived),
     )
+
+
+def _without(work: StageWork | None, stale: AbstractSet[str]) -> tuple[str, ...]:
+    return tuple(window for window in work.windows if window not in stale) if work else ()
 
 
 def _replaced(work: StageWork | None, now: datetime) -> tuple[Record, ...]:

@@ -1,7 +1,7 @@
 """The neutral calls of the store port: each is one atomic call to an engine, typed by its answer.
 
-`memory` builds them, `storage` performs them. A Procedure is a sequence of calls written as a generator, so that one
-implementation of the write protocol runs over a blocking engine, an asynchronous one, and one that fails on purpose.
+`memory` builds them, `storage` performs them. A Procedure is a sequence of calls as a generator: one implementation of
+the protocol for every engine.
 """
 
 from collections.abc import Generator, Mapping
@@ -155,11 +155,12 @@ class CountValues(Call[dict[str, int]]):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One retrieval strategy's question: nearest to `dense`, or best BM25 for `lexical`; exactly one is set."""
+    """One strategy's question: nearest to `dense`, or best BM25 for `lexical`; `where` narrows this lane alone."""
 
     limit: int
     dense: NDArray[np.float32] | None = None
     lexical: str | None = None
+    where: Filter = TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +192,12 @@ RECALLED_KEYS = (
     "occurred_start",
     "occurred_end",
     "mentioned_at",
+    "valid_from",
     "valid_to",
     "category",
+    "confidence",
     "entities",
-    "links",
+    "mentions",
     "tags",
     "metadata",
     "actor_ids",

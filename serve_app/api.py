@@ -7,6 +7,7 @@ from actors.settings import Settings
 from lorebank import __version__
 from serve_app import (
     bank_routes,
+    curation_routes,
     document_routes,
     entity_routes,
     health,
@@ -26,6 +27,7 @@ from serve_app.metrics import Measured, Metrics
 ROUTERS = (
     health.router,
     recall_routes.router,
+    curation_routes.router,
     memory_routes.router,
     reflect_routes.router,
     document_routes.router,

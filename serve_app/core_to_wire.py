@@ -1,10 +1,11 @@
 """What the core answers -> what clients read: plain mappings, ready to be encoded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memory.encoding import encode_unit
-from memory.recall import Ranked
+from memory.entities import entity_key
+from memory.recall import FoundFact, Ranked
 from memory.records import Unit, UnitKind
 
 
@@ -13,6 +14,8 @@ def result_row(result: Ranked) -> dict[str, Any]:
     return {
         **_shared_fields(result.id, result.payload),
         "source_fact_ids": [source["unit_id"] for source in result.payload.get("sources", ())] or None,
+        "entities": list(dict.fromkeys([*result.payload.get("entities", ()), *names_in(result)])),
+        "facts": [fact_row(fact) for fact in result.facts] or None,
         "scores": {
             "final": result.final,
             "reranker": None,
@@ -20,6 +23,41 @@ def result_row(result: Ranked) -> dict[str, Any]:
             "keyword": result.keyword,
         },
     }
+
+
+def fact_row(fact: FoundFact) -> dict[str, Any]:
+    """What was extracted from a result."""
+    get = fact.payload.get
+    return {
+        "id": fact.id,
+        "text": fact.payload["text"],
+        "type": fact.payload["type"],
+        "category": get("category"),
+        "occurred_start": get("occurred_start"),
+        "occurred_end": get("occurred_end"),
+        "valid_from": get("valid_from"),
+        "valid_to": get("valid_to"),
+        "semantic": fact.semantic,
+    }
+
+
+def names_in(result: Ranked) -> list[str]:
+    """Whom and what the facts of a result mention, by the names they use."""
+    return [name for fact in result.facts for name, _ in fact.payload.get("mentions", ())]
+
+
+def entity_rows(results: Sequence[Ranked]) -> dict[str, Any]:
+    """Entities that the facts of results mention, by name."""
+    found: dict[str, Any] = {}
+    for result in results:
+        for fact in result.facts:
+            keys = fact.payload.get("entities", ())
+            for place, (name, _) in enumerate(fact.payload.get("mentions", ())):
+                key = entity_key(name)
+                if key not in keys:  # a name given to another entity by hand
+                    key = keys[min(place, len(keys) - 1)]
+                found.setdefault(name, {"entity_id": key, "canonical_name": name, "observations": []})
+    return found
 
 
 def evidence_row(result: Ranked) -> dict[str, Any]:
@@ -33,7 +71,7 @@ def unit_row(unit: Unit) -> dict[str, Any]:
     return {
         **row,
         "fact_type": row["type"],
-        "entities": ", ".join(unit.entities),
+        "entities": ", ".join(row["entities"]),
         "consolidated_at": None,
         "consolidation_failed_at": None,
         "invalidation_reason": None,
@@ -77,7 +115,7 @@ def _shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         "text": payload["text"],
         "type": payload["type"],
         "kind": kind,
-        "entities": get("entities", []),
+        "entities": [name for name, _ in get("mentions", ())] if kind == UnitKind.FACT else get("entities", []),
         "context": get("context"),
         "occurred_start": get("occurred_start"),
         "occurred_end": get("occurred_end"),

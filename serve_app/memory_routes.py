@@ -8,7 +8,9 @@ from starlette.responses import Response
 from actors.client import BankClient
 from lorebank import wire
 from memory.commands import RetainReceipt
+from memory.curation import INVALIDATED
 from memory.errors import NotFound
+from memory.facts import EXTRACT
 from memory.filters import Any_, AnyOf, Filter, Words, every
 from memory.ids import Scope, bucket_of_id
 from memory.records import Unit
@@ -20,6 +22,8 @@ from serve_app.wire_to_core import has_word, to_filter, to_retain
 
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
 
+WAIT_SHARE = 0.8
+"""Share of a request's time that it may wait for a stage."""
 STATES_OF_LIVE = frozenset({"valid", "all"})
 """Values of the `state` filter under which live units are listed; the others name units that are not kept."""
 CONSOLIDATION_STATES_OF_ALL = frozenset({"pending", "all"})
@@ -27,9 +31,13 @@ CONSOLIDATION_STATES_OF_ALL = frozenset({"pending", "all"})
 
 @router.post(BANK + "/memories", response_model=wire.RetainResponse)
 async def retain(bank: Bank, client: Client, body: wire.RetainRequest) -> Response:
-    """Remember items. When this answers they are durable and the next recall finds them, `async` or not."""
+    """Remember items. When this answers they are durable and the next recall finds them, `async` or not.
+
+    With `wait_for: extracted` it answers once facts have been found, or when the time is up; `stage` says which.
+    """
     receipt = await client.retain(bank, to_retain(body))
-    return json_response(retain_answer(bank, body, receipt, client.settings.durability))
+    stage = await _reached(client, bank, body, receipt)
+    return json_response(retain_answer(bank, body, receipt, client.settings.durability, stage))
 
 
 @router.get(BANK + "/memories/list", response_model=wire.ListMemoryUnitsResponse)
@@ -48,6 +56,10 @@ async def list_memories(
     tags_match: wire.TagsMatch = "any",
 ) -> Response:
     """A page of units, newest first. `q` finds units that hold all its words."""
+    if state == INVALIDATED:
+        found = await client.curation.list_invalidated(bank, limit=limit, offset=offset)
+        rows = [unit_row(unit) | {"state": INVALIDATED} for unit in found.units]
+        return json_response({"items": rows, "total": found.total, "limit": limit, "offset": offset})
     none = (state not in {None, *STATES_OF_LIVE}) or (consolidation_state not in {None, *CONSOLIDATION_STATES_OF_ALL})
     if none:
         return json_response({"items": [], "total": 0, "limit": limit, "offset": offset})
@@ -95,7 +107,18 @@ def require_unit_id(text: str) -> None:
         raise NotFound(f"no memory {text!r}") from exc
 
 
-def retain_answer(bank: Scope, request: wire.RetainRequest, receipt: RetainReceipt, durability: str) -> dict[str, Any]:
+async def _reached(client: BankClient, bank: Scope, request: wire.RetainRequest, receipt: RetainReceipt) -> wire.Stage:
+    if request.wait_for != "extracted":
+        return "accepted"
+    documents = {document.document_id: document.seq for document in receipt.documents}
+    timeout_s = client.settings.request_timeout_s * WAIT_SHARE
+    done = await client.wait_for_stage(bank, documents, EXTRACT, timeout_s)
+    return "extracted" if done else "accepted"
+
+
+def retain_answer(
+    bank: Scope, request: wire.RetainRequest, receipt: RetainReceipt, durability: str, stage: wire.Stage
+) -> dict[str, Any]:
     """The receipt as clients read it; `usage` counts LLM tokens, of which accepting costs none."""
     answer: dict[str, Any] = {
         "success": True,
@@ -107,8 +130,7 @@ def retain_answer(bank: Scope, request: wire.RetainRequest, receipt: RetainRecei
         "usage": None if request.async_ else {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
         "document_ids": [document.document_id for document in receipt.documents],
         "seq": receipt.seq,
-        # Nothing is extracted yet: every document's extraction ends as skipped the moment it is accepted.
-        "stage": request.wait_for or "accepted",
+        "stage": stage,
         "durability": durability,
         "replayed": receipt.replayed,
         "documents": [

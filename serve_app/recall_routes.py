@@ -12,7 +12,7 @@ from memory.ids import Scope
 from memory.recall import Ranked
 from memory.records import UnitKind
 from serve_app.body import JsonRoute
-from serve_app.core_to_wire import result_row
+from serve_app.core_to_wire import entity_rows, result_row
 from serve_app.request_context import BANK, Bank, Client, json_response
 from serve_app.wire_to_core import to_recall_query
 
@@ -33,7 +33,7 @@ async def recall_answer(client: BankClient, bank: Scope, request: wire.RecallReq
     return {
         "results": [result_row(result) for result in found.results],
         "trace": found.trace,
-        "entities": {} if request.include.entities is not None else None,
+        "entities": entity_rows(found.results) if request.include.entities is not None else None,
         "chunks": await _chunks(client, bank, found.results, chunks.max_tokens) if chunks is not None else None,
         "source_facts": {} if source_facts is not None else None,
         "source_facts_truncated": False if source_facts is not None else None,

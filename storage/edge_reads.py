@@ -21,7 +21,7 @@ from qdrant_edge import (
 
 from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
-from memory.filters import AnyOf, Between, HasId
+from memory.filters import EVIDENCE, AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
@@ -127,9 +127,11 @@ class EdgeReads:
         return None
 
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
-        where = scoped(scope, _LIVE, call.where)
         # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
-        answers = [self._units.query(self._lane(scope, lane, where)) for lane in call.lanes]
+        answers = [
+            self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, call.where, lane.where)))
+            for lane in call.lanes
+        ]
         lanes = [(tuple(str(point.id) for point in found), tuple(point.score for point in found)) for found in answers]
         first = [ids[: call.places] for ids, _ in lanes]
         payloads = self._recalled(scope, {unit for ids in first for unit in ids})
@@ -147,7 +149,7 @@ class EdgeReads:
             limit=lane.limit,
             query=Query.Nearest(query_weights(lane.lexical or ""), schema.LEXICAL),
             filter=where,
-            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE))),
+            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE, EVIDENCE))),
         )
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:

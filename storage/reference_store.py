@@ -15,7 +15,7 @@ from memory import store_calls as calls
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.encoding import encode_relinked
 from memory.errors import Unavailable, Unprocessable
-from memory.filters import AnyOf, Between, Filter, HasId, Not, every, holds
+from memory.filters import EVIDENCE, AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
@@ -178,7 +178,7 @@ class ReferenceStore:
 
     def _search(self, scope: Scope, lane: calls.Lane, where: Filter) -> calls.LaneHits:
         """Best first, ties by id; the keyword lane brings only units with a word in common."""
-        ids = [point for point, _ in self._live(scope, where)]
+        ids = [point for point, _ in self._live(scope, where, lane.where)]
         if lane.dense is not None:
             query = self._normalised(lane.dense)
             scores = {point: float(self._vectors[point].dense @ query) for point in ids}
@@ -188,10 +188,10 @@ class ReferenceStore:
         return calls.LaneHits(tuple(point for point, _ in best), tuple(score for _, score in best))
 
     def _bm25(self, scope: Scope, text: str, ids: Sequence[str]) -> dict[str, float]:
-        """Scores of those of the units that share a word with the text; IDF over all live units of the bank."""
+        """Scores of those of the units that share a word with the text; IDF over the live ones that were told."""
         query = query_weights(text)
         weights = dict(zip(query.indices, query.values, strict=True))
-        corpus = [self._vectors[point].lexical for point, _ in self._live(scope)]
+        corpus = [self._vectors[point].lexical for point, _ in self._live(scope, EVIDENCE)]
         idf = {token: _idf(len(corpus), sum(token in unit for unit in corpus)) for token in weights}
         scores: dict[str, float] = {}
         for point in ids:

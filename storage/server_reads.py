@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from memory.filters import AnyOf, Between, Filter, HasId
+from memory.filters import EVIDENCE, AnyOf, Between, Filter, HasId
 from memory.ids import Scope, bucket_of_id, record_id
 from memory.records import Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
@@ -124,9 +124,8 @@ class ServerReads:
         return None
 
     async def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
-        where = scoped(scope, _LIVE, call.where)
         keys = [schema.DOCUMENT_ID, schema.POSITION] if call.places else None
-        asked = [self._lane(scope, lane, where, keys) for lane in call.lanes]
+        asked = [self._lane(scope, lane, scoped(scope, _LIVE, call.where, lane.where), keys) for lane in call.lanes]
         answers = iter(await self._units.query([request for request in asked if request]) if any(asked) else ())
         lanes = [next(answers) if request else [] for request in asked]
         return tuple(
@@ -153,7 +152,7 @@ class ServerReads:
         weights = query_weights(lane.lexical or "")
         if not len(weights.indices):
             return None
-        idf = models.IdfCorpusParams(corpus=scoped(scope, _LIVE))
+        idf = models.IdfCorpusParams(corpus=scoped(scope, _LIVE, EVIDENCE))
         return models.QueryRequest(
             query=models.SparseVector(indices=list(weights.indices), values=list(weights.values)),
             using=schema.LEXICAL,

@@ -196,6 +196,20 @@ class RecallScores(ResponseModel):
     keyword: float | None = None
 
 
+class RecalledFact(ResponseModel):
+    """What was extracted from a result, and holds; `semantic` is its cosine to the query."""
+
+    id: str
+    text: str
+    type: str
+    category: str | None = None
+    occurred_start: str | None = None
+    occurred_end: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    semantic: float | None = None
+
+
 class RecallResult(ResponseModel):
     """One unit. The fields from `kind` on are ours; times are ISO 8601 texts."""
 
@@ -220,6 +234,7 @@ class RecallResult(ResponseModel):
     proof_count: int | None = None
     valid_from: str | None = None
     valid_to: str | None = None
+    facts: list[RecalledFact] | None = None
 
 
 class EntityObservation(ResponseModel):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from memory.date_phrases import DatePhrase, find_dates
 from memory.extraction.attribution import People, attribute, people_of, possessive, without_opening
@@ -16,6 +16,7 @@ from memory.extraction.slots import claims_of, schedule_of
 from memory.extraction.verbs import is_adverb, is_verb, third_person
 from memory.records import UnitType
 from memory.sentences import split_sentences
+from memory.timeline import Span
 
 MAX_SENTENCE_CHARS = 400
 """A longer "sentence" is a list, a log or a table."""
@@ -200,6 +201,8 @@ def _fact(
     occurred = dates[0].span if dates else None
     claims = _claims(statement, dates, turn)
     category = category_of(statement, claims, occurred, turn.said_at)
+    if category in _LASTING and occurred is not None and _is_now(occurred, turn.said_at):
+        category, claims = Category.CONTEXT, ()  # a mood of the day is no preference
     if category is Category.PLAN:
         claims = tuple(claim for claim in claims if claim.attribute == "date")
     if category is None:
@@ -217,6 +220,14 @@ def _fact(
         claims=claims,
         mentions=tuple(mention.name for mention in mentions_in(statement, names, known)),
     )
+
+
+_LASTING = frozenset({Category.PREFERENCE, Category.OPINION})
+_MOMENT = timedelta(days=7)
+
+
+def _is_now(occurred: Span, said_at: datetime) -> bool:
+    return occurred.start <= said_at < occurred.end and occurred.end - occurred.start <= _MOMENT
 
 
 def _claims(statement: str, dates: tuple[DatePhrase, ...], turn: Turn) -> tuple[Claim, ...]:

@@ -51,6 +51,7 @@ def test_banks_are_made_changed_listed_and_deleted(server_url: str) -> None:
 
 def test_what_is_retained_is_recalled_listed_and_counted(server_url: str) -> None:
     async def scenario(client: Hindsight, bank: str) -> None:
+        await client.acreate_bank(bank, retain_extraction_mode="chunks")  # facts would be counted when they are found
         kept = await client.aretain(
             bank,
             "Grace moved to Lisbon in March and teaches sailing there.",

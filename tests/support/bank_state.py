@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memory.audit import AuditBank
+from memory.curation import CURATED
 from memory.document_reading import ReadStored
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
@@ -94,7 +95,7 @@ def check_bank(engine: Any, scope: Scope) -> None:
     counted.update(f"type:{unit.type.value}" for unit in units)
     counted.update("derived" for unit in units if unit.kind is not UnitKind.CHUNK)
     if head.exists:
-        said = {name: count for name, count in head.counters.items() if name != STAGED}
+        said = {name: count for name, count in head.counters.items() if name not in {STAGED, CURATED}}
         assert said == {name: count for name, count in counted.items() if count}, "counters are not recounts"
     assert speakers == Counter(unit.speaker for unit in units if unit.speaker), "the recall profile is no recount"
     left = pending_units(engine, scope)

@@ -4,7 +4,7 @@ import asyncio
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from memory.ingest import (
     plan_retain,
     plan_update_bank,
 )
+from memory.known_facts import EntityPage
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
@@ -44,15 +45,57 @@ class _FakeBank:
     records: dict[tuple[RecordKind, str], Record] = field(default_factory=dict)
 
 
+class _FakeCuration:
+    """No fact was ever extracted."""
+
+    def __init__(self, client: "FakeBankClient") -> None:
+        self._client = client
+
+    async def list_entities(self, scope, command) -> EntityPage:
+        await self._client._bank(scope)
+        return EntityPage((), {}, {}, 0)
+
+    async def list_invalidated(self, scope, *, limit, offset=0) -> UnitPage:
+        await self._client._bank(scope)
+        return UnitPage((), 0)
+
+    async def find_curation(self, scope, unit_id) -> None:
+        await self._client._bank(scope)
+
+    async def curate_fact(self, scope, command):
+        await self._client._bank(scope)
+        raise NotFound(command.unit_id)
+
+    async def curate_entity(self, scope, command):
+        await self._client._bank(scope)
+        raise NotFound(command.key)
+
+    async def reprocess_document(self, scope, command):
+        await self._client._bank(scope)
+        raise NotFound(command.document_id)
+
+    async def preview_extraction(self, scope, item, overrides):
+        await self._client._bank(scope)
+        return [], "rules"
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+
 class FakeBankClient(BankClient):
     """Set `failure` to have every call raise it, `delay_s` to have every call take that long."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._banks: dict[Scope, _FakeBank] = {}
+        self.curation = cast("Any", _FakeCuration(self))
         self.failure: BaseException | None = None
         self.delay_s = 0.0
         self.queries: list[RecallQuery] = []
+
+    async def wait_for_stage(self, scope, documents, stage, timeout_s) -> bool:
+        await self._bank(scope)
+        return True
 
     async def _bank(self, scope: Scope) -> _FakeBank:
         await asyncio.sleep(self.delay_s)

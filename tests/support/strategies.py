@@ -78,6 +78,10 @@ UNIT = st.builds(
     metadata=STRINGS,
     actor_ids=STRINGS,
     sources=st.lists(SOURCE, max_size=3).map(tuple),
+    mentions=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
+    claims=st.lists(st.tuples(TEXT, TEXT, maybe(TEXT), st.booleans(), st.booleans(), st.booleans()), max_size=2).map(
+        tuple
+    ),
     proof_count=COUNT,
     expires_at=maybe(INSTANT),
     text_tokens=COUNT,
@@ -88,6 +92,8 @@ RELINKED = st.builds(
     links=st.lists(LINK, max_size=3).map(tuple),
     superseded_by=maybe(TEXT),
     valid_to=maybe(INSTANT),
+    valid_from=maybe(INSTANT),
+    entities=st.lists(TEXT, max_size=3).map(tuple),
 )
 ENTRY = st.builds(
     ChunkEntry,

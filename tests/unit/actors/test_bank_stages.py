@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.bank_stages import CUT_OFF, CUT_OFF_ATTEMPTS
 from memory.commands import (
     AppendTurns,
     CancelOperation,
@@ -13,6 +14,7 @@ from memory.commands import (
     EndStage,
     OpenSession,
     RetryOperation,
+    StageEnd,
     StageResult,
 )
 from memory.errors import Conflict, NotFound, Unavailable
@@ -39,12 +41,15 @@ class Stage:
         self.free = asyncio.Event()
         self.free.set()
 
-    async def __call__(self, scope, document):
+    async def __call__(self, scope, jobs):
+        return [await self.run(scope, job.document, job.seq) for job in jobs]
+
+    async def run(self, scope, document, seq):
         self.ran.append(document.document.id)
         await self.free.wait()
         if any("bad" in chunk.text for chunk in document.chunks):
-            raise ValueError("no sense in it")
-        return StageResult(
+            return StageEnd(document.document.id, seq, None, "ValueError: no sense in it")
+        result = StageResult(
             tuple(Source(chunk.id, chunk.seq, chunk.content_hash) for chunk in document.chunks),
             tuple(
                 Unit(
@@ -54,15 +59,17 @@ class Stage:
                     text=f"fact: {chunk.text}",
                     document_id=document.document.id,
                     content_hash=chunk.content_hash,
+                    recorded_at=chunk.recorded_at,
                     sources=(Source(chunk.id, chunk.seq, chunk.content_hash),),
                 )
                 for chunk in document.chunks
             ),
         )
+        return StageEnd(document.document.id, seq, result)
 
 
-async def silent(scope, document):
-    return StageResult()
+async def silent(scope, jobs):
+    return [StageEnd(job.document.document.id, job.seq, StageResult()) for job in jobs]
 
 
 @pytest.fixture
@@ -143,7 +150,7 @@ async def test_facts_go_with_their_document(staged):
     await staged.retain(user("one", "two"))
     await staged.bank.stages.rest()
     await staged.retain(user("two", "three"), op="op-2")
-    assert facts(staged) == set(), "those of the former version are gone with the replace"
+    assert facts(staged) == {"fact: two"}, "those of what was replaced are gone with it"
     await staged.bank.stages.rest()
     assert facts(staged) == {"fact: two", "fact: three"}
     staged.check()
@@ -179,13 +186,13 @@ async def test_a_source_that_changed_spoils_a_result(staged, wrong):
     now = work(staged)
     unit = staged.units()["one"]
     source = replace(Source(unit.id, unit.seq, unit.content_hash), **wrong)
-    receipt = await staged.bank.perform(EndStage("e", "extract", "d", now.seq, StageResult((source,), ())))
+    receipt = await staged.bank.perform(EndStage("e", "extract", (StageEnd("d", now.seq, StageResult((source,), ())),)))
     assert receipt.status == "applied"
     assert "source changed" in work(staged).reason
     assert facts(staged) == set()
     staged.stage.free.set()
     await staged.bank.stages.rest()
-    assert (await staged.bank.perform(EndStage("e2", "extract", "d", now.seq - 1))).status == "dropped"
+    assert (await staged.bank.perform(EndStage("e2", "extract", (StageEnd("d", now.seq - 1),)))).status == "dropped"
     staged.check()
 
 
@@ -210,6 +217,22 @@ async def test_a_poisoned_document_fails_with_its_reason_and_stops_nothing(stage
     assert dict(work(staged, "poison").states) == {"extract": "failed", "resolve": "skipped"}
     assert operation(staged, "poison").status == "failed"
     assert operation(staged, "poison").body["error_message"] == "ValueError: no sense in it"
+    staged.check()
+
+
+@in_loop
+async def test_a_document_whose_attempts_never_end_is_given_up(staged):
+    staged.stage.free.clear()
+    await staged.retain(user("ends its owner"))
+    for number in range(CUT_OFF_ATTEMPTS + 2):
+        await idle()
+        bank = staged.another(f"owner {number}")
+        await bank.settle()
+    await idle()
+    assert work(staged).attempts == CUT_OFF_ATTEMPTS + 2
+    await staged.another("last").settle()
+    await idle()
+    assert (work(staged).line, work(staged).reason) == ("failed:extract", CUT_OFF)
     staged.check()
 
 

@@ -151,6 +151,9 @@ CASES = {
     "an old commit's name": Case(
         lambda v: v.head(commits={**head(v).commits, 1: "x"}), K.COMMITS, "head", True
     ),
+    "an answer that no work lists": Case(
+        lambda v: v.add_record(RecordKind.WINDOW, "w", body='{"document_id": "d"}'), K.ANSWER, "window w", True
+    ),
     "commits not trimmed": Case(
         lambda v: v.add_record(RecordKind.COMMIT, "old", order=-2 * HISTORY_COMMITS), K.HISTORY, "'old'", True
     ),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from memory.entities import entity_key
 from memory.extraction.candidates import Claim, Turn
 from memory.extraction.rules import extract_facts
-from memory.knowledge import LiveFact, derive_knowledge, validity_of
+from memory.knowledge import Knowledge, LiveFact, derive_knowledge
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -53,29 +53,38 @@ def arrivals(draw):
     return facts, [*steps, *[(True, identity) for identity in draw(st.permutations(sorted(facts)))]]
 
 
+def known_of(knowledge):
+    return (
+        {id_: knowledge.standing(id_) for id_ in knowledge.facts},
+        dict(knowledge.chains()),
+        dict(knowledge.entities()),
+    )
+
+
 @given(arrivals())
 def test_the_same_facts_give_the_same_chains_counts_and_links(arrival):
     facts, steps = arrival
-    live: dict[str, LiveFact] = {}
+    live = Knowledge()
     for tells, identity in steps:
+        before = {id_: live.standing(id_) for id_ in live.facts}
+        touched = live.remove(identity)
         if tells:
-            live.pop(identity, None)
-            live[identity] = facts[identity]
-        else:
-            live.pop(identity, None)
-    assert derive_knowledge(live.values()) == derive_knowledge(facts.values())
+            touched |= live.add(facts[identity])
+        after = {id_: live.standing(id_) for id_ in live.facts}
+        changed = {id_ for id_, standing in after.items() if before.get(id_) != standing}
+        assert changed <= touched
+    assert known_of(live) == known_of(derive_knowledge(facts.values()))
 
 
 @given(arrivals())
 def test_what_is_derived_names_only_what_is_live(arrival):
     facts, _ = arrival
     known = derive_knowledge(facts.values())
-    assert set(known.links) == set(facts)
-    assert all(link.to in facts for links in known.links.values() for link in links)
-    for chain in known.chains.values():
+    assert all(link.to in facts for id_ in facts for link in known.standing(id_).links)
+    for chain in known.chains().values():
         assert set(chain) <= set(facts)
         assert all(validity.superseded_by in {None, *chain} for validity in chain.values())
-    assert sum(entity.mentions for entity in known.entities.values()) == sum(
+    assert sum(entity.mentions for entity in known.entities().values()) == sum(
         len(fact.mentions) for fact in facts.values()
     )
 
@@ -83,14 +92,14 @@ def test_what_is_derived_names_only_what_is_live(arrival):
 def test_a_chain_follows_an_entity_over_its_spellings():
     first, second = told("Maria works at Siemens.", 0)[0], told("MARIA works at Philips.", 9)[0]
     known = derive_knowledge([first, second])
-    chain = known.chains[entity_key("maria"), "employer"]
+    chain = known.chains()[entity_key("maria"), "employer"]
     assert chain[first.id].superseded_by == second.id
 
 
 def test_deleting_the_news_opens_the_old_fact_again():
     old, news = told("I live in Paris.", 0)[0], told("I moved to Oslo yesterday.", 9)[0]
-    closed = validity_of(derive_knowledge([old, news]).chains, old.id)
-    opened = validity_of(derive_knowledge([old]).chains, old.id)
+    closed = derive_knowledge([old, news]).standing(old.id).validity
+    opened = derive_knowledge([old]).standing(old.id).validity
     assert closed is not None
     assert closed.superseded_by == news.id
     assert opened is not None
@@ -101,10 +110,10 @@ def test_a_fact_of_two_slots_holds_while_both_do():
     claims = (Claim("Ana", "partner", "Jo"), Claim("Ana", "relationship status", "engaged"))
     engaged = LiveFact("a", 0, START, None, claims, (("Ana", "person"),))
     married = LiveFact("b", 1, START + timedelta(days=9), None, (Claim("Ana", "relationship status", "married"),))
-    validity = validity_of(derive_knowledge([engaged, married]).chains, "a")
+    validity = derive_knowledge([engaged, married]).standing("a").validity
     assert validity is not None
     assert validity.superseded_by == "b"
 
 
 def test_a_fact_without_a_slot_has_no_validity():
-    assert validity_of(derive_knowledge([LiveFact("a", 0, START)]).chains, "a") is None
+    assert derive_knowledge([LiveFact("a", 0, START)]).standing("a").validity is None

@@ -102,7 +102,7 @@ def test_a_trace_is_there_only_where_it_was_asked_for():
     engine = bank("red apple", "green pear", "blue sky")
     assert recall(engine, RecallQuery("apple")).trace is None
     trace = recall(engine, RecallQuery("apple", trace=True, limit=1)).trace
-    assert [lane["lane"] for lane in trace["lanes"]] == ["semantic", "keyword"]
+    assert [lane["lane"] for lane in trace["lanes"]] == ["semantic", "keyword", "facts"]
     assert len(trace["lanes"][1]["ids"]) == 1
     assert [unit["returned"] for unit in trace["ranked"]] == [True, False, False]
     assert recall(ReferenceStore(DIM), RecallQuery("apple", trace=True)).trace["ranked"] == []

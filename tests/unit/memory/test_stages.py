@@ -10,11 +10,10 @@ from memory.errors import Conflict, NotFound
 from memory.ids import Scope
 from memory.operations import TERMINAL, OperationStatus, check_followed
 from memory.policy import BankPolicy
-from memory.records import Record, RecordKind, UnitType
+from memory.records import Record, RecordKind
 from memory.stages import (
     DONE,
     WAITING,
-    Derived,
     StageState,
     StageWork,
     begin,
@@ -82,7 +81,7 @@ class Bank:
                 self._replaced(work.seq)
                 del self.works[document]
             case "p" if work and work.next and not work.waiting:
-                self._note(succeed(begin(work), work.next, [Derived(f"u{self.seq}", UnitType.WORLD)]), work)
+                self._note(succeed(begin(work), work.next), work)
             case "f" if work and work.next and not work.waiting:
                 self._note(fail(begin(work), work.next, "bad", POLICY, NOW), work)
             case "c" if work and (work.next or work.waiting):

@@ -6,7 +6,7 @@ import pytest
 from hindsight_client_api import models
 
 from actors.settings import Settings
-from memory.commands import StageResult
+from memory.commands import StageEnd, StageResult
 from memory.policy import BankPolicy
 from serve_app.api import build_api
 from tests.support.http_calls import Http
@@ -16,10 +16,13 @@ BANK = "/v1/default/banks/alice"
 OPERATIONS = f"{BANK}/operations"
 
 
-async def extract(scope, document):
-    if "bad" in document.text:
-        raise ValueError("no sense in it")
-    return StageResult()
+async def extract(scope, jobs):
+    return [_end(job) for job in jobs]
+
+
+def _end(job):
+    result, reason = (None, "ValueError: no sense in it") if "bad" in job.document.text else (StageResult(), "")
+    return StageEnd(job.document.document.id, job.seq, result, reason)
 
 
 @pytest.fixture

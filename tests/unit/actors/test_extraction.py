@@ -1,0 +1,193 @@
+"""The stage EXTRACT of a bank over a store in memory, by rules: facts from retain to delete."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from memory.commands import AppendTurns, DeleteBank, DeleteDocument, Message, OpenSession, UpdateBank
+from memory.extraction.port import Extracted, NotExtracted
+from memory.records import RecordKind, UnitKind
+from memory.stages import decode_work
+from memory.store_calls import GetRecords, ListRecords, ReadHead
+from storage.reference_store import ReferenceStore
+from tests.support.builders import DIM
+from tests.support.extracting import DEBOUNCE_S, ExtractingOwner
+from tests.support.loops import in_loop
+
+DAY = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def ana(*texts: str, day: int = 0) -> tuple[Message, ...]:
+    at = DAY + timedelta(days=day)
+    return tuple(Message(text, role="user", name="Ana", timestamp=at) for text in texts)
+
+
+@pytest.fixture
+def bank() -> ExtractingOwner:
+    return ExtractingOwner(ReferenceStore(DIM))
+
+
+@in_loop
+async def test_what_is_told_becomes_a_fact_with_its_source_time_and_slot(bank):
+    await bank.tell(ana("I moved to Oslo yesterday.", "How are you?"))
+    (text, fact), *others = bank.facts().items()
+    chunk = bank.units()["I moved to Oslo yesterday."]
+    assert not others
+    assert text == "Ana moved to Oslo yesterday (2024-04-30)"
+    assert (fact.kind, fact.document_id, fact.position) == (UnitKind.FACT, "d", chunk.position)
+    assert [source.unit_id for source in fact.sources] == [chunk.id]
+    assert (fact.mentioned_at, fact.occurred_start) == (DAY, datetime(2024, 4, 30, tzinfo=UTC))
+    assert {name for name, _ in fact.mentions} == {"Ana", "Oslo"}
+    assert len(fact.entities) == 2
+    assert fact.valid_from is not None
+    assert bank.read(ReadHead()).counters["derived"] == 1
+    bank.check()
+
+
+@in_loop
+async def test_news_closes_what_was_told_before_in_whatever_order_it_comes(bank):
+    await bank.tell(ana("I live in Oslo.", day=9), document_id="late", op="1")
+    await bank.tell(ana("I live in Paris."), document_id="early", op="2")
+    facts = bank.facts()
+    assert facts["Ana lives in Paris"].superseded_by == facts["Ana lives in Oslo"].id
+    assert bank.holding() == {"Ana lives in Oslo"}
+    bank.check()
+    await bank.bank.perform(DeleteDocument("del", "late"))
+    assert bank.holding() == {"Ana lives in Paris"}
+    assert bank.facts()["Ana lives in Paris"].valid_to is None
+    bank.check()
+
+
+@in_loop
+async def test_a_document_sent_again_under_its_id_leaves_no_stale_fact(bank):
+    await bank.tell(ana("I live in Paris.", "I work at Shell."))
+    kept = bank.facts()["Ana works at Shell"]
+    await bank.tell(ana("I live in Rome.", "I work at Shell."), op="op-2")
+    assert set(bank.facts()) == {"Ana lives in Rome", "Ana works at Shell"}
+    assert bank.facts()["Ana works at Shell"].seq == kept.seq, "what did not change is not written again"
+    assert len(bank.answers()) == 1
+    bank.check()
+
+
+@in_loop
+async def test_the_same_without_an_id_is_a_document_of_its_own(bank):
+    await bank.tell(ana("I live in Paris."), document_id=None, op="1")
+    await bank.tell(ana("I live in Paris.", day=1), document_id=None, op="2")
+    assert len({unit.document_id for unit in bank.facts().values()}) == 1
+    assert bank.read(ReadHead()).counters["documents"] == 2
+    assert bank.read(ReadHead()).counters["derived"] == 2
+    bank.check()
+
+
+@in_loop
+async def test_a_window_is_asked_for_once(bank):
+    turns = ana(*(f"I bought {number} apples." for number in range(300)))
+    await bank.tell(turns)
+    asked = [request.window for request in bank.extractor.asked]
+    assert len(asked) == len(set(asked)) == len(bank.answers()) > 1
+    await bank.tell((*turns, *ana("I sold my boat.")), op="op-2")
+    again = [request.window for request in bank.extractor.asked][len(asked) :]
+    assert len(again) == 1, "a growing document changes its last window alone"
+    assert "Ana sold Ana's boat" in bank.facts() or any("boat" in text for text in bank.facts())
+    assert set(asked[:-1]) | set(again) == bank.answers()
+    bank.check()
+
+
+@in_loop
+async def test_nothing_of_a_deleted_document_or_bank_is_left(bank):
+    await bank.tell(ana("I live in Paris."), document_id="d", op="1")
+    await bank.tell(ana("I work at Shell."), document_id="e", op="2")
+    await bank.bank.perform(DeleteDocument("del", "d"))
+    assert set(bank.facts()) == {"Ana works at Shell"}
+    assert len(bank.answers()) == 1
+    for record in bank.read(ListRecords(RecordKind.WINDOW, 10)).records:
+        assert "Paris" not in str(record.body)
+    bank.check()
+    await bank.bank.perform(DeleteBank("gone"))
+    assert (bank.units(), bank.answers()) == ({}, set())
+    bank.check()
+
+
+@in_loop
+async def test_the_next_owner_goes_on_with_the_facts_there_are(bank):
+    await bank.tell(ana("I live in Paris."), document_id="d", op="1")
+    bank.bank = bank.another("next")
+    await bank.tell(ana("I live in Rome.", day=3), document_id="e", op="2")
+    assert bank.holding() == {"Ana lives in Rome"}
+    bank.check()
+
+
+@in_loop
+async def test_a_bank_in_mode_chunks_extracts_nothing(bank):
+    await bank.bank.perform(UpdateBank("u", {"retain_extraction_mode": "chunks"}))
+    await bank.tell(ana("I live in Paris."))
+    assert bank.facts() == {}
+    assert bank.read(ListRecords(RecordKind.STAGES, 10)).total == 0
+    await bank.bank.perform(UpdateBank("u2", {"retain_extraction_mode": None}))
+    await bank.tell(ana("I live in Rome."), op="op-2")
+    assert set(bank.facts()) == {"Ana lives in Rome"}
+    bank.check()
+
+
+@in_loop
+async def test_a_session_is_extracted_when_it_rests_and_what_was_known_stays(bank):
+    await bank.bank.perform(OpenSession("o", "s"))
+    await bank.bank.perform(AppendTurns("a", "s", ana("I live in Paris.")))
+    bank.clock.pass_by(DEBOUNCE_S + 1)
+    await bank.bank.settle()
+    await bank.bank.stages.rest()
+    first = bank.facts()["Ana lives in Paris"]
+    await bank.bank.perform(AppendTurns("b", "s", ana("I work at Shell.", day=1)))
+    assert set(bank.facts()) == {"Ana lives in Paris"}
+    bank.clock.pass_by(DEBOUNCE_S + 1)
+    await bank.bank.settle()
+    await bank.bank.stages.rest()
+    assert set(bank.facts()) == {"Ana lives in Paris", "Ana works at Shell"}
+    assert bank.facts()["Ana lives in Paris"].seq == first.seq
+    bank.check()
+
+
+class Moody:
+    """Fails for windows that hold a word, until it is told otherwise."""
+
+    name = "moody"
+
+    def __init__(self, *, retriable: bool) -> None:
+        self.retriable = retriable
+        self.bad: str | None = "poison"
+        self.asked: list[str] = []
+
+    async def extract(self, requests):
+        return [self._one(request) for request in requests]
+
+    def _one(self, request):
+        self.asked.append(request.window)
+        if self.bad and any(self.bad in turn.text for turn in request.turns):
+            return NotExtracted(request.window, "it tastes bad", self.retriable, 30.0)
+        return Extracted(request.window, (), self.name)
+
+
+@in_loop
+async def test_answers_that_came_are_kept_where_another_window_failed():
+    bank = ExtractingOwner(ReferenceStore(DIM), Moody(retriable=True))
+    long = "word " * 700
+    await bank.tell((*ana(long), *ana("poison " + long)))
+    work = decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"])
+    assert (work.next, work.attempts, work.reason) == ("extract", 1, "it tastes bad")
+    assert len(bank.answers()) == len(work.windows) > 0
+    before, bank.extractor.bad = len(bank.extractor.asked), None
+    bank.clock.pass_by(31)
+    await bank.bank.settle()
+    await bank.bank.stages.rest()
+    assert len(bank.extractor.asked) == before + 1, "what was answered is not asked for again"
+    assert decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"]).line == "done"
+    bank.check()
+
+
+@in_loop
+async def test_a_window_that_can_never_be_read_fails_its_document_at_once():
+    bank = ExtractingOwner(ReferenceStore(DIM), Moody(retriable=False))
+    await bank.tell(ana("poison"))
+    work = decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"])
+    assert (work.line, work.attempts) == ("failed:extract", 1)
+    bank.check()
