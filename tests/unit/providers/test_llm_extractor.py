@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -20,8 +21,11 @@ from memory.model_budget import BudgetLimits
 from memory.records import UnitType
 from memory.spending import Caps
 from providers.policy import RetryPolicy
+from tests.support.hostile_texts import HOSTILE
 from tests.support.scripted_llm import FAULTS, Behaviour, ScriptedLlm, expected_facts
 from tests.support.windows import KEY, QUICK, Extraction, turn, window
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ def test_banks_and_profiles_share_no_call(llm):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fifth_of_calls_of_one_kind_failing_loses_and_doubles_nothing(llm, fault):
     llm.behave(rates={fault: 0.2}, seed=5)
-    requests = many(60)
+    requests = many(36)
     outcomes = extract(llm, requests, call_windows=2)
     check_exact(requests, outcomes)
     assert llm.counts[fault] > 1
@@ -316,6 +320,20 @@ def test_verbatim_facts_are_the_turns_own_words(llm):
     words = "  Ana lives in Oslo now. She likes it!  "
     (outcome,) = extract(llm, [window(words, profile=ExtractionProfile(mode=ExtractionMode.VERBATIM))])
     assert [fact.fact.text for fact in outcome.facts] == [words.strip()]
+
+
+@pytest.mark.parametrize("obeys", [False, True])
+def test_hostile_texts_are_extracted_like_any_other_even_by_a_model_that_obeys(llm, obeys):
+    """What they state is what they say; what a model was talked into is in no outcome."""
+    llm.behave(obeys=obeys)
+    requests = [window(text, "Ana likes tea.") for text in HOSTILE if len(text) < 1000]
+    assert len(requests) > 20
+    outcomes = extract(llm, requests)
+    for request, outcome in zip(requests, outcomes, strict=True):
+        expected = expected_facts([str(each.text.encode("utf-8", "replace"), "utf-8") for each in request.turns])
+        plain = [(order, " ".join(CONTROL.sub(" ", text).split())) for order, text in expected]
+        assert found(outcome) == plain
+        assert outcome.dropped == (3 if obeys else 0)
 
 
 def test_what_an_extraction_knows_of_a_fact(llm):
