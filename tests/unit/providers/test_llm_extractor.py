@@ -20,6 +20,7 @@ from memory.extraction.port import (
 from memory.model_budget import BudgetLimits
 from memory.records import UnitType
 from memory.spending import Caps
+from providers.llm_extractor import MAX_CUTS
 from providers.policy import RetryPolicy
 from tests.support.hostile_texts import HOSTILE
 from tests.support.scripted_llm import FAULTS, Behaviour, ScriptedLlm, expected_facts
@@ -180,8 +181,10 @@ def test_a_window_whose_answers_are_never_readable_fails_alone_with_the_reason_a
 
 def test_an_answer_that_is_cut_off_says_which_setting_bounds_it(llm):
     llm.behave(rates={"truncated": 1.0})
-    (outcome,) = extract(llm, [window("Ana lives in Oslo.")], retries=dataclasses.replace(QUICK, attempts=2))
+    (outcome,) = extract(llm, [window("Ana lives in Oslo.")])
     assert "LOREBANK_LLM_MAX_OUTPUT_TOKENS" in outcome.reason
+    assert outcome.retriable
+    assert llm.counts["calls"] == MAX_CUTS
 
 
 def test_a_refusal_is_named(llm):
