@@ -24,7 +24,7 @@ from providers.llm_extractor import MAX_CUTS
 from providers.policy import RetryPolicy
 from tests.support.hostile_texts import HOSTILE
 from tests.support.scripted_llm import FAULTS, Behaviour, ScriptedLlm, expected_facts
-from tests.support.windows import KEY, QUICK, Extraction, turn, window
+from tests.support.windows import HASTY, KEY, QUICK, Extraction, turn, window
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -116,7 +116,7 @@ def test_banks_and_profiles_share_no_call(llm):
 def test_a_fifth_of_calls_of_one_kind_failing_loses_and_doubles_nothing(llm, fault):
     llm.behave(rates={fault: 0.2}, seed=5)
     requests = many(36)
-    outcomes = extract(llm, requests, call_windows=2)
+    outcomes = extract(llm, requests, call_windows=2, retries=HASTY if fault == "hang" else QUICK)
     check_exact(requests, outcomes)
     assert llm.counts[fault] > 1
 
@@ -124,7 +124,7 @@ def test_a_fifth_of_calls_of_one_kind_failing_loses_and_doubles_nothing(llm, fau
 def test_a_fifth_of_calls_failing_of_any_kind_loses_and_doubles_nothing(llm):
     llm.behave(rates=dict.fromkeys(FAULTS, 0.2 / len(FAULTS)), seed=11)
     requests = many(200)
-    outcomes = until_extracted(llm, requests, rounds=3, retries=dataclasses.replace(QUICK, attempts=3), call_windows=3)
+    outcomes = until_extracted(llm, requests, rounds=3, retries=dataclasses.replace(HASTY, attempts=3), call_windows=3)
     check_exact(requests, outcomes)
     assert sum(llm.counts[fault] for fault in FAULTS) > 5
 
@@ -134,7 +134,7 @@ def test_a_fifth_of_calls_failing_of_any_kind_loses_and_doubles_nothing(llm):
 def test_two_thousand_windows_through_a_fifth_of_faults(llm, rates):
     llm.behave(rates=rates, seed=1, latency_s=0.005)
     requests = many(2000, banks=20)
-    long = dataclasses.replace(QUICK, deadline_s=240.0, attempts=4)
+    long = dataclasses.replace(HASTY, deadline_s=240.0, attempts=4)
     outcomes = until_extracted(llm, requests, rounds=5, retries=long, budget=BudgetLimits(calls_at_once=32, call_s=0.5))
     check_exact(requests, outcomes)
     print(f"\n{rates}: {dict(llm.counts)}")
@@ -218,9 +218,8 @@ def test_a_wrong_key_says_nothing_of_the_window_and_is_shown_nowhere(llm, caplog
 
 def test_an_endpoint_that_is_down_until_the_deadline_makes_no_attempt_of_the_window_count(llm):
     llm.behave(down=True)
-    outcomes = extract(
-        llm, many(12), retries=RetryPolicy(deadline_s=1.5, attempt_s=0.5, attempts=100, first_wait_s=0.01)
-    )
+    brief = dataclasses.replace(QUICK, deadline_s=0.8)
+    outcomes = extract(llm, many(12), retries=brief, failures=1)
     assert all(isinstance(outcome, NotExtracted) and outcome.retriable for outcome in outcomes)
     assert all(outcome.unavailable for outcome in outcomes)
     assert any("does not answer" in outcome.reason for outcome in outcomes)
@@ -283,7 +282,7 @@ def test_tokens_are_counted_by_operation_bank_and_tenant(llm):
     llm.behave(rates={"prose": 0.2, "hang": 0.1}, seed=3)
 
     async def run() -> None:
-        async with Extraction(llm, call_windows=3) as extraction:
+        async with Extraction(llm, call_windows=3, retries=HASTY) as extraction:
             requests = many(40)
             outcomes = await extraction.extract(requests)
             ledger = extraction.access.budget.ledger
