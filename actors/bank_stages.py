@@ -247,7 +247,9 @@ class StageRunner:
         try:
             async with asyncio.timeout(STAGE_TIMEOUT_S):
                 return await self._ports.stages[stage](self._scope, jobs)
-        except Exception as exc:  # noqa: BLE001 - whatever documents do to a stage must end with those documents
+        except Exception as exc:  # noqa: BLE001 - whatever a document does to a stage must end with that document
+            if len(jobs) > 1:
+                return [end for job in jobs for end in await self._run_jobs(stage, [job])]
             reason = f"{type(exc).__name__}: {exc}"
             return [StageEnd(job.document.document.id, job.seq, None, reason) for job in jobs]
 

@@ -145,6 +145,11 @@ def fail(
     return replace(work, states=_given_up(work, stage, StageState.FAILED), not_before=None, reason=reason)
 
 
+def put_off(work: StageWork, reason: str, until: datetime) -> StageWork:
+    """What began was no attempt: again later, as often as it takes."""
+    return replace(work, attempts=max(work.attempts - 1, 0), not_before=until, reason=reason[:MAX_REASON_CHARS])
+
+
 def cancel(work: StageWork, reason: str = CANCELLED) -> StageWork:
     """What is left is skipped."""
     states = _given_up(work, None, StageState.SKIPPED)
