@@ -10,10 +10,9 @@ import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from memory.records import Embedding
 
-Dispatch = Callable[[list[str]], Awaitable[NDArray[np.float32]]]
+Dispatch = Callable[[list[str]], Awaitable[Sequence[Embedding]]]
 
 MIN_BATCH_TEXTS = 8
 """Smaller batches cost more in the hop than a second worker saves."""
@@ -33,7 +32,7 @@ class _Waiting:
     stamp: int
     number: int
     text: str = field(compare=False)
-    answer: "asyncio.Future[NDArray[np.float32]]" = field(compare=False)
+    answer: "asyncio.Future[Embedding]" = field(compare=False)
 
 
 class MicroBatcher:
@@ -57,12 +56,12 @@ class MicroBatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    async def embed(self, texts: Sequence[str], bank: str = "") -> list[NDArray[np.float32]]:
-        """A vector per text, float32, (dim,), in the order given; raises what the dispatch raised."""
+    async def embed(self, texts: Sequence[str], bank: str = "") -> list[Embedding]:
+        """What is made of each text, in the order given; raises what the dispatch raised."""
         if not texts:
             return []
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in texts]
+        futures: list[asyncio.Future[Embedding]] = [loop.create_future() for _ in texts]
         self._queue(texts, futures, bank)
         if len(self._waiting) >= self._max_texts:
             self._send()
@@ -70,7 +69,7 @@ class MicroBatcher:
             self._timer = loop.call_later(self._wait_s, self._send)
         return list(await asyncio.gather(*futures))
 
-    def _queue(self, texts: Sequence[str], answers: "Sequence[asyncio.Future[NDArray[np.float32]]]", bank: str) -> None:
+    def _queue(self, texts: Sequence[str], answers: "Sequence[asyncio.Future[Embedding]]", bank: str) -> None:
         if not self._waiting:
             self._served.clear()
         elif len(self._served) > REMEMBERED_BANKS:

@@ -5,9 +5,6 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.clocks import SystemClock
 from actors.settings import Settings
 from actors.wiring import build_embedder
@@ -17,7 +14,7 @@ from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import understand
 from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
 from memory.recipes import RECIPES
-from memory.records import RecallProfile, RecordKind
+from memory.records import Embedding, RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
 
 CACHED_PROFILES = 10_000
@@ -34,16 +31,16 @@ class Reader:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
-        self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._queries: OrderedDict[str, Embedding] = OrderedDict()
 
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
         """What matters for a query, best first."""
         profile = await self._profile(scope)
         asked_at = query.query_timestamp or self._clock.now()
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
-        dense = await self._embed(understood.bare)
+        embedded = await self._embed(understood.bare)
         recipe = RECIPES[query.recipe]
-        candidates = await self._store.perform(scope, plan_candidates(query, understood, dense, recipe))
+        candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
         return answer(query, understood, candidates, recipe)
 
     async def _profile(self, scope: Scope) -> RecallProfile:
@@ -57,16 +54,15 @@ class Reader:
         _remember(self._profiles, scope, (now_s, profile), CACHED_PROFILES)
         return profile
 
-    async def _embed(self, text: str) -> NDArray[np.float32]:
+    async def _embed(self, text: str) -> Embedding:
         known = self._queries.get(text)
         if known is not None:
             self._queries.move_to_end(text)
             return known
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._threads, self._embedder.embed, [text])
-        vector: NDArray[np.float32] = rows[0]
-        _remember(self._queries, text, vector, CACHED_QUERIES)
-        return vector
+        made: Embedding = (await loop.run_in_executor(self._threads, self._embedder.embed_with_tokens, [text]))[0]
+        _remember(self._queries, text, made, CACHED_QUERIES)
+        return made
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

@@ -32,6 +32,7 @@ from memory.receipts import delete_body, retain_body
 from memory.records import (
     ChunkEntry,
     Document,
+    Embedding,
     Head,
     RecallProfile,
     Record,
@@ -61,10 +62,11 @@ class BankView:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What was made of a chunk's text outside the turn: float32, (dim,), L2-normalised; its length in tokens."""
+    """What was made of a chunk's text outside the turn: float32, (dim,), L2-normalised; its length; token vectors."""
 
     dense: NDArray[np.float32]
     text_tokens: int
+    tokens: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +241,9 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
     return Plan("update_bank", command.operation_id, seq, head, records=(operation,))
 
 
-def unit_vectors(unit: Unit, dense: NDArray[np.float32]) -> Vectors:
-    """What a unit is found by, given its sentence vector."""
-    return Vectors(dense, lexical_text(unit.text, unit.speaker))
+def unit_vectors(unit: Unit, made: Embedding) -> Vectors:
+    """What a unit is found by, given what the embedder made of it."""
+    return Vectors(made.dense, lexical_text(unit.text, unit.speaker), made.tokens)
 
 
 def unit_dense_text(unit: Unit) -> str:
@@ -312,7 +314,7 @@ def new_unit(
         metadata=chunk.metadata,
         text_tokens=embedded.text_tokens,
     )
-    return NewUnit(unit, unit_vectors(unit, embedded.dense))
+    return NewUnit(unit, unit_vectors(unit, Embedding(embedded.dense, embedded.tokens)))
 
 
 def head_after(

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.records import Embedding
+
 
 class Clock(Protocol):
     """Source of the current time; tests inject their own."""
@@ -27,6 +29,10 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int:
         """Length of each vector."""
+        ...
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> list[Embedding]:
+        """As embed, with the packed token vectors of the same pass where the model has any."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

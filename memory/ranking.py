@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from memory import signals
 from memory.fusion import fuse
+from memory.late import Columns, blend, late_scores
 from memory.query import Understood
 from memory.recipes import Recipe, Signals
 from memory.store_calls import Hits
@@ -16,9 +17,14 @@ from memory.store_calls import Hits
 Column = NDArray[np.float64]
 
 
-def rank(hits: Hits, understood: Understood, recipe: Recipe) -> Column:
-    """Scores of the candidates, in deviations of the fused lanes, float64, (n,). Equal input gives equal scores."""
+def rank(hits: Hits, understood: Understood, recipe: Recipe, matches: Columns | None = None) -> Column:
+    """Scores of the candidates, in deviations of the fused lanes, float64, (n,). Equal input gives equal scores.
+
+    matches: of the candidates' token vectors with the query's, as memory.late.match_tokens; None: there are none.
+    """
     fused = fuse([(recipe.semantic_weight, hits.semantic), (recipe.keyword_weight, hits.keyword)])
+    if matches is not None and recipe.late:
+        fused = blend(fused, late_scores(matches), recipe.late)
     weights = recipe.signals
     if weights == Signals() or not hits.ids:
         return fused

@@ -1,7 +1,7 @@
 """Recall as a plan: what to ask the store, and how its candidates become an answer. Pure; two trips at most."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from memory.filters import TRUE, AnyOf, Filter, every
 from memory.fusion import final_score, keyword_score
+from memory.late import Columns, match_tokens
 from memory.neighbours import around
 from memory.packing import pack
 from memory.periods import Period
 from memory.query import Understood
 from memory.ranking import rank
 from memory.recipes import DEFAULT, Budget, Recipe
-from memory.records import UnitType
+from memory.records import Embedding, UnitType
 from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
 
 
@@ -80,6 +81,8 @@ class Candidates:
 
     hits: Hits
     lanes: tuple[LaneHits, ...] = ()
+    matches: Columns | None = None
+    """How well each of the query's tokens is met by each unit, as memory.late.match_tokens; None: not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class FindCandidates:
 
     The best `seeds` of each lane bring what stands up to `reach` beside them in their document, if it matches, too.
     Where units went between the trips, a replace took them: both are made again, so that its new ones are found.
+    Token vectors are compared here, beside the engine where it is embedded: what leaves is a number for each pair.
     """
 
     dense: NDArray[np.float32]
@@ -97,6 +101,8 @@ class FindCandidates:
     seeds: int = 0
     reach: int = 0
     trace: bool = False
+    tokens: bytes = b""
+    """The query's packed token vectors; empty: units are not compared token by token."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -113,10 +119,13 @@ class FindCandidates:
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes, with_words=cut)
-            hits = yield CompleteHits(semantic, keyword, self.dense, self.lexical, unseen, unworded, near)
+            hits = yield CompleteHits(
+                semantic, keyword, self.dense, self.lexical, unseen, unworded, near, bool(self.tokens)
+            )
             if (semantic.keys() | keyword.keys()) <= set(hits.ids):
                 break
-        return Candidates(hits, lanes if self.trace else ())
+        matches = match_tokens(self.tokens, hits.tokens) if self.tokens else None
+        return Candidates(replace(hits, tokens=()), lanes if self.trace else (), matches)
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
         found = around((place for lane in lanes for place in lane.places), self.reach)
@@ -124,13 +133,16 @@ class FindCandidates:
 
 
 def plan_candidates(
-    query: RecallQuery, understood: Understood, dense: NDArray[np.float32], recipe: Recipe = DEFAULT
+    query: RecallQuery, understood: Understood, embedded: Embedding, recipe: Recipe = DEFAULT
 ) -> FindCandidates:
-    """What to ask the store, given the embedded query: float32, (dim,), L2-normalised."""
+    """What to ask the store, given the embedded query."""
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
     where = every(query.where, types)
-    return FindCandidates(dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace)
+    tokens = embedded.tokens if recipe.late else b""
+    return FindCandidates(
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, tokens
+    )
 
 
 def answer(
@@ -138,7 +150,7 @@ def answer(
 ) -> RecallAnswer:
     """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id."""
     hits = candidates.hits
-    scores = rank(hits, understood, recipe)
+    scores = rank(hits, understood, recipe, candidates.matches)
     final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
     order = np.argsort(-scores, kind="stable")
     bounds = query.min_scores

@@ -31,6 +31,8 @@ class Signals:
 class Recipe:
     """Candidates per lane by budget, weights of the z-scored lanes, and signals.
 
+    late: share of late interaction in the fused score, where units have token vectors.
+
     The best `seeds` of each lane bring their neighbours along, `reach` on each side in their document.
     """
 
@@ -38,6 +40,7 @@ class Recipe:
     candidates: dict[str, int]
     semantic_weight: float
     keyword_weight: float
+    late: float = 0.0
     signals: Signals = field(default_factory=Signals)
     seeds: int = 0
     reach: int = 0
@@ -71,7 +74,10 @@ CONTEXTUAL = replace(
 WITH_NEIGHBOURS = replace(CONTEXTUAL, name="contextual-with-neighbours", seeds=20, reach=2)
 """CONTEXTUAL over what stands beside the best units too: it finds more in big banks, and takes a tenth longer."""
 
-DEFAULT = CONTEXTUAL
+LATE = replace(WITH_NEIGHBOURS, name="late-interaction", late=0.6)
+"""WITH_NEIGHBOURS, the fused score mostly by the words' own vectors."""
+
+DEFAULT = LATE
 
 
 def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
@@ -79,13 +85,11 @@ def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
 
 
 ABLATIONS = (
-    *(
-        _without(CONTEXTUAL, one.name, signals=replace(CONTEXTUAL.signals, **{one.name: 0.0}))
-        for one in fields(Signals)
-    ),
-    _without(CONTEXTUAL, "keywords", keyword_weight=0.0),
-    _without(CONTEXTUAL, "vectors", semantic_weight=0.0),
+    *(_without(LATE, one.name, signals=replace(LATE.signals, **{one.name: 0.0})) for one in fields(Signals)),
+    _without(LATE, "keywords", keyword_weight=0.0),
+    _without(LATE, "vectors", semantic_weight=0.0),
+    _without(LATE, "neighbours", seeds=0, reach=0),
 )
-"""CONTEXTUAL with one part left out, to measure what it brings."""
+"""LATE with one part left out, to measure what it brings."""
 
-RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, *ABLATIONS)}
+RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, LATE, *ABLATIONS)}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memory.filters import TRUE, Filter
 from memory.ids import Scope
-from memory.records import Head, Record, RecordKind, Unit, Vectors
+from memory.records import Embedding, Head, Record, RecordKind, Unit, Vectors
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -128,6 +128,13 @@ class GetDense(Call[dict[str, NDArray[np.float32]]]):
 
 
 @dataclass(frozen=True, slots=True)
+class GetEmbeddings(Call[dict[str, Embedding]]):
+    """Sentence and token vectors of units by id, whatever their state; absent ones are left out."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UnitPage:
     """One page of live units; `total` counts all that match."""
 
@@ -168,13 +175,14 @@ class Hits:
 
     payloads: memory.encoding's mappings, left encoded because recall passes most of them through, with the keys of
     RECALLED_KEYS only; semantic: cosine in [-1, 1], float64, (n,); keyword: BM25 with the bank's own IDF, 0 where no
-    word matches, float64, (n,).
+    word matches, float64, (n,); tokens: packed token vectors, where they were asked for, empty for units without.
     """
 
     ids: tuple[str, ...]
     payloads: tuple[Mapping[str, Any], ...]
     semantic: NDArray[np.float64]
     keyword: NDArray[np.float64]
+    tokens: tuple[bytes, ...] = ()
 
 
 RECALLED_KEYS = (
@@ -244,6 +252,7 @@ class CompleteHits(Call[Hits]):
 
     semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
     in a lane have 0 there. Units that are no longer live are left out. Those of `near` come beside, scored in both.
+    with_tokens: bring the units' token vectors, too.
     """
 
     semantic: Mapping[str, float]
@@ -253,6 +262,7 @@ class CompleteHits(Call[Hits]):
     dense_for: tuple[str, ...]
     lexical_for: tuple[str, ...]
     near: Near | None = None
+    with_tokens: bool = False
 
 
 # -- writes: the steps of the protocol --------------------------------------------------------------------------------

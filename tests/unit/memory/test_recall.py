@@ -11,12 +11,12 @@ from memory.ids import Scope
 from memory.placing import STRIDE
 from memory.query import understand
 from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import CONTEXTUAL, HYBRID, RECIPES, Recipe
+from memory.recipes import HYBRID, LATE, RECIPES, Recipe
 from memory.records import UnitType
 from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
 from storage.reference_store import ReferenceStore
 from storage.run import run
-from tests.support.builders import DIM, dense, new_unit, put_live, put_texts
+from tests.support.builders import DIM, dense, embedding, new_unit, put_live, put_texts
 from tests.support.strategies import SENTENCE
 
 SCOPE = Scope("t", "b")
@@ -31,7 +31,7 @@ def bank(*texts: str) -> ReferenceStore:
 
 def recall(engine: ReferenceStore, query: RecallQuery, recipe: Recipe = HYBRID) -> RecallAnswer:
     understood = understand(query.query, ())
-    candidates = run(engine, SCOPE, plan_candidates(query, understood, dense(understood.bare), recipe))
+    candidates = run(engine, SCOPE, plan_candidates(query, understood, embedding(understood.bare), recipe))
     return answer(query, understood, candidates, recipe)
 
 
@@ -113,7 +113,7 @@ def test_candidates_are_the_best_of_each_lane_scored_in_both(texts, query):
     engine = bank(*texts)
     wanted = RecallQuery(query, budget="low", trace=True)
     understood = understand(query, ())
-    candidates = run(engine, SCOPE, plan_candidates(wanted, understood, dense(query), SMALL))
+    candidates = run(engine, SCOPE, plan_candidates(wanted, understood, embedding(query), SMALL))
     every = engine.call(SCOPE, SearchLanes((Lane(100, dense=dense(query)), Lane(100, lexical=query))))
     semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in every)
     assert set(candidates.hits.ids) == {*list(semantic)[:2], *list(keyword)[:2]}
@@ -164,7 +164,7 @@ def test_types_and_the_callers_filter_narrow_both_lanes():
 
 @pytest.mark.parametrize("budget", ["low", "mid", "high"])
 def test_a_budget_bounds_what_each_lane_brings(budget):
-    plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), dense("q"))
+    plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), embedding("q"))
     assert plan.limit == HYBRID.candidates[budget]
     assert HYBRID.candidates["low"] < HYBRID.candidates["mid"] < HYBRID.candidates["high"]
 
@@ -221,8 +221,8 @@ def test_every_recipe_answers_alike_each_time(texts, query, name):
     assert finals == sorted(finals, reverse=True)
 
 
-def test_the_default_is_the_contextual_recipe():
-    assert RecallQuery("q").recipe == CONTEXTUAL.name
-    assert plan_candidates(RecallQuery("q"), understand("q", ()), dense("q")).reach == CONTEXTUAL.reach
-    assert set(RECIPES) >= {"hybrid", "contextual", "contextual-without-speaker"}
+def test_the_default_is_late_interaction():
+    assert RecallQuery("q").recipe == LATE.name
+    assert plan_candidates(RecallQuery("q"), understand("q", ()), embedding("q")).reach == LATE.reach
+    assert set(RECIPES) >= {"hybrid", "contextual", "late-interaction", "late-interaction-without-speaker"}
     assert all(RECIPES[name].name == name for name in RECIPES)

@@ -29,6 +29,7 @@ from memory.store_calls import (
     ForgetText,
     GetChunks,
     GetDense,
+    GetEmbeddings,
     GetRecords,
     GetUnits,
     InsertUnits,
@@ -73,12 +74,14 @@ READS = (
     ScanRecords(None, 5),
     FindUnlike({ID: "red apple"}),
     GetDense((ID,)),
+    GetEmbeddings((ID,)),
     FindLive((ID,)),
     ListUnits(5),
     CountValues("tags", 5),
     SearchLanes((Lane(5, dense=dense("apple")), Lane(5, lexical="apple")), AnyOf("tags", ("x",))),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,)),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), Near(AnyOf("document_id", ("d",)), 5)),
+    CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), with_tokens=True),
 )
 WRITING = (
     InsertUnits((UNIT,)),
