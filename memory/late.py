@@ -18,6 +18,7 @@ _CLIP = 2.5 / TOKEN_DIM**0.5
 
 _FEWEST = 3
 _FLAT = 1e-9
+_FLAT_ROW = 1e-6
 
 Columns = NDArray[np.float32]
 
@@ -48,29 +49,28 @@ def match_tokens(query: bytes, units: Sequence[bytes]) -> Columns:
     return best
 
 
-def late_scores(best: Columns) -> NDArray[np.float64]:
-    """Each unit's sum over the query's tokens, each token's row z-scored first; float64, (n_units,), NaN where unknown.
+def z_rows(best: Columns) -> NDArray[np.float64]:
+    """Each token's row z-scored over the units that have token vectors; float64, as `best`, NaN stays.
 
-    The z-score is what IDF is for: a word that all candidates hold tells none apart. A table of IDF beside it added
-    nothing (docs/RECALL.md).
+    This is what IDF is for: a word that all candidates hold tells none apart. A table of IDF beside it added nothing
+    (docs/RECALL.md).
     """
-    rows = best[:, ~np.isnan(best).any(axis=0)].astype(np.float64)
-    scores = np.full(best.shape[1], np.nan)
+    known = ~np.isnan(best).any(axis=0)
+    rows = best[:, known].astype(np.float64)
+    scores = np.full(best.shape, np.nan)
     if rows.size:
         spread = rows.std(axis=1, keepdims=True)
         centred = rows - rows.mean(axis=1, keepdims=True)
-        scores[~np.isnan(best).any(axis=0)] = np.divide(
-            centred, spread, out=np.zeros_like(rows), where=spread > 1e-6
-        ).sum(axis=0)
+        scores[:, known] = np.divide(centred, spread, out=np.zeros_like(rows), where=spread > _FLAT_ROW)
     return scores
 
 
 def blend(fused: NDArray[np.float64], late: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
-    """The lanes' fused scores with `weight` of late interaction in them, float64, (n,).
+    """The lanes' fused scores with `weight` of late interaction in them; late: NaN where unknown; float64, (n,).
 
     Late scores are put on the scale of the fused ones of the same units. A unit without gets what its fused score lets
-    expect (their regression over the others), so that it is neither lifted nor lowered for what is not stored of it.
-    Fewer than three units with a late score change nothing.
+    expect (the regression over the others), so that it is neither lifted nor lowered for what is not stored of it.
+    Where fewer than three are known, or all are alike, nothing changes.
     """
     known = ~np.isnan(late)
     lanes, words = fused[known], late[known]

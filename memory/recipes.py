@@ -13,7 +13,8 @@ class Signals:
     previous, following: share of the score of the unit before and after in the same document; answered: share more of
     the one before where that ends in a question; session: share of the mean of the document's best units; speaker: the
     query names who speaks; person: the query speaks of the asker, or to the agent; date: it names when; when: it asks
-    when, and the unit tells a time; question: taken off a unit that only asks.
+    when, and the unit tells a time; question: taken off a unit that only asks; several: what previous, following and
+    session are multiplied by if the query asks for several things.
     """
 
     previous: float = 0.0
@@ -25,6 +26,7 @@ class Signals:
     date: float = 0.0
     when: float = 0.0
     question: float = 0.0
+    several: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ CONTEXTUAL = replace(
         date=2.5,
         when=1.0,
         question=0.6,
+        several=0.5,
     ),
 )
 """HYBRID with what callers give beside the text: order, document, speaker, role, time. What is not given has no say."""

@@ -4,13 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.fusion import z_scores
-from memory.late import TOKEN_BYTES, TOKEN_DIM, blend, late_scores, match_tokens, pack_tokens
+from memory.late import TOKEN_BYTES, TOKEN_DIM, blend, match_tokens, pack_tokens, z_rows
 from memory.query import understand
 from memory.ranking import rank
 from memory.recipes import LATE, Recipe
 from memory.store_calls import Hits
 
 CHANCE = np.random.default_rng(7)
+
+
+def late_of(best: np.ndarray) -> np.ndarray:
+    return z_rows(best).sum(axis=0)
 
 
 def vectors(count: int) -> np.ndarray:
@@ -47,15 +51,15 @@ def test_a_token_takes_64_bytes_and_equal_tokens_equal_bytes():
 def test_a_token_that_all_units_hold_tells_none_apart():
     common, rare, other = vectors(3)
     units = [pack_tokens(np.stack([common, rare])), *(pack_tokens(np.stack([common, row])) for row in vectors(5))]
-    both = late_scores(match_tokens(pack_tokens(np.stack([common, rare])), units))
+    both = late_of(match_tokens(pack_tokens(np.stack([common, rare])), units))
     assert both.argmax() == 0
-    assert both == pytest.approx(late_scores(match_tokens(pack_tokens(rare[None]), units)), abs=1e-6)
-    assert late_scores(match_tokens(pack_tokens(common[None]), units)) == pytest.approx(np.zeros(6), abs=1e-6)
-    assert late_scores(match_tokens(pack_tokens(other[None]), units)).shape == (6,)
+    assert both == pytest.approx(late_of(match_tokens(pack_tokens(rare[None]), units)), abs=1e-6)
+    assert late_of(match_tokens(pack_tokens(common[None]), units)) == pytest.approx(np.zeros(6), abs=1e-6)
+    assert late_of(match_tokens(pack_tokens(other[None]), units)).shape == (6,)
 
 
 def test_nothing_to_compare_gives_no_scores():
-    assert np.isnan(late_scores(match_tokens(pack_tokens(vectors(2)), [b"", b""]))).all()
+    assert np.isnan(z_rows(match_tokens(pack_tokens(vectors(2)), [b"", b""]))).all()
     assert match_tokens(b"", [pack_tokens(vectors(2))]).shape == (0, 1)
     assert match_tokens(pack_tokens(vectors(2)), []).shape == (2, 0)
 
