@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from actors.clocks import SystemClock
 from actors.settings import Settings
@@ -19,6 +20,8 @@ from memory.store_calls import GetRecords, Store
 
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
+STEPS = ("understand", "embed", "store", "rank")
+"""Of a recall, in order: profile and query, its vectors, both trips to the store, ranking and packing."""
 
 
 class Reader:
@@ -34,14 +37,24 @@ class Reader:
         self._queries: OrderedDict[str, Embedding] = OrderedDict()
 
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
-        """What matters for a query, best first."""
+        """What matters for a query, best first; with a trace, how long each step took, too."""
+        begun_s = time.perf_counter()
         profile = await self._profile(scope)
         asked_at = query.query_timestamp or self._clock.now()
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
+        understood_s = time.perf_counter()
         embedded = await self._embed(understood.bare)
+        embedded_s = time.perf_counter()
         recipe = RECIPES[query.recipe]
         candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
-        return answer(query, understood, candidates, recipe)
+        found_s = time.perf_counter()
+        answered = answer(query, understood, candidates, recipe)
+        if answered.trace is None:
+            return answered
+        ends_s = (understood_s, embedded_s, found_s, time.perf_counter())
+        steps = zip(STEPS, (begun_s, *ends_s), ends_s, strict=False)
+        timings_ms = {name: (end_s - start_s) * 1000 for name, start_s, end_s in steps}
+        return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
 
     async def _profile(self, scope: Scope) -> RecallProfile:
         known = self._profiles.get(scope)

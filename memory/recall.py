@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from memory.filters import TRUE, AnyOf, Filter, every
 from memory.fusion import final_score, keyword_score
-from memory.late import Columns, match_tokens
+from memory.late import Columns, match_tokens, z_rows
 from memory.neighbours import around
 from memory.packing import pack
 from memory.periods import Period
 from memory.query import Understood
 from memory.ranking import rank
+from memory.recall_trace import describe_lanes, describe_query, describe_units
 from memory.recipes import DEFAULT, Budget, Recipe
 from memory.records import Embedding, UnitType
 from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
@@ -167,36 +168,23 @@ def answer(
     results = tuple(ranked(kept[place]) for place in chosen)
     if not query.trace:
         return RecallAnswer(results)
-    every_one = [ranked(i) for i in order.tolist()]
-    return RecallAnswer(results, _trace(query, understood, candidates, every_one, results, recipe))
+    matches = candidates.matches
+    columns = {
+        "final": final,
+        "semantic": semantic,
+        "keyword": keyword,
+        "late": z_rows(matches).sum(axis=0) if matches is not None and recipe.late else None,
+    }
+    returned = [kept[place] for place in chosen]
+    trace = {
+        "recipe": recipe.name,
+        "budget": query.budget,
+        **describe_query(understood),
+        "lanes": describe_lanes(candidates.lanes),
+        "ranked": describe_units(hits, candidates.lanes, columns, order.tolist(), kept, returned, query.limit),
+    }
+    return RecallAnswer(results, trace)
 
 
 def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:
     return np.ones(len(scores), dtype=bool) if bound is None else scores >= bound
-
-
-def _trace(
-    query: RecallQuery,
-    understood: Understood,
-    candidates: Candidates,
-    ranked: list[Ranked],
-    results: tuple[Ranked, ...],
-    recipe: Recipe,
-) -> dict[str, Any]:
-    returned = {result.id for result in results}
-    return {
-        "recipe": recipe.name,
-        "budget": query.budget,
-        "embedded_query": understood.bare,
-        "keyword_query": understood.query,
-        "speakers_named": list(understood.speakers),
-        "periods_named": [[period.start.isoformat(), period.end.isoformat()] for period in understood.periods],
-        "lanes": [
-            {"lane": name, "ids": list(lane.ids), "scores": list(lane.scores)}
-            for name, lane in zip(("semantic", "keyword"), candidates.lanes, strict=True)
-        ],
-        "ranked": [
-            {"id": r.id, "final": r.final, "semantic": r.semantic, "keyword": r.keyword, "returned": r.id in returned}
-            for r in ranked
-        ],
-    }

@@ -108,6 +108,33 @@ def test_a_trace_is_there_only_where_it_was_asked_for():
     assert recall(ReferenceStore(DIM), RecallQuery("apple", trace=True)).trace["ranked"] == []
 
 
+def test_a_trace_says_which_lane_brought_a_unit_and_why_it_was_dropped():
+    engine = bank("red apple", "green pear", "apple apple pie with a long tail of words", "nothing")
+    trace = recall(engine, RecallQuery("apple", trace=True, max_tokens=3), LATE).trace
+    units = {unit["id"]: unit for unit in trace["ranked"]}
+    for lane in trace["lanes"]:
+        assert [units[unit]["lane_ranks"][lane["lane"]] for unit in lane["ids"]] == list(range(1, len(lane["ids"]) + 1))
+    assert sorted({unit["dropped"] for unit in units.values() if not unit["returned"]}) == ["max_tokens"]
+    assert all((unit["dropped"] is None) == unit["returned"] for unit in units.values())
+    assert any(unit["lane_ranks"]["keyword"] is None for unit in units.values())
+    assert all(unit["late"] is not None for unit in units.values())
+    assert all(unit["late"] is None for unit in recall(engine, RecallQuery("apple", trace=True)).trace["ranked"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "reasons"),
+    [
+        ({"limit": 1}, [None, "limit", "limit"]),
+        ({"limit": 0}, ["limit"] * 3),
+        ({"min_scores": MinScores(final=0.999)}, ["min_scores"] * 3),
+        ({"max_tokens": 2}, [None, "max_tokens", "max_tokens"]),
+    ],
+)
+def test_each_reason_to_be_left_out_is_told(asked, reasons):
+    trace = recall(bank("red apple", "green pear", "blue plum"), RecallQuery("apple", trace=True, **asked)).trace
+    assert [unit["dropped"] for unit in trace["ranked"]] == reasons
+
+
 @given(st.lists(SENTENCE, max_size=12), SENTENCE)
 def test_candidates_are_the_best_of_each_lane_scored_in_both(texts, query):
     engine = bank(*texts)
