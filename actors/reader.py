@@ -14,7 +14,7 @@ from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import understand
 from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import RECIPES
+from memory.recipes import recipe_of
 from memory.records import Embedding, RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
 
@@ -45,7 +45,7 @@ class Reader:
         understood_s = time.perf_counter()
         embedded = await self._embed(understood.bare)
         embedded_s = time.perf_counter()
-        recipe = RECIPES[query.recipe]
+        recipe = recipe_of(query.recipe, reranking=profile.reranking)
         candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
         found_s = time.perf_counter()
         answered = answer(query, understood, candidates, recipe)

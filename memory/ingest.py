@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.bank_profile import is_reranking
 from memory.cascade import DERIVED
 from memory.commands import (
     DeleteBank,
@@ -238,7 +239,10 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
     head = head_after(view, seq, (), (), 0, now)
     head = replace(head, profile={**view.head.profile, **command.profile})
     operation = completed_operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
-    return Plan("update_bank", command.operation_id, seq, head, records=(operation,))
+    reranking = is_reranking(head.profile)
+    switched = reranking != view.recall_profile.reranking
+    records = (profile_record(RecallProfile(view.recall_profile.speakers, seq, reranking)),) if switched else ()
+    return Plan("update_bank", command.operation_id, seq, head, records=(operation, *records))
 
 
 def unit_vectors(unit: Unit, made: Embedding) -> Vectors:
@@ -357,8 +361,12 @@ def profile_change(
     counted = {name: count for name, count in speakers.items() if count > 0}
     if counted == dict(view.recall_profile.speakers):
         return []
-    body = encode_recall_profile(RecallProfile(counted, seq))
-    return [Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, body)]
+    return [profile_record(RecallProfile(counted, seq, view.recall_profile.reranking))]
+
+
+def profile_record(profile: RecallProfile) -> Record:
+    """The record that recall reads."""
+    return Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, encode_recall_profile(profile))
 
 
 def _refuse_open(document: Document | None) -> None:

@@ -36,7 +36,7 @@ class RecallQuery:
     """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them.
 
     asked_of: days that what is looked for happened in; it ranks higher and filters nothing. recipe: a name of
-    memory.recipes.RECIPES.
+    memory.recipes.RECIPES; None: the bank's.
     """
 
     query: str
@@ -49,7 +49,7 @@ class RecallQuery:
     min_scores: MinScores = field(default_factory=MinScores)
     asked_of: Period | None = None
     trace: bool = False
-    recipe: str = DEFAULT.name
+    recipe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

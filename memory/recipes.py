@@ -81,6 +81,7 @@ LATE = replace(WITH_NEIGHBOURS, name="late-interaction", late=0.6)
 """WITH_NEIGHBOURS, the fused score mostly by the words' own vectors."""
 
 DEFAULT = LATE
+WITHOUT_LATE = WITH_NEIGHBOURS
 
 
 def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
@@ -94,5 +95,11 @@ ABLATIONS = (
     _without(LATE, "neighbours", seeds=0, reach=0),
 )
 """LATE with one part left out, to measure what it brings."""
+
+
+def recipe_of(name: str | None, *, reranking: bool) -> Recipe:
+    """The recipe a request names; else the default one, or what comes closest to it in a bank without reranking."""
+    return RECIPES[name] if name else DEFAULT if reranking else WITHOUT_LATE
+
 
 RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, LATE, *ABLATIONS)}

@@ -220,7 +220,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class RecallProfile:
-    """What recall needs to know of a bank before it reads units: who speaks in it, and how often."""
+    """What recall needs to know of a bank before it reads units: who speaks in it, and how often; its switch."""
 
     speakers: Mapping[str, int] = field(default_factory=dict)
     seq: int = 0
+    reranking: bool = True
+    """Whether late interaction ranks in this bank, unless a request names a recipe."""

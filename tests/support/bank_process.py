@@ -11,7 +11,7 @@ from memory.ids import Scope
 from memory.records import Embedding
 from memory.store_calls import Call, Request
 from storage.run import run
-from tests.support.builders import EMBEDDER
+from tests.support.builders import embedding
 from tests.support.clocks import FakeClock, nonces
 from tests.support.deriving import DerivingBank
 
@@ -24,7 +24,7 @@ class WordCounter:
 
 
 async def embed(texts: Sequence[str]) -> list[Embedding]:
-    return EMBEDDER.embed_with_tokens(texts)
+    return [embedding(text) for text in texts]
 
 
 def bank_ports(store: Any, name: str = "n", **changed: Any) -> BankPorts:

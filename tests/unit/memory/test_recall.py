@@ -11,7 +11,7 @@ from memory.ids import Scope
 from memory.placing import STRIDE
 from memory.query import understand
 from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import HYBRID, LATE, RECIPES, Recipe
+from memory.recipes import HYBRID, LATE, RECIPES, WITH_NEIGHBOURS, Recipe, recipe_of
 from memory.records import UnitType
 from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
 from storage.reference_store import ReferenceStore
@@ -249,7 +249,9 @@ def test_every_recipe_answers_alike_each_time(texts, query, name):
 
 
 def test_the_default_is_late_interaction():
-    assert RecallQuery("q").recipe == LATE.name
+    assert recipe_of(RecallQuery("q").recipe, reranking=True) == LATE
+    assert recipe_of(None, reranking=False) == replace(LATE, name=WITH_NEIGHBOURS.name, late=0.0)
+    assert recipe_of("hybrid", reranking=False) == HYBRID
     assert plan_candidates(RecallQuery("q"), understand("q", ()), embedding("q")).reach == LATE.reach
     assert set(RECIPES) >= {"hybrid", "contextual", "late-interaction", "late-interaction-without-speaker"}
     assert all(RECIPES[name].name == name for name in RECIPES)
