@@ -11,7 +11,8 @@ from memory.healing import DAMAGED
 from memory.ids import Scope
 from memory.ingest import Embedded, Merge, merge_document
 from memory.records import Document, Embedding, Record, RecordKind
-from memory.store_calls import Batch, FindLive, GetEmbeddings, GetRecords
+from memory.store_calls import Batch, FindLive, GetRecords
+from memory.upkeep_calls import GetEmbeddings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memory.filters import TRUE, Filter
 from memory.ids import Scope
-from memory.records import Embedding, Head, Record, RecordKind, Unit, Vectors
+from memory.records import Head, Record, RecordKind, Unit, Vectors
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -123,13 +123,6 @@ class GetChunks(Call[dict[str, Unit]]):
 @dataclass(frozen=True, slots=True)
 class GetDense(Call[dict[str, NDArray[np.float32]]]):
     """Sentence vectors of units by id, whatever their state; absent ones are left out. float32, (dim,)."""
-
-    ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GetEmbeddings(Call[dict[str, Embedding]]):
-    """Sentence and token vectors of units by id, whatever their state; absent ones are left out."""
 
     ids: tuple[str, ...]
 
@@ -251,8 +244,7 @@ class CompleteHits(Call[Hits]):
     """The units that lanes brought, by id, with payloads, and with the scores that their own lane did not give.
 
     semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
-    in a lane have 0 there. Units that are no longer live are left out. Those of `near` come beside, scored in both.
-    with_tokens: bring the units' token vectors, too.
+    in a lane have 0 there. Units no longer live are left out. Those of `near` come beside; `with_tokens`: theirs, too.
     """
 
     semantic: Mapping[str, float]

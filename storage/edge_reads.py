@@ -31,7 +31,6 @@ from memory.store_calls import (
     FindLive,
     GetChunks,
     GetDense,
-    GetEmbeddings,
     GetRecords,
     GetUnits,
     HeadPage,
@@ -45,6 +44,7 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage import codec, schema
 from storage.bm25 import query_weights
 from storage.edge_audit import EdgeAudit

@@ -20,7 +20,7 @@ from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import GetEmbeddings, RelinkUnits, SweepRemoved, Swept
 from storage import codec, reference_audit, schema
 from storage.bm25 import document_weights, query_weights
 
@@ -141,7 +141,7 @@ class ReferenceStore:
             case calls.GetDense(ids):
                 bank = [point for point, _ in _matching(self._units, scope, HasId(ids))]
                 return {point: self._vectors[point].dense.astype(np.float32) for point in bank}
-            case calls.GetEmbeddings(ids):
+            case GetEmbeddings(ids):
                 named = _matching(self._units, scope, HasId(ids))
                 return {
                     point: codec.embedding_of(unit, {schema.DENSE: self._vectors[point].dense}) for point, unit in named

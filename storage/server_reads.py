@@ -20,7 +20,6 @@ from memory.store_calls import (
     FindLive,
     GetChunks,
     GetDense,
-    GetEmbeddings,
     GetRecords,
     GetUnits,
     HeadPage,
@@ -34,6 +33,7 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage import codec, schema
 from storage.bm25 import query_weights
 from storage.query_to_client import scoped, unscoped

@@ -14,7 +14,6 @@ from memory.store_calls import (
     CompleteHits,
     CountValues,
     GetDense,
-    GetEmbeddings,
     GetUnits,
     Lane,
     LaneHits,
@@ -22,6 +21,7 @@ from memory.store_calls import (
     Near,
     SearchLanes,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_live
 from tests.support.engines import ENGINES

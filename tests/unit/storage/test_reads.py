@@ -14,7 +14,6 @@ from memory.store_calls import (
     CreateHead,
     FindLive,
     GetDense,
-    GetEmbeddings,
     GetRecords,
     GetUnits,
     InsertUnits,
@@ -25,6 +24,7 @@ from memory.store_calls import (
     SearchLanes,
     WriteRecords,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage.bm25 import document_weights
 from tests.support.builders import dense, fresh_scope, new_unit, put_live, put_texts
 

@@ -29,7 +29,6 @@ from memory.store_calls import (
     ForgetText,
     GetChunks,
     GetDense,
-    GetEmbeddings,
     GetRecords,
     GetUnits,
     InsertUnits,
@@ -49,7 +48,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import RelinkUnits, SweepRemoved
+from memory.upkeep_calls import GetEmbeddings, RelinkUnits, SweepRemoved
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings

@@ -72,7 +72,7 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.GetUnits: st.builds(calls.GetUnits, ids),
         calls.GetChunks: st.builds(calls.GetChunks, ids),
         calls.GetDense: st.builds(calls.GetDense, ids),
-        calls.GetEmbeddings: st.builds(calls.GetEmbeddings, ids),
+        upkeep_calls.GetEmbeddings: st.builds(upkeep_calls.GetEmbeddings, ids),
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
         calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "kind", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
