@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from memory.commands import StageEnd
 from memory.document_reading import DocumentPart
 from memory.encoding import decode_recall_profile
@@ -18,14 +15,14 @@ from memory.known_facts import KnownFacts
 from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
-from memory.records import Head, RecallProfile, RecordKind, Vectors
+from memory.records import Embedding, Head, RecallProfile, RecordKind, Vectors
 from memory.store_calls import GetRecords, Store
 from memory.sweeping import Retention
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-Embed = Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]]
+Embed = Callable[[Sequence[str]], Awaitable[list[Embedding]]]
 
 
 @dataclass(frozen=True, slots=True)

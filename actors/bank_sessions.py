@@ -72,7 +72,8 @@ class BankSessions:
         texts = [chunk.text for chunk in chunks.values()]
         tokens = await beside_loop(size_of(command), self._ports.tokenizer.count, texts)
         return {
-            content: Embedded(vector, count) for content, vector, count in zip(chunks, vectors, tokens, strict=True)
+            content: Embedded(made.dense, count, made.tokens)
+            for content, made, count in zip(chunks, vectors, tokens, strict=True)
         }
 
     async def perform(self, command: SessionCommand, turn: Turn, embedded: Mapping[str, Embedded]) -> SessionReceipt:

@@ -10,10 +10,9 @@ import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from memory.records import Embedding
 
-Dispatch = Callable[[list[str]], Awaitable[NDArray[np.float32]]]
+Dispatch = Callable[[list[str]], Awaitable[Sequence[Embedding]]]
 
 MIN_BATCH_TEXTS = 8
 """Smaller batches cost more in the hop than a second worker saves."""
@@ -35,7 +34,7 @@ class _Waiting:
     stamp: int
     number: int
     text: str = field(compare=False)
-    answer: "asyncio.Future[NDArray[np.float32]]" = field(compare=False)
+    answer: "asyncio.Future[Embedding]" = field(compare=False)
     bulk: bool = field(compare=False, default=False)
 
 
@@ -60,15 +59,15 @@ class MicroBatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    async def embed(self, texts: Sequence[str], bank: str = "", *, bulk: bool = False) -> list[NDArray[np.float32]]:
-        """A vector per text, float32, (dim,), in the order given; raises what the dispatch raised.
+    async def embed(self, texts: Sequence[str], bank: str = "", *, bulk: bool = False) -> list[Embedding]:
+        """What is made of each text, in the order given; raises what the dispatch raised.
 
         bulk: nobody waits for them; what others want goes first, within bounds.
         """
         if not texts:
             return []
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in texts]
+        futures: list[asyncio.Future[Embedding]] = [loop.create_future() for _ in texts]
         self._queue(texts, futures, bank, bulk=bulk)
         if len(self._waiting) >= self._max_texts:
             self._send()
@@ -77,7 +76,7 @@ class MicroBatcher:
         return list(await asyncio.gather(*futures))
 
     def _queue(
-        self, texts: Sequence[str], answers: "Sequence[asyncio.Future[NDArray[np.float32]]]", bank: str, *, bulk: bool
+        self, texts: Sequence[str], answers: "Sequence[asyncio.Future[Embedding]]", bank: str, *, bulk: bool
     ) -> None:
         if not self._waiting:
             self._served.clear()

@@ -9,9 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 
 from actors.bank import Bank, Receipt
 from actors.bank_cache import BankCache, CacheLimits
@@ -34,6 +32,7 @@ from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.extraction.port import Extractor
 from memory.ids import Scope
+from memory.records import Embedding
 
 DUE_BANKS = 10_000
 """Due banks looked at in one scan."""
@@ -187,7 +186,7 @@ class BankHost:
             if gone:
                 log.info("%s: %d banks left memory, %d stay", self._name, gone, len(self._banks))
 
-    async def _embed_batch(self, texts: list[str]) -> NDArray[np.float32]:
+    async def _embed_batch(self, texts: list[str]) -> list[Embedding]:
         return await embed_texts(self._settings, texts)
 
 

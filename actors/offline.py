@@ -7,9 +7,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.bank import Bank
 from actors.bank_ports import BankPorts
 from actors.clocks import SystemClock
@@ -22,6 +19,7 @@ from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
 from memory.ids import BUCKETS, Scope
 from memory.ports import Embedder
+from memory.records import Embedding
 from memory.store_calls import Call, Request, Store
 
 T = TypeVar("T")
@@ -102,7 +100,7 @@ class OfflineStore:
         """Run a call or a procedure at the bank's shard."""
         return run_on(self._shards[scope.bucket * len(self._shards) // BUCKETS], scope, request)
 
-    async def _embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    async def _embed(self, texts: Sequence[str]) -> list[Embedding]:
         if self._embedder is None:
             self._embedder = build_embedder(self._settings)
             if self._embedder.name != self._name:
@@ -110,8 +108,8 @@ class OfflineStore:
                     f"{self._settings.data} was made with the embedder {self._name}, the settings say"
                     f" {self._embedder.name}: a repair needs the one it was made with"
                 )
-        vectors: list[NDArray[np.float32]] = []
+        made: list[Embedding] = []
         for start in range(0, len(texts), EMBEDDED_TEXTS):
             part = list(texts[start : start + EMBEDDED_TEXTS])
-            vectors.extend(await asyncio.to_thread(self._embedder.embed, part))
-        return vectors
+            made.extend(await asyncio.to_thread(self._embedder.embed_with_tokens, part))
+        return made

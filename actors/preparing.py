@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.bank_ports import BankPorts, beside_loop
 from memory.commands import Retain
 from memory.drafting import ChunkDraft, DocumentDraft, draft_documents
@@ -13,8 +10,9 @@ from memory.encoding import decode_document
 from memory.healing import DAMAGED
 from memory.ids import Scope
 from memory.ingest import Embedded, Merge, merge_document
-from memory.records import Document, Record, RecordKind
-from memory.store_calls import Batch, FindLive, GetDense, GetRecords
+from memory.records import Document, Embedding, Record, RecordKind
+from memory.store_calls import Batch, FindLive, GetRecords
+from memory.upkeep_calls import GetEmbeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +96,17 @@ class Preparer:
         stored = await self._stored_vectors(merges, wanted)
         missing = [content for content in wanted if content not in stored]
         vectors = await self._ports.embed([wanted[content].dense_text for content in missing])
-        dense = stored | dict(zip(missing, vectors, strict=True))
+        found = stored | dict(zip(missing, vectors, strict=True))
         texts = [chunk.text for chunk in wanted.values()]
         tokens = await beside_loop(self._size_bytes, self._ports.tokenizer.count, texts)
-        made = {content: Embedded(dense[content], count) for content, count in zip(wanted, tokens, strict=True)}
+        made = {
+            content: Embedded(found[content].dense, count, found[content].tokens)
+            for content, count in zip(wanted, tokens, strict=True)
+        }
         return {**have, **made}
 
-    async def _stored_vectors(
-        self, merges: Sequence[Merge], wanted: Mapping[str, ChunkDraft]
-    ) -> dict[str, NDArray[np.float32]]:
-        """A chunk whose text stays and whose tags or speaker change is a new unit with the old vector."""
+    async def _stored_vectors(self, merges: Sequence[Merge], wanted: Mapping[str, ChunkDraft]) -> dict[str, Embedding]:
+        """A chunk whose text stays and whose tags or speaker change is a new unit with the old vectors."""
         units = {
             entry.unit_id: entry.content_hash
             for merge in merges
@@ -116,5 +115,5 @@ class Preparer:
         }
         if not units:
             return {}
-        found = await self._ports.store.perform(self._scope, GetDense(tuple(units)))
+        found = await self._ports.store.perform(self._scope, GetEmbeddings(tuple(units)))
         return {units[unit]: vector for unit, vector in found.items()}

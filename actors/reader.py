@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from actors.clocks import SystemClock
 from actors.settings import Settings
@@ -16,12 +14,14 @@ from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import understand
 from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import RECIPES
-from memory.records import RecallProfile, RecordKind
+from memory.recipes import recipe_of
+from memory.records import Embedding, RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
 
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
+STEPS = ("understand", "embed", "store", "rank")
+"""Of a recall, in order: profile and query, its vectors, both trips to the store, ranking and packing."""
 
 
 class Reader:
@@ -34,17 +34,27 @@ class Reader:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
-        self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._queries: OrderedDict[str, Embedding] = OrderedDict()
 
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
-        """What matters for a query, best first."""
+        """What matters for a query, best first; with a trace, how long each step took, too."""
+        begun_s = time.perf_counter()
         profile = await self._profile(scope)
         asked_at = query.query_timestamp or self._clock.now()
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
-        dense = await self._embed(understood.bare)
-        recipe = RECIPES[query.recipe]
-        candidates = await self._store.perform(scope, plan_candidates(query, understood, dense, recipe))
-        return answer(query, understood, candidates, recipe)
+        understood_s = time.perf_counter()
+        embedded = await self._embed(understood.bare)
+        embedded_s = time.perf_counter()
+        recipe = recipe_of(query.recipe, reranking=profile.reranking)
+        candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
+        found_s = time.perf_counter()
+        answered = answer(query, understood, candidates, recipe)
+        if answered.trace is None:
+            return answered
+        ends_s = (understood_s, embedded_s, found_s, time.perf_counter())
+        steps = zip(STEPS, (begun_s, *ends_s), ends_s, strict=False)
+        timings_ms = {name: (end_s - start_s) * 1000 for name, start_s, end_s in steps}
+        return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
 
     async def _profile(self, scope: Scope) -> RecallProfile:
         known = self._profiles.get(scope)
@@ -57,16 +67,15 @@ class Reader:
         _remember(self._profiles, scope, (now_s, profile), CACHED_PROFILES)
         return profile
 
-    async def _embed(self, text: str) -> NDArray[np.float32]:
+    async def _embed(self, text: str) -> Embedding:
         known = self._queries.get(text)
         if known is not None:
             self._queries.move_to_end(text)
             return known
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._threads, self._embedder.embed, [text])
-        vector: NDArray[np.float32] = rows[0]
-        _remember(self._queries, text, vector, CACHED_QUERIES)
-        return vector
+        made: Embedding = (await loop.run_in_executor(self._threads, self._embedder.embed_with_tokens, [text]))[0]
+        _remember(self._queries, text, made, CACHED_QUERIES)
+        return made
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

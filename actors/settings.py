@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     # Models
     embedder: Literal["minilm", "http", "hash"] = "minilm"
     embedding_precision: Literal["int8", "fp32"] = "int8"
+    token_vectors: bool = True
+    """Store what late interaction compares, 1.4 KB a unit, and rank by it; MiniLM only."""
     embedding_base_url: str | None = None
     embedding_api_key: SecretStr | None = None
     embedding_model: str | None = None

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 
 from actors.calls import ask
 from actors.settings import Settings
 from actors.wiring import build_embedder, build_extractor
 from memory.extraction.port import WindowOutcome, WindowRequest
 from memory.ports import Embedder
+from memory.records import Embedding
 
 EXTRACT_TIMEOUT_S = 300.0
 """Time in which a task answers for its windows."""
@@ -41,23 +40,23 @@ embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding", initializer=_s
 """Where batches of retained texts are embedded in this process."""
 
 
-def embed_here(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
-    """Sentence vectors from this process, which keeps the model; float32, (n_texts, dim)."""
+def embed_here(settings: Settings, texts: list[str]) -> list[Embedding]:
+    """What this process, which keeps the model, makes of each text."""
     key = repr(settings)
     if key not in _loaded:
         _loaded.clear()
         _loaded[key] = build_embedder(settings)
-    return embedding.submit(_loaded[key].embed, texts).result()
+    return embedding.submit(_loaded[key].embed_with_tokens, texts).result()
 
 
 @ray.remote(num_cpus=1, max_retries=3)
-def embed_batch(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
-    """Sentence vectors of a batch. Ray sends this function by value, so what a process keeps is behind another."""
+def embed_batch(settings: Settings, texts: list[str]) -> list[Embedding]:
+    """Vectors of a batch. Ray sends this function by value, so what a process keeps is behind another."""
     return embed_here(settings, texts)
 
 
-async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float32]:
-    """Sentence vectors of a batch, from the first worker that answers; float32, (n_texts, dim).
+async def embed_texts(settings: Settings, texts: list[str]) -> list[Embedding]:
+    """What is made of each text of a batch, by the first worker that answers.
 
     Where none has answered after `embed_hedge_s`, a second worker is asked too: Ray notices a worker that died, but not
     one that is frozen. If the second is faster, the first one's process is ended, so that its CPU is free again.
@@ -67,7 +66,7 @@ async def embed_texts(settings: Settings, texts: list[str]) -> NDArray[np.float3
         LorebankError: whatever the embedder raised.
     """
     asked: list[Any] = []
-    answers: list[asyncio.Task[NDArray[np.float32]]] = []
+    answers: list[asyncio.Task[list[Embedding]]] = []
     try:
         for _ in range(2):
             asked.append(embed_batch.remote(settings, texts))

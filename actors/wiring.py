@@ -335,6 +335,7 @@ def _provider_settings(settings: Settings) -> providers.ProviderSettings:
         embedder=settings.embedder,
         precision=settings.embedding_precision,
         cache_dir=settings.cache / "models",
+        token_vectors=settings.token_vectors,
         embedding_base_url=settings.embedding_base_url or "",
         embedding_api_key=key.get_secret_value() if key else "",
         embedding_model=settings.embedding_model or "",

@@ -31,13 +31,13 @@ class EmbedderFloor:
         return max(self.single_texts_per_s, self.parallel_texts_per_s)
 
 
-def product_embedder() -> Embedder:
+def product_embedder(*, token_vectors: bool = False) -> Embedder:
     """The server's default embedder: MiniLM in int8, one thread a session.
 
     Raises:
         ModelUnusable: its files or its cache cannot be used.
     """
-    return build_embedder(ProviderSettings(cache_dir=default_cache_dir(Path.home(), None)))
+    return build_embedder(ProviderSettings(cache_dir=default_cache_dir(Path.home(), None), token_vectors=token_vectors))
 
 
 def core_count() -> int:

@@ -6,6 +6,8 @@ from typing import Any
 
 TRAITS = ("skepticism", "literalism", "empathy")
 NAME = "name"
+RERANKING = "enable_reranking"
+"""Whether late interaction ranks, where units have token vectors."""
 
 DEFAULTS: Mapping[str, Any] = {
     "reflect_mission": None,
@@ -17,7 +19,7 @@ DEFAULTS: Mapping[str, Any] = {
     "enable_text_search": True,
     "enable_temporal_retrieval": False,
     "enable_graph_retrieval": False,
-    "enable_reranking": False,
+    RERANKING: True,
     **{f"disposition_{trait}": 3 for trait in TRAITS},
 }
 """Settings of a bank that set nothing: what this version does."""
@@ -50,6 +52,11 @@ def extracts(stored: Mapping[str, Any]) -> bool:
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings this bank has of its own; a stored null counts as not set."""
     return {key: value for key, value in stored.items() if key != NAME and value is not None}
+
+
+def is_reranking(stored: Mapping[str, Any]) -> bool:
+    """Whether late interaction ranks in a bank."""
+    return bool(resolve_settings(stored)[RERANKING])
 
 
 def resolve_settings(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -263,9 +263,9 @@ def decode_document(document_id: str, body: Mapping[str, Any]) -> Document:
 
 def encode_recall_profile(profile: RecallProfile) -> dict[str, Any]:
     """Mapping of a recall profile."""
-    return {"speakers": dict(profile.speakers), "seq": profile.seq}
+    return {"speakers": dict(profile.speakers), "seq": profile.seq, "reranking": profile.reranking}
 
 
 def decode_recall_profile(body: Mapping[str, Any]) -> RecallProfile:
     """Recall profile of a mapping."""
-    return RecallProfile(speakers=body["speakers"], seq=body["seq"])
+    return RecallProfile(speakers=body["speakers"], seq=body["seq"], reranking=body.get("reranking", True))

@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.bank_profile import is_reranking
 from memory.cascade import DERIVED
 from memory.commands import (
     DeleteBank,
@@ -33,6 +34,7 @@ from memory.receipts import delete_body, retain_body
 from memory.records import (
     ChunkEntry,
     Document,
+    Embedding,
     Head,
     RecallProfile,
     Record,
@@ -62,10 +64,11 @@ class BankView:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What was made of a chunk's text outside the turn: float32, (dim,), L2-normalised; its length in tokens."""
+    """What was made of a chunk's text outside the turn: float32, (dim,), L2-normalised; its length; token vectors."""
 
     dense: NDArray[np.float32]
     text_tokens: int
+    tokens: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +242,16 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
     head = head_after(view, seq, (), (), 0, now)
     head = replace(head, profile={**view.head.profile, **command.profile})
     operation = completed_operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
-    return Plan("update_bank", command.operation_id, seq, head, records=(operation,))
+    reranking = is_reranking(head.profile)
+    switched = reranking != view.recall_profile.reranking
+    records = (profile_record(RecallProfile(view.recall_profile.speakers, seq, reranking)),) if switched else ()
+    return Plan("update_bank", command.operation_id, seq, head, records=(operation, *records))
 
 
-def unit_vectors(unit: Unit, dense: NDArray[np.float32]) -> Vectors:
-    """What a unit is found by, given its sentence vector."""
-    return Vectors(dense, lexical_text(unit.text, unit.speaker))
+def unit_vectors(unit: Unit, made: Embedding) -> Vectors:
+    """What a unit is found by, given what the embedder made of it; only evidence is ranked token by token."""
+    tokens = made.tokens if unit.kind is UnitKind.CHUNK else b""
+    return Vectors(made.dense, lexical_text(unit.text, unit.speaker), tokens)
 
 
 def unit_dense_text(unit: Unit) -> str:
@@ -315,7 +322,7 @@ def new_unit(
         metadata=chunk.metadata,
         text_tokens=embedded.text_tokens,
     )
-    return NewUnit(unit, unit_vectors(unit, embedded.dense))
+    return NewUnit(unit, unit_vectors(unit, Embedding(embedded.dense, embedded.tokens)))
 
 
 def head_after(
@@ -358,8 +365,12 @@ def profile_change(
     counted = {name: count for name, count in speakers.items() if count > 0}
     if counted == dict(view.recall_profile.speakers):
         return []
-    body = encode_recall_profile(RecallProfile(counted, seq))
-    return [Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, body)]
+    return [profile_record(RecallProfile(counted, seq, view.recall_profile.reranking))]
+
+
+def profile_record(profile: RecallProfile) -> Record:
+    """The record that recall reads."""
+    return Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, encode_recall_profile(profile))
 
 
 def _refuse_open(document: Document | None) -> None:

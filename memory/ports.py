@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.model_budget import Grant, Outcome, Refusal, Ticket
+from memory.records import Embedding
 
 
 class Clock(Protocol):
@@ -30,6 +31,10 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int:
         """Length of each vector."""
+        ...
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> list[Embedding]:
+        """As embed, with the packed token vectors of the same pass where the model has any."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

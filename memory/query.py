@@ -36,6 +36,9 @@ _ADDRESSED = re.compile(
     r"|\byour (?!own\b)[a-z]+|\bour (?:\w+ )?(?:conversation|chat|discussion)"
 )
 """What a question to an agent about its own words looks like: "did you", "you recommended", "our last chat"."""
+_ASKING_FOR = frozenset(("what", "which", "who"))
+_ARE = frozenset(("are", "were", "have"))
+_SHORT_PLURAL = 3
 _PLEASE = re.compile(r"\b(?:tell|remind|give|show|help|let) me\b")
 """Says nothing about whose words are asked for."""
 
@@ -45,7 +48,8 @@ class Understood:
     """The query as asked, the one to embed, the bank's speakers it names, and what else it shows.
 
     `bare` is the query without those names, which stand in a field of their own: embedded, a name swamps the vector.
-    `first_person`: the asker speaks of himself; `addressed`: of what the agent said before.
+    `first_person`: the asker speaks of himself; `addressed`: of what the agent said before; `several`: it asks for more
+    than one thing.
     """
 
     query: str
@@ -55,6 +59,7 @@ class Understood:
     asks_when: bool = False
     first_person: bool = False
     addressed: bool = False
+    several: bool = False
 
 
 def understand(
@@ -82,6 +87,7 @@ def understand(
         asks_when=_asks_when(words),
         first_person=not _FIRST_PERSON.isdisjoint(_WORD.findall(_PLEASE.sub(" ", lowered))),
         addressed=_ADDRESSED.search(lowered) is not None,
+        several=_asks_for_several(words),
     )
 
 
@@ -90,6 +96,23 @@ def _asks_when(words: list[str]) -> bool:
     if not _TIMES_ASKED.isdisjoint(pairwise(words)):
         return True
     return "when" in words and QUESTION_WORDS.isdisjoint(words[: words.index("when")])
+
+
+def _asks_for_several(words: list[str]) -> bool:
+    """As in "which books …", "what kinds of …", "what are …", "how many …"."""
+    if ("how", "many") in pairwise(words):
+        return True
+    asking = next((place for place, word in enumerate(words) if word in _ASKING_FOR), None)
+    if asking is None:
+        return False
+    for word in words[asking + 1 : asking + 4]:
+        if word in _ARE:
+            return True
+        if word in FUNCTION_WORDS:
+            return False
+        if len(word) > _SHORT_PLURAL and word.endswith("s") and not word.endswith(("ss", "us", "'s")):
+            return True
+    return False
 
 
 def _candidates(words: list[str], speakers: Iterable[str]) -> list[str]:

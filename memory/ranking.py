@@ -4,11 +4,14 @@ Every signal asks for something only some banks have, and is silent where it is 
 speakers, times or neighbours is ranked by fusion alone.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from memory import signals
 from memory.fusion import fuse
+from memory.late import Columns, blend, z_rows
 from memory.query import Understood
 from memory.recipes import Recipe, Signals
 from memory.store_calls import Hits
@@ -16,21 +19,39 @@ from memory.store_calls import Hits
 Column = NDArray[np.float64]
 
 
-def rank(hits: Hits, understood: Understood, recipe: Recipe) -> Column:
-    """Scores of the candidates, in deviations of the fused lanes, float64, (n,). Equal input gives equal scores."""
+def rank(hits: Hits, understood: Understood, recipe: Recipe, matches: Columns | None = None) -> Column:
+    """Scores of the candidates, in deviations of the fused lanes, float64, (n,). Equal input gives equal scores.
+
+    matches: of the candidates' token vectors with the query's, as memory.late.match_tokens; None: there are none.
+    """
     fused = fuse([(recipe.semantic_weight, hits.semantic), (recipe.keyword_weight, hits.keyword)])
+    if matches is not None and recipe.late:
+        fused = blend(fused, z_rows(matches).sum(axis=0), recipe.late)
     weights = recipe.signals
     if weights == Signals() or not hits.ids:
         return fused
     shares = signals.read_shares(hits.payloads)
     agents = signals.read_agents(hits.payloads)
     asking = signals.read_questions(hits.payloads)
+    if understood.several:
+        weights = _less_context(weights)
     scores = _from_neighbours(fused, hits, shares, asking, weights)
     return (
         scores
         + _from_speakers(hits, understood, agents, weights)
         + _from_time(hits, understood, shares, weights)
         - _from_asking(hits, asking, agents, weights)
+    )
+
+
+def _less_context(weights: Signals) -> Signals:
+    """Several things are told in several places: what answers a question for them stands less often side by side."""
+    kept = weights.several
+    return replace(
+        weights,
+        previous=weights.previous * kept,
+        following=weights.following * kept,
+        session=weights.session * kept,
     )
 
 

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, keyword_score
+from memory.late import Columns, match_tokens, z_rows
 from memory.neighbours import around
 from memory.packing import pack
 from memory.periods import Period
 from memory.query import Understood
 from memory.ranking import rank
+from memory.recall_trace import describe_lanes, describe_query, describe_units
 from memory.recipes import DEFAULT, Budget, Recipe
-from memory.records import UnitKind, UnitType
+from memory.records import Embedding, UnitKind, UnitType
 from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
 
 
@@ -34,7 +36,7 @@ class RecallQuery:
     """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them.
 
     asked_of: days that what is looked for happened in; it ranks higher and filters nothing. recipe: a name of
-    memory.recipes.RECIPES.
+    memory.recipes.RECIPES; None: the bank's.
     """
 
     query: str
@@ -47,7 +49,7 @@ class RecallQuery:
     min_scores: MinScores = field(default_factory=MinScores)
     asked_of: Period | None = None
     trace: bool = False
-    recipe: str = DEFAULT.name
+    recipe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Candidates:
     hits: Hits
     lanes: tuple[LaneHits, ...] = ()
     facts: Hits = NOTHING
+    matches: Columns | None = None
+    """How well each of the query's tokens is met by each unit, as memory.late.match_tokens; None: not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class FindCandidates:
 
     The best `seeds` of each lane bring what stands up to `reach` beside them in their document, if it matches, too.
     Where units went between the trips, a replace took them: both are made again, so that its new ones are found.
+    Token vectors are compared here, beside the engine where it is embedded: what leaves is a number for each pair.
     """
 
     dense: NDArray[np.float32]
@@ -116,6 +121,8 @@ class FindCandidates:
     seeds: int = 0
     reach: int = 0
     trace: bool = False
+    tokens: bytes = b""
+    """The query's packed token vectors; empty: units are not compared token by token."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -136,16 +143,16 @@ class FindCandidates:
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes, with_words=cut)
-            hits = yield CompleteHits(semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near)
+            hits = yield CompleteHits(
+                semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, bool(self.tokens)
+            )
             if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
-        is_fact = np.fromiter((payload["kind"] == UnitKind.FACT for payload in hits.payloads), np.bool_)
         lanes = lanes if self.trace else ()
-        return (
-            Candidates(_those(hits, ~is_fact), lanes, _those(hits, is_fact))
-            if is_fact.any()
-            else Candidates(hits, lanes)
-        )
+        is_fact = np.fromiter((payload["kind"] == UnitKind.FACT for payload in hits.payloads), np.bool_)
+        evidence, found = (_those(hits, ~is_fact), _those(hits, is_fact)) if is_fact.any() else (hits, NOTHING)
+        matches = match_tokens(self.tokens, evidence.tokens) if self.tokens else None
+        return Candidates(replace(evidence, tokens=()), lanes, replace(found, tokens=()), matches)
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
         found = around((place for lane in lanes for place in lane.places), self.reach)
@@ -159,17 +166,21 @@ def _those(hits: Hits, chosen: NDArray[np.bool_]) -> Hits:
         tuple(hits.payloads[i] for i in kept),
         hits.semantic[chosen],
         hits.keyword[chosen],
+        tuple(hits.tokens[i] for i in kept) if hits.tokens else (),
     )
 
 
 def plan_candidates(
-    query: RecallQuery, understood: Understood, dense: NDArray[np.float32], recipe: Recipe = DEFAULT
+    query: RecallQuery, understood: Understood, embedded: Embedding, recipe: Recipe = DEFAULT
 ) -> FindCandidates:
-    """What to ask the store, given the embedded query: float32, (dim,), L2-normalised."""
+    """What to ask the store, given the embedded query."""
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
     where = every(query.where, types)
-    return FindCandidates(dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace)
+    tokens = embedded.tokens if recipe.late else b""
+    return FindCandidates(
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, tokens
+    )
 
 
 def answer(
@@ -180,7 +191,7 @@ def answer(
     Facts take what the results leave of the budget, in the order of their results.
     """
     hits = candidates.hits
-    scores = rank(hits, understood, recipe)
+    scores = rank(hits, understood, recipe, candidates.matches)
     final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
     order = np.argsort(-scores, kind="stable")
     bounds = query.min_scores
@@ -199,8 +210,22 @@ def answer(
     results = with_facts(results, candidates.facts, left)
     if not query.trace:
         return RecallAnswer(results)
-    every_one = [ranked(i) for i in order.tolist()]
-    return RecallAnswer(results, _trace(query, understood, candidates, every_one, results, recipe))
+    matches = candidates.matches
+    columns = {
+        "final": final,
+        "semantic": semantic,
+        "keyword": keyword,
+        "late": z_rows(matches).sum(axis=0) if matches is not None and recipe.late else None,
+    }
+    returned = [kept[place] for place in chosen]
+    trace = {
+        "recipe": recipe.name,
+        "budget": query.budget,
+        **describe_query(understood),
+        "lanes": describe_lanes(candidates.lanes),
+        "ranked": describe_units(hits, candidates.lanes, columns, order.tolist(), kept, returned, query.limit),
+    }
+    return RecallAnswer(results, trace)
 
 
 def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tuple[Ranked, ...]:
@@ -225,30 +250,3 @@ def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tup
 
 def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:
     return np.ones(len(scores), dtype=bool) if bound is None else scores >= bound
-
-
-def _trace(
-    query: RecallQuery,
-    understood: Understood,
-    candidates: Candidates,
-    ranked: list[Ranked],
-    results: tuple[Ranked, ...],
-    recipe: Recipe,
-) -> dict[str, Any]:
-    returned = {result.id for result in results}
-    return {
-        "recipe": recipe.name,
-        "budget": query.budget,
-        "embedded_query": understood.bare,
-        "keyword_query": understood.query,
-        "speakers_named": list(understood.speakers),
-        "periods_named": [[period.start.isoformat(), period.end.isoformat()] for period in understood.periods],
-        "lanes": [
-            {"lane": name, "ids": list(lane.ids), "scores": list(lane.scores)}
-            for name, lane in zip(("semantic", "keyword", "facts"), candidates.lanes, strict=True)
-        ],
-        "ranked": [
-            {"id": r.id, "final": r.final, "semantic": r.semantic, "keyword": r.keyword, "returned": r.id in returned}
-            for r in ranked
-        ],
-    }

@@ -13,7 +13,8 @@ class Signals:
     previous, following: share of the score of the unit before and after in the same document; answered: share more of
     the one before where that ends in a question; session: share of the mean of the document's best units; speaker: the
     query names who speaks; person: the query speaks of the asker, or to the agent; date: it names when; when: it asks
-    when, and the unit tells a time; question: taken off a unit that only asks.
+    when, and the unit tells a time; question: taken off a unit that only asks; several: what previous, following and
+    session are multiplied by if the query asks for several things.
     """
 
     previous: float = 0.0
@@ -25,11 +26,14 @@ class Signals:
     date: float = 0.0
     when: float = 0.0
     question: float = 0.0
+    several: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Candidates per lane by budget, weights of the z-scored lanes, and signals.
+
+    late: share of late interaction in the fused score, where units have token vectors.
 
     The best `seeds` of each lane bring their neighbours along, `reach` on each side in their document.
     """
@@ -38,6 +42,7 @@ class Recipe:
     candidates: dict[str, int]
     semantic_weight: float
     keyword_weight: float
+    late: float = 0.0
     signals: Signals = field(default_factory=Signals)
     seeds: int = 0
     reach: int = 0
@@ -64,6 +69,7 @@ CONTEXTUAL = replace(
         date=2.5,
         when=1.0,
         question=0.6,
+        several=0.5,
     ),
 )
 """HYBRID with what callers give beside the text: order, document, speaker, role, time. What is not given has no say."""
@@ -71,7 +77,11 @@ CONTEXTUAL = replace(
 WITH_NEIGHBOURS = replace(CONTEXTUAL, name="contextual-with-neighbours", seeds=20, reach=2)
 """CONTEXTUAL over what stands beside the best units too: it finds more in big banks, and takes a tenth longer."""
 
-DEFAULT = CONTEXTUAL
+LATE = replace(WITH_NEIGHBOURS, name="late-interaction", late=0.6)
+"""WITH_NEIGHBOURS, the fused score mostly by the words' own vectors."""
+
+DEFAULT = LATE
+WITHOUT_LATE = WITH_NEIGHBOURS
 
 
 def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
@@ -79,13 +89,17 @@ def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
 
 
 ABLATIONS = (
-    *(
-        _without(CONTEXTUAL, one.name, signals=replace(CONTEXTUAL.signals, **{one.name: 0.0}))
-        for one in fields(Signals)
-    ),
-    _without(CONTEXTUAL, "keywords", keyword_weight=0.0),
-    _without(CONTEXTUAL, "vectors", semantic_weight=0.0),
+    *(_without(LATE, one.name, signals=replace(LATE.signals, **{one.name: 0.0})) for one in fields(Signals)),
+    _without(LATE, "keywords", keyword_weight=0.0),
+    _without(LATE, "vectors", semantic_weight=0.0),
+    _without(LATE, "neighbours", seeds=0, reach=0),
 )
-"""CONTEXTUAL with one part left out, to measure what it brings."""
+"""LATE with one part left out, to measure what it brings."""
 
-RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, *ABLATIONS)}
+
+def recipe_of(name: str | None, *, reranking: bool) -> Recipe:
+    """The recipe a request names; else the default one, or what comes closest to it in a bank without reranking."""
+    return RECIPES[name] if name else DEFAULT if reranking else WITHOUT_LATE
+
+
+RECIPES = {recipe.name: recipe for recipe in (HYBRID, CONTEXTUAL, WITH_NEIGHBOURS, LATE, *ABLATIONS)}

@@ -130,11 +130,26 @@ class Relinked:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What an embedder makes of a text: the sentence vector, float32, (dim,), L2-normalised; its token vectors.
+
+    tokens: packed by memory.late; empty where the embedder gives none, or the text holds nothing but function words.
+    """
+
+    dense: NDArray[np.float32]
+    tokens: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Vectors:
-    """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised; the text of the keyword lane."""
+    """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised; the text of the keyword lane.
+
+    tokens: as in Embedding; a unit without is ranked by the other two.
+    """
 
     dense: NDArray[np.float32]
     lexical: str
+    tokens: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +230,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class RecallProfile:
-    """What recall needs to know of a bank before it reads units: who speaks in it, and how often."""
+    """What recall needs to know of a bank before it reads units: who speaks in it, and how often; its switch."""
 
     speakers: Mapping[str, int] = field(default_factory=dict)
     seq: int = 0
+    reranking: bool = True
+    """Whether late interaction ranks in this bank, unless a request names a recipe."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from memory.bank_profile import is_reranking
 from memory.breaches import Audit, BreachKind, Listed
 from memory.cascade import DERIVED
 from memory.commands import RepairBank
 from memory.drafting import content_hash
-from memory.encoding import decode_document, encode_document, encode_recall_profile
-from memory.ingest import LIVE, RECALL_PROFILE_KEY, document_hash
+from memory.encoding import decode_document, encode_document
+from memory.ingest import LIVE, document_hash, profile_record
 from memory.plans import Plan
 from memory.protocol import SEQ_BLOCK
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit
@@ -90,8 +91,7 @@ def plan_repair(
         counted = {name: count for name, count in audit.counted.items() if count}
         head_after = replace(head_after, counters=others | counted)
     if kinds & {BreachKind.HEAD_EXISTS, BreachKind.RECALL_PROFILE}:
-        body = encode_recall_profile(RecallProfile(dict(audit.speakers), seq))
-        records.append(Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, body))
+        records.append(profile_record(RecallProfile(dict(audit.speakers), seq, is_reranking(head.profile))))
     remade = {unit.id for unit in mending.remake}
     return Plan(
         command="repair",

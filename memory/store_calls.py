@@ -169,13 +169,14 @@ class Hits:
 
     payloads: memory.encoding's mappings, left encoded because recall passes most of them through, with the keys of
     RECALLED_KEYS only; semantic: cosine in [-1, 1], float64, (n,); keyword: BM25 with the bank's own IDF, 0 where no
-    word matches, float64, (n,).
+    word matches, float64, (n,); tokens: packed token vectors, where they were asked for, empty for units without.
     """
 
     ids: tuple[str, ...]
     payloads: tuple[Mapping[str, Any], ...]
     semantic: NDArray[np.float64]
     keyword: NDArray[np.float64]
+    tokens: tuple[bytes, ...] = ()
 
 
 RECALLED_KEYS = (
@@ -246,7 +247,7 @@ class CompleteHits(Call[Hits]):
     """The units that lanes brought, by id, with payloads, and with the scores that their own lane did not give.
 
     semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
-    in a lane have 0 there. Units that are no longer live are left out. Those of `near` come beside, scored in both.
+    in a lane have 0 there. Units no longer live are left out. Those of `near` come beside; `with_tokens`: theirs, too.
     """
 
     semantic: Mapping[str, float]
@@ -256,6 +257,7 @@ class CompleteHits(Call[Hits]):
     dense_for: tuple[str, ...]
     lexical_for: tuple[str, ...]
     near: Near | None = None
+    with_tokens: bool = False
 
 
 # -- writes: the steps of the protocol --------------------------------------------------------------------------------

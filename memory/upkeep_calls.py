@@ -1,8 +1,8 @@
-"""The store's writing calls beside those of the protocol's three steps: what ages, and what points at removed units."""
+"""The store's calls beside those of the protocol's steps and of recall: what ages, points at what is gone, is kept."""
 
 from dataclasses import dataclass
 
-from memory.records import Relinked
+from memory.records import Embedding, Relinked
 from memory.store_calls import Call
 
 
@@ -31,3 +31,10 @@ class RelinkUnits(Call[None]):
 
     units: tuple[Relinked, ...]
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetEmbeddings(Call[dict[str, Embedding]]):
+    """Sentence and token vectors of units by id, whatever their state; absent ones are left out."""
+
+    ids: tuple[str, ...]

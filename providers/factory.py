@@ -36,6 +36,8 @@ class ProviderSettings:
     precision: Precision = "int8"
     threads: int = 1
     """onnxruntime threads of one embedder."""
+    token_vectors: bool = False
+    """Whether MiniLM gives token vectors for late interaction, too."""
     embedding_base_url: str = ""
     embedding_api_key: str = field(default="", repr=False)
     embedding_model: str = ""
@@ -93,7 +95,9 @@ def build_embedder(settings: ProviderSettings) -> Embedder:
     """
     match settings.embedder:
         case "minilm":
-            return load_minilm(settings.cache_dir, settings.precision, threads=settings.threads)
+            return load_minilm(
+                settings.cache_dir, settings.precision, threads=settings.threads, tokens=settings.token_vectors
+            )
         case "http":
             from providers.http_embedder import OpenAICompatibleEmbedder  # noqa: PLC0415
 

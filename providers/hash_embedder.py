@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.records import Embedding
 from providers.texts import well_formed
 
 _WORD = re.compile(r"\w+")
@@ -45,6 +46,10 @@ class HashEmbedder:
         for index, text in enumerate(well_formed(texts)):
             vectors[index] = _vector(text, self._dim)
         return vectors
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> list[Embedding]:
+        """As embed; words have no vectors of their own."""
+        return [Embedding(vector) for vector in self.embed(texts)]
 
 
 def _vector(text: str, dim: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.errors import BadSettings, DeadlineExceeded, ModelUnusable
+from memory.records import Embedding
 from providers.http_errors import FOREIGN, failure_of_exception, failure_of_status
 from providers.policy import AttemptFailed, RetryPolicy, with_retries
 from providers.texts import well_formed
@@ -135,6 +136,10 @@ class OpenAICompatibleEmbedder:
         size = self._endpoint.batch_texts
         starts = range(0, len(sendable), size)
         return np.concatenate([self._batch(sendable[start : start + size], deadline_at_s) for start in starts])
+
+    def embed_with_tokens(self, texts: Sequence[str]) -> list[Embedding]:
+        """As embed; endpoints give no token vectors."""
+        return [Embedding(vector) for vector in self.embed(texts)]
 
     def close(self) -> None:
         """Closes the connections; the embedder cannot be used afterwards."""

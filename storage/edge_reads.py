@@ -23,9 +23,8 @@ from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.filters import EVIDENCE, AnyOf, Between, HasId
 from memory.ids import Scope, record_id
-from memory.records import Head, Record, RecordKind, Unit, UnitState
+from memory.records import Embedding, Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
-    RECALLED_KEYS,
     Call,
     CompleteHits,
     CountValues,
@@ -45,11 +44,12 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage import codec, schema
 from storage.bm25 import query_weights
 from storage.edge_audit import EdgeAudit
 from storage.edge_scroll import all_payloads, ordered_page
-from storage.payload_cache import Payload, PayloadCache
+from storage.payload_cache import Payload, PayloadCache, Recalled, recalled
 from storage.query_to_edge import condition, scoped
 
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
@@ -89,6 +89,8 @@ class EdgeReads:
                 return self._get_units(scope, call.ids, _OF_COMMITTED)
             case GetDense():
                 return self._get_dense(scope, call.ids)
+            case GetEmbeddings():
+                return self._get_embeddings(scope, call.ids)
             case ListUnits():
                 return self._list_units(scope, call)
             case CountValues():
@@ -136,7 +138,7 @@ class EdgeReads:
         first = [ids[: call.places] for ids, _ in lanes]
         payloads = self._recalled(scope, {unit for ids in first for unit in ids})
         return tuple(
-            LaneHits(ids, scores, tuple(_place(payloads[unit]) for unit in placed if unit in payloads))
+            LaneHits(ids, scores, tuple(_place(payloads[unit].payload) for unit in placed if unit in payloads))
             for (ids, scores), placed in zip(lanes, first, strict=True)
         )
 
@@ -158,23 +160,24 @@ class EdgeReads:
         words = call.near is not None and call.near.with_words
         beside = tuple(near.difference(keyword, call.lexical_for)) if words else ()
         self._score_words(scope, call.lexical, call.lexical_for + beside, keyword)
-        payloads = self._recalled(scope, semantic.keys() | keyword.keys())
-        ids = sorted(payloads)
+        found = self._recalled(scope, semantic.keys() | keyword.keys())
+        ids = sorted(found)
         return Hits(
             tuple(ids),
-            tuple(payloads[unit] for unit in ids),
+            tuple(found[unit].payload for unit in ids),
             np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
+            tuple(found[unit].tokens for unit in ids) if call.with_tokens else (),
         )
 
-    def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Payload]:
+    def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Recalled]:
         """What recall returns of those of the units that are live."""
         kept, missing = self._cache.find(scope.key, units)
         if missing:
             generation = self._cache.generation
             ids: list[Any] = missing
             found = [record for record in self._units.retrieve(ids, True, False) if _is_live(scope, record.payload)]
-            read = {str(record.id): _recalled(record.payload or {}) for record in found}
+            read = {str(record.id): recalled(record.payload or {}) for record in found}
             self._cache.keep(scope.key, read, generation)
             kept |= read
         return kept
@@ -235,6 +238,16 @@ class EdgeReads:
             if (record.payload or {}).get(schema.BANK_KEY) == scope.key and schema.DENSE in cast("Any", record.vector)
         }
 
+    def _get_embeddings(self, scope: Scope, ids: Sequence[str]) -> dict[str, Embedding]:
+        found = self._units.retrieve(list(ids), [schema.BANK_KEY, schema.TOKENS], [schema.DENSE])
+        return {
+            str(record.id): codec.embedding_of(record.payload, cast("Any", record.vector))
+            for record in found
+            if record.payload
+            and record.payload.get(schema.BANK_KEY) == scope.key
+            and schema.DENSE in cast("Any", record.vector)
+        }
+
     def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
         where = scoped(scope, _LIVE, call.where)
         total = self._units.count(CountRequest(filter=where, exact=True))
@@ -254,10 +267,6 @@ def _is_live(scope: Scope, payload: dict[str, Any] | None) -> bool:
 
 def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str]) -> bool:
     return payload is not None and payload.get(schema.BANK_KEY) == scope.key and payload[schema.STATE] in states
-
-
-def _recalled(payload: dict[str, Any]) -> dict[str, Any]:
-    return {key: payload[key] for key in RECALLED_KEYS if key in payload}
 
 
 def _place(payload: Payload) -> tuple[str, int]:

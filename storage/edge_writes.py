@@ -192,7 +192,8 @@ class EdgeWrites:
         check_dense(dense, self._dim, f"unit {new.unit.id}")
         lexical: SparseVector = document_weights(new.vectors.lexical)
         self.dirty_bytes += dense.nbytes + len(new.unit.text) + _TOKEN_BYTES * len(lexical.indices)
-        payload = codec.unit_payload(scope, new.unit, UnitState.PENDING)
+        self.dirty_bytes += len(new.vectors.tokens)
+        payload = codec.new_payload(scope, new)
         vectors: Any = {schema.DENSE: dense.tolist(), schema.LEXICAL: lexical}
         return Point(new.unit.id, vectors, payload)
 

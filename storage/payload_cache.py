@@ -3,10 +3,27 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from memory.store_calls import RECALLED_KEYS
+from storage import codec
 
 Payload = Mapping[str, Any]
-_NONE: tuple[str, Payload] = ("", {})
+
+
+class Recalled(NamedTuple):
+    """What recall reads of a unit: the payload it ranks by and returns, and packed token vectors."""
+
+    payload: Payload
+    tokens: bytes = b""
+
+
+def recalled(payload: Payload) -> Recalled:
+    """What recall reads of a stored payload."""
+    return Recalled({key: payload[key] for key in RECALLED_KEYS if key in payload}, codec.tokens_of(payload))
+
+
+_NONE: tuple[str, Recalled] = ("", Recalled({}))
 
 
 class PayloadCache:
@@ -18,7 +35,7 @@ class PayloadCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._payloads: OrderedDict[str, tuple[str, Payload]] = OrderedDict()  # a dict finds its oldest by a walk
+        self._payloads: OrderedDict[str, tuple[str, Recalled]] = OrderedDict()  # a dict finds its oldest by a walk
         self._generation = 0
         self._lock = threading.Lock()
 
@@ -27,9 +44,9 @@ class PayloadCache:
         """Number that grows whenever something is forgotten."""
         return self._generation
 
-    def find(self, bank_key: str, ids: Iterable[str]) -> tuple[dict[str, Payload], list[str]]:
+    def find(self, bank_key: str, ids: Iterable[str]) -> tuple[dict[str, Recalled], list[str]]:
         """Payloads of the bank's units that are kept, and the ids of those that are not."""
-        kept: dict[str, Payload] = {}
+        kept: dict[str, Recalled] = {}
         missing: list[str] = []
         for unit in ids:
             owner, payload = self._payloads.get(unit, _NONE)
@@ -39,7 +56,7 @@ class PayloadCache:
                 missing.append(unit)
         return kept, missing
 
-    def keep(self, bank_key: str, payloads: Mapping[str, Payload], generation: int) -> None:
+    def keep(self, bank_key: str, payloads: Mapping[str, Recalled], generation: int) -> None:
         """Keep what was read since `generation`; the oldest make room."""
         with self._lock:
             if generation != self._generation:

@@ -20,7 +20,7 @@ from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import GetEmbeddings, RelinkUnits, SweepRemoved, Swept
 from storage import codec, reference_audit, schema
 from storage.bm25 import document_weights, query_weights
 
@@ -141,6 +141,11 @@ class ReferenceStore:
             case calls.GetDense(ids):
                 bank = [point for point, _ in _matching(self._units, scope, HasId(ids))]
                 return {point: self._vectors[point].dense.astype(np.float32) for point in bank}
+            case GetEmbeddings(ids):
+                named = _matching(self._units, scope, HasId(ids))
+                return {
+                    point: codec.embedding_of(unit, {schema.DENSE: self._vectors[point].dense}) for point, unit in named
+                }
             case calls.FindLive(ids):
                 return frozenset(point for point, _ in self._live(scope, HasId(ids)))
             case calls.ListUnits(limit, offset, where):
@@ -223,6 +228,7 @@ class ReferenceStore:
             tuple({key: live[point][key] for key in calls.RECALLED_KEYS if key in live[point]} for point in ids),
             np.array([semantic.get(point, 0.0) for point in ids], dtype=np.float64),
             np.array([keyword.get(point, 0.0) for point in ids], dtype=np.float64),
+            tuple(codec.tokens_of(live[point]) for point in ids) if call.with_tokens else (),
         )
 
     def _bring_near(
@@ -296,7 +302,7 @@ class ReferenceStore:
         return None
 
     def _insert(self, scope: Scope, units: Sequence[calls.NewUnit]) -> None:
-        made = {new.unit.id: (codec.unit_payload(scope, new.unit, UnitState.PENDING), self._made(new)) for new in units}
+        made = {new.unit.id: (codec.new_payload(scope, new), self._made(new)) for new in units}
         for point, (payload, vectors) in made.items():
             leftover = every(_PENDING, *_not_after(payload[schema.SEQ], payload[schema.EPOCH]))
             if point not in self._units or holds(leftover, point, self._units[point]):

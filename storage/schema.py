@@ -21,6 +21,8 @@ SEQ = "seq"
 EPOCH = "epoch"
 POSITION = "position"
 DOCUMENT_ID = "document_id"
+TOKENS = "tokens"
+"""Payload key of a unit's packed token vectors, in base64: as a multivector they took longer to write and to read."""
 
 IndexKind = Literal["tenant", "keyword", "integer", "datetime"]
 

@@ -11,7 +11,7 @@ from qdrant_client import models
 
 from memory.filters import EVIDENCE, AnyOf, Between, Filter, HasId
 from memory.ids import Scope, bucket_of_id, record_id
-from memory.records import Head, Record, RecordKind, Unit, UnitState
+from memory.records import Embedding, Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (
     RECALLED_KEYS,
     Call,
@@ -33,6 +33,7 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage import codec, schema
 from storage.bm25 import query_weights
 from storage.query_to_client import scoped, unscoped
@@ -82,6 +83,8 @@ class ServerReads:
                 return await self._get_units(scope, ids, _OF_COMMITTED)
             case GetDense(ids):
                 return await self._get_dense(scope, ids)
+            case GetEmbeddings(ids):
+                return await self._get_embeddings(scope, ids)
             case ListUnits():
                 return await self._list_units(scope, call)
             case CountValues(field, limit, where):
@@ -163,6 +166,7 @@ class ServerReads:
     async def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
         """One round trip: the missing scores of both lanes, what stands near, and payloads of all that can be there."""
         semantic, keyword = dict(call.semantic), dict(call.keyword)
+        wanted = [*RECALLED_KEYS, *([schema.TOKENS] if call.with_tokens else ())]
         nearest: dict[str, float] = {}
         beside: dict[str, float] = {}
         missing: list[tuple[dict[str, float], Lane, Filter, list[str] | None]] = [
@@ -171,7 +175,7 @@ class ServerReads:
         ]
         if call.near:
             near = call.near
-            missing.append((nearest, Lane(near.limit, dense=call.dense), near.where, list(RECALLED_KEYS)))
+            missing.append((nearest, Lane(near.limit, dense=call.dense), near.where, wanted))
             words = Lane(near.limit if near.with_words else 0, lexical=call.lexical)
             missing.append((beside, words, near.where, None))
         asked = [
@@ -184,7 +188,7 @@ class ServerReads:
             whole = models.QueryRequest(  # without a query it brings points by id
                 filter=scoped(scope, _LIVE, HasId(tuple(ids))),
                 limit=len(ids),
-                with_payload=list(RECALLED_KEYS),
+                with_payload=wanted,
                 shard_key=self._units.shard_key(scope.bucket),
             )
             asked.append(({}, whole))
@@ -196,11 +200,13 @@ class ServerReads:
         semantic = nearest | semantic
         keyword = {unit: score for unit, score in beside.items() if unit in nearest} | keyword
         hits = sorted(unit for unit in payloads if unit in semantic or unit in keyword)
+        tokens = tuple(codec.take_tokens(payloads[unit]) for unit in hits) if call.with_tokens else ()
         return Hits(
             tuple(hits),
             tuple(payloads[unit] for unit in hits),
             np.array([semantic.get(unit, 0.0) for unit in hits], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in hits], dtype=np.float64),
+            tokens,
         )
 
     async def _head(self, scope: Scope) -> Head | None:
@@ -230,6 +236,14 @@ class ServerReads:
             str(record.id): np.asarray(cast("Any", record.vector)[schema.DENSE], dtype=np.float32)
             for record in found
             if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+        }
+
+    async def _get_embeddings(self, scope: Scope, ids: Sequence[str]) -> dict[str, Embedding]:
+        found = await self._units.retrieve(scope.bucket, ids, [schema.BANK_KEY, schema.TOKENS], [schema.DENSE])
+        return {
+            str(record.id): codec.embedding_of(record.payload, cast("Any", record.vector))
+            for record in found
+            if record.payload and record.payload.get(schema.BANK_KEY) == scope.key
         }
 
     async def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:

@@ -113,7 +113,7 @@ class ServerWrites:
         weights = document_weights(new.vectors.lexical)
         lexical = models.SparseVector(indices=list(weights.indices), values=list(weights.values))
         vectors: Any = {schema.DENSE: dense.tolist(), schema.LEXICAL: lexical}
-        payload = codec.unit_payload(scope, new.unit, UnitState.PENDING)
+        payload = codec.new_payload(scope, new)
         return models.PointStruct(id=new.unit.id, vector=vectors, payload=payload)
 
     async def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:

@@ -61,7 +61,7 @@ def main() -> None:
     embedder = build_embedder(settings)
 
     async def embed(texts: Any) -> list[Any]:
-        return list(embedder.embed(list(texts)))
+        return embedder.embed_with_tokens(list(texts))
 
     asyncio.run(replace_all(engine, embed, int(sys.argv[2])))
     print("all committed, none settled", flush=True)

@@ -106,7 +106,7 @@ async def taken_directly(settings: Any) -> None:
 async def _embed(texts: Any) -> list[Any]:
     from actors.wiring import build_embedder
 
-    return list(build_embedder(load_settings(embedder="hash")).embed(list(texts)))
+    return build_embedder(load_settings(embedder="hash")).embed_with_tokens(list(texts))
 
 
 async def scenarios(settings: Any) -> None:

@@ -86,9 +86,9 @@ def test_the_job_repairs_a_running_deployment_through_the_owners(
         from memory.store_calls import NewUnit
         from providers.hash_embedder import HashEmbedder
 
-        dense = HashEmbedder(deployment.embedding_dim or 384).embed([old.text])[0]
+        (made,) = HashEmbedder(deployment.embedding_dim or 384).embed_with_tokens([old.text])
         store = client._store
-        await store.perform(scope, InsertUnits((NewUnit(replace(old), unit_vectors(old, dense)),)))
+        await store.perform(scope, InsertUnits((NewUnit(replace(old), unit_vectors(old, made)),)))
         await store.perform(scope, SetLive((old.id,), old.seq, old.epoch))
 
     loop.run_until_complete(damage())

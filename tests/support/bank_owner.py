@@ -11,7 +11,7 @@ from memory.store_calls import ListUnits
 from storage.run import run
 from tests.support.bank_process import bank_ports, embed
 from tests.support.bank_state import check_bank, read_bank
-from tests.support.builders import dense, fresh_scope, retain
+from tests.support.builders import embedding, fresh_scope, retain
 from tests.support.clocks import FakeClock
 from tests.support.deriving import DerivingBank
 from tests.support.local_store import FaultyEngine, LocalStore
@@ -54,7 +54,7 @@ class Owner:
 
     def recall(self, query: str) -> list[str]:
         wanted, understood = RecallQuery(query), understand(query, ())
-        candidates = run(self.engine, self.scope, plan_candidates(wanted, understood, dense(query)))
+        candidates = run(self.engine, self.scope, plan_candidates(wanted, understood, embedding(query)))
         return [result.payload["text"] for result in answer(wanted, understood, candidates).results]
 
     def text(self, document_id: str = "d") -> str:

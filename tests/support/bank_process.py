@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.bank import Bank
 from actors.bank_ports import BankPorts
 from memory.commands import Command
 from memory.ids import Scope
+from memory.records import Embedding
 from memory.store_calls import Call, Request
 from storage.run import run
-from tests.support.builders import EMBEDDER
+from tests.support.builders import embedding
 from tests.support.clocks import FakeClock, nonces
 from tests.support.deriving import DerivingBank
 
@@ -25,8 +23,8 @@ class WordCounter:
         return [len(text.split()) for text in texts]
 
 
-async def embed(texts: Sequence[str]) -> list[NDArray[np.float32]]:
-    return list(EMBEDDER.embed(texts))
+async def embed(texts: Sequence[str]) -> list[Embedding]:
+    return [embedding(text) for text in texts]
 
 
 def bank_ports(store: Any, name: str = "n", **changed: Any) -> BankPorts:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from memory.commands import Item, Retain
 from memory.ids import Scope, digest, unit_id
-from memory.records import Unit, UnitKind, UnitType, Vectors
+from memory.late import TOKEN_DIM, pack_tokens
+from memory.records import Embedding, Unit, UnitKind, UnitType, Vectors
 from memory.store_calls import InsertUnits, NewUnit, SetLive
 from providers.hash_embedder import HashEmbedder
 
 DIM = 32
 EMBEDDER = HashEmbedder(DIM)
+_WORDS = HashEmbedder(TOKEN_DIM)
 
 _numbers = itertools.count()
 
@@ -31,6 +33,16 @@ def dense(text: str) -> NDArray[np.float32]:
     return EMBEDDER.embed([text])[0]
 
 
+def tokens(text: str) -> bytes:
+    """Packed token vectors: one for each word, the same wherever it stands."""
+    return pack_tokens(_WORDS.embed(text.split()))
+
+
+def embedding(text: str) -> Embedding:
+    """What an embedder with token vectors makes of a text."""
+    return Embedding(dense(text), tokens(text))
+
+
 def new_unit(scope: Scope, text: str, *, document_id: str = "d", occurrence: int = 0, **fields: Any) -> NewUnit:
     """A chunk of a document with what it is found by; equal arguments give the same id."""
     unit = Unit(
@@ -44,7 +56,7 @@ def new_unit(scope: Scope, text: str, *, document_id: str = "d", occurrence: int
         epoch=1,
         text_tokens=len(text.split()),
     )
-    return NewUnit(replace(unit, **fields), Vectors(dense(text), text))
+    return NewUnit(replace(unit, **fields), Vectors(dense(text), text, tokens(text)))
 
 
 def put_live(engine: Any, scope: Scope, *new: NewUnit, seq: int = 1, epoch: int = 1) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from memory.cascade import count_derived
 from memory.ids import digest, unit_id
 from memory.ingest import unit_vectors
 from memory.plans import Plan
-from memory.records import Link, Record, RecordKind, Source, Unit, UnitKind, UnitType
+from memory.records import Embedding, Link, Record, RecordKind, Source, Unit, UnitKind, UnitType
 from memory.store_calls import GetRecords, ListUnits, NewUnit
 from tests.support.builders import dense
 from tests.support.clocks import START
@@ -56,7 +56,7 @@ class DerivingBank(Bank):
         add = [replace(_pointing(unit, facts[text], everything), seq=seq, epoch=epoch) for text, unit in made.items()]
         head = replace(active.head, seq=seq, updated_at=now, counters=count_derived(active.head.counters, add, ()))
         operation = Record(RecordKind.OPERATION, key, {"task_type": "derive", "status": "completed", "seq": seq})
-        news = tuple(NewUnit(unit, unit_vectors(unit, dense(unit.text))) for unit in add)
+        news = tuple(NewUnit(unit, unit_vectors(unit, Embedding(dense(unit.text)))) for unit in add)
         await self._execute(active, Plan("derive", key, seq, head, add=news, records=(operation,)))
         return None
 

@@ -138,7 +138,9 @@ HEAD = st.builds(
     created_at=maybe(INSTANT),
     updated_at=maybe(INSTANT),
 )
-RECALL_PROFILE = st.builds(RecallProfile, speakers=st.dictionaries(TEXT, COUNT, max_size=3), seq=COUNT)
+RECALL_PROFILE = st.builds(
+    RecallProfile, speakers=st.dictionaries(TEXT, COUNT, max_size=3), seq=COUNT, reranking=st.booleans()
+)
 RECORD = st.builds(
     Record,
     kind=st.sampled_from(RecordKind),

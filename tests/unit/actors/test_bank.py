@@ -9,7 +9,16 @@ from memory.commands import DeleteBank, DeleteDocument, Item, Retain, UpdateBank
 from memory.errors import Conflict, NotFound, Overloaded, StaleEpoch, Unavailable, Unprocessable
 from memory.ids import Scope
 from memory.records import RecordKind
-from memory.store_calls import GetDense, GetUnits, InsertUnits, ListRecords, ListUnits, ReadHead, RetireUnits, SetLive
+from memory.store_calls import (
+    GetDense,
+    GetUnits,
+    InsertUnits,
+    ListRecords,
+    ListUnits,
+    ReadHead,
+    RetireUnits,
+    SetLive,
+)
 from tests.support.bank_owner import Owner, user
 from tests.support.bank_process import embed
 from tests.support.bank_state import read_bank

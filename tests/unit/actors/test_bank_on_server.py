@@ -19,7 +19,7 @@ from storage.server_client import LOCAL, ServerSettings
 from storage.server_store import ServerStore
 from tests.support.bank_owner import user
 from tests.support.bank_process import bank_ports
-from tests.support.builders import dense, fresh_scope, retain
+from tests.support.builders import embedding, fresh_scope, retain
 from tests.support.loops import in_loop
 from tests.support.server_engine import SPACE
 
@@ -30,7 +30,7 @@ def bank_on(store: ServerStore, scope, name: str = "n") -> Bank:
 
 async def recalled(store: ServerStore, scope, query: str, **fields) -> list[str]:
     wanted, understood = RecallQuery(query, **fields), understand(query, ())
-    found = await store.perform(scope, plan_candidates(wanted, understood, dense(query)))
+    found = await store.perform(scope, plan_candidates(wanted, understood, embedding(query)))
     return [result.payload["text"] for result in answer(wanted, understood, found).results]
 
 

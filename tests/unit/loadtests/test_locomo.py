@@ -51,11 +51,11 @@ def test_the_report_is_printed_and_filed(report):
 
 def test_an_ablation_asks_every_question_again_by_each_recipe(server, dialogue_file, monkeypatch):
     monkeypatch.setattr(locomo, "product_embedder", lambda: HashEmbedder(64))
-    options = locomo.LocomoOptions(recipes=("hybrid", "contextual-without-speaker"))
+    options = locomo.LocomoOptions(recipes=("hybrid", "late-interaction-without-speaker"))
     report = locomo.measure("talk.ndjson", read_conversations(dialogue_file), nullcontext(server.url), options)
-    assert list(report.scores)[-2:] == ["hybrid", "contextual-without-speaker"]
+    assert list(report.scores)[-2:] == ["hybrid", "late-interaction-without-speaker"]
     asked = [orjson.loads(request.body) for request in server.received if b'"recipe"' in request.body]
-    assert [body["recipe"] for body in asked] == ["hybrid"] * 4 + ["contextual-without-speaker"] * 4
+    assert [body["recipe"] for body in asked] == ["hybrid"] * 4 + ["late-interaction-without-speaker"] * 4
     assert report.scores["hybrid"] == report.scores["lorebank"], "the fake server knows one way to rank"
     assert report.failures == []
 

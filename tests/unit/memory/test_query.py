@@ -113,3 +113,24 @@ def test_thousands_of_speakers_are_looked_up_by_their_words():
         "Name4000 Surname4000",
         "Name77 Surname77",
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "several"),
+    [
+        ("What activities does Ada like?", True),
+        ("Which kinds of boats has she owned?", True),
+        ("In what cities did they live?", True),
+        ("What are her hobbies?", True),
+        ("How many cats does Ben have?", True),
+        ("Who were at the party?", True),
+        ("What does Ada like?", False),
+        ("What is the bus called?", False),
+        ("Which class was it?", False),
+        ("When did the boats arrive?", False),
+        ("What was Ada's first boat?", False),
+        ("", False),
+    ],
+)
+def test_a_query_for_several_things_is_told(query, several):
+    assert understand(query, ("Ada", "Ben")).several is several

@@ -11,12 +11,12 @@ from memory.ids import Scope
 from memory.placing import STRIDE
 from memory.query import understand
 from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
-from memory.recipes import CONTEXTUAL, HYBRID, RECIPES, Recipe
+from memory.recipes import HYBRID, LATE, RECIPES, WITH_NEIGHBOURS, Recipe, recipe_of
 from memory.records import UnitType
 from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
 from storage.reference_store import ReferenceStore
 from storage.run import run
-from tests.support.builders import DIM, dense, new_unit, put_live, put_texts
+from tests.support.builders import DIM, dense, embedding, new_unit, put_live, put_texts
 from tests.support.strategies import SENTENCE
 
 SCOPE = Scope("t", "b")
@@ -31,7 +31,7 @@ def bank(*texts: str) -> ReferenceStore:
 
 def recall(engine: ReferenceStore, query: RecallQuery, recipe: Recipe = HYBRID) -> RecallAnswer:
     understood = understand(query.query, ())
-    candidates = run(engine, SCOPE, plan_candidates(query, understood, dense(understood.bare), recipe))
+    candidates = run(engine, SCOPE, plan_candidates(query, understood, embedding(understood.bare), recipe))
     return answer(query, understood, candidates, recipe)
 
 
@@ -108,12 +108,39 @@ def test_a_trace_is_there_only_where_it_was_asked_for():
     assert recall(ReferenceStore(DIM), RecallQuery("apple", trace=True)).trace["ranked"] == []
 
 
+def test_a_trace_says_which_lane_brought_a_unit_and_why_it_was_dropped():
+    engine = bank("red apple", "green pear", "apple apple pie with a long tail of words", "nothing")
+    trace = recall(engine, RecallQuery("apple", trace=True, max_tokens=3), LATE).trace
+    units = {unit["id"]: unit for unit in trace["ranked"]}
+    for lane in trace["lanes"]:
+        assert [units[unit]["lane_ranks"][lane["lane"]] for unit in lane["ids"]] == list(range(1, len(lane["ids"]) + 1))
+    assert sorted({unit["dropped"] for unit in units.values() if not unit["returned"]}) == ["max_tokens"]
+    assert all((unit["dropped"] is None) == unit["returned"] for unit in units.values())
+    assert any(unit["lane_ranks"]["keyword"] is None for unit in units.values())
+    assert all(unit["late"] is not None for unit in units.values())
+    assert all(unit["late"] is None for unit in recall(engine, RecallQuery("apple", trace=True)).trace["ranked"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "reasons"),
+    [
+        ({"limit": 1}, [None, "limit", "limit"]),
+        ({"limit": 0}, ["limit"] * 3),
+        ({"min_scores": MinScores(final=0.999)}, ["min_scores"] * 3),
+        ({"max_tokens": 2}, [None, "max_tokens", "max_tokens"]),
+    ],
+)
+def test_each_reason_to_be_left_out_is_told(asked, reasons):
+    trace = recall(bank("red apple", "green pear", "blue plum"), RecallQuery("apple", trace=True, **asked)).trace
+    assert [unit["dropped"] for unit in trace["ranked"]] == reasons
+
+
 @given(st.lists(SENTENCE, max_size=12), SENTENCE)
 def test_candidates_are_the_best_of_each_lane_scored_in_both(texts, query):
     engine = bank(*texts)
     wanted = RecallQuery(query, budget="low", trace=True)
     understood = understand(query, ())
-    candidates = run(engine, SCOPE, plan_candidates(wanted, understood, dense(query), SMALL))
+    candidates = run(engine, SCOPE, plan_candidates(wanted, understood, embedding(query), SMALL))
     every = engine.call(SCOPE, SearchLanes((Lane(100, dense=dense(query)), Lane(100, lexical=query))))
     semantic, keyword = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in every)
     assert set(candidates.hits.ids) == {*list(semantic)[:2], *list(keyword)[:2]}
@@ -164,7 +191,7 @@ def test_types_and_the_callers_filter_narrow_both_lanes():
 
 @pytest.mark.parametrize("budget", ["low", "mid", "high"])
 def test_a_budget_bounds_what_each_lane_brings(budget):
-    plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), dense("q"))
+    plan = plan_candidates(RecallQuery("q", budget=budget), understand("q", ()), embedding("q"))
     assert plan.limit == HYBRID.candidates[budget]
     assert HYBRID.candidates["low"] < HYBRID.candidates["mid"] < HYBRID.candidates["high"]
 
@@ -221,8 +248,10 @@ def test_every_recipe_answers_alike_each_time(texts, query, name):
     assert finals == sorted(finals, reverse=True)
 
 
-def test_the_default_is_the_contextual_recipe():
-    assert RecallQuery("q").recipe == CONTEXTUAL.name
-    assert plan_candidates(RecallQuery("q"), understand("q", ()), dense("q")).reach == CONTEXTUAL.reach
-    assert set(RECIPES) >= {"hybrid", "contextual", "contextual-without-speaker"}
+def test_the_default_is_late_interaction():
+    assert recipe_of(RecallQuery("q").recipe, reranking=True) == LATE
+    assert recipe_of(None, reranking=False) == replace(LATE, name=WITH_NEIGHBOURS.name, late=0.0)
+    assert recipe_of("hybrid", reranking=False) == HYBRID
+    assert plan_candidates(RecallQuery("q"), understand("q", ()), embedding("q")).reach == LATE.reach
+    assert set(RECIPES) >= {"hybrid", "contextual", "late-interaction", "late-interaction-without-speaker"}
     assert all(RECIPES[name].name == name for name in RECIPES)

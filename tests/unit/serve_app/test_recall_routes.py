@@ -118,10 +118,10 @@ def test_a_recipe_is_chosen_by_its_name(retained: Http, banks: FakeBankClient) -
     recall(retained, recipe="hybrid")
     assert banks.queries[-1].recipe == "hybrid"
     recall(retained, recipe=None)
-    assert banks.queries[-1].recipe == "contextual"
+    assert banks.queries[-1].recipe is None
     refused = retained.post(f"{BANK}/memories/recall", json={"query": "x", "recipe": "grandmother's"})
     assert refused.status_code == 400
-    assert "contextual" in refused.json()["detail"]
+    assert "late-interaction" in refused.json()["detail"]
 
 
 def test_query_timestamp(retained: Http, banks: FakeBankClient) -> None:

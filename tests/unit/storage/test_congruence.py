@@ -21,6 +21,7 @@ from memory.store_calls import (
     Near,
     SearchLanes,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit, put_live
 from tests.support.engines import ENGINES
@@ -185,10 +186,11 @@ def test_completed_hits_are_equal(pair, query, data):
     dense_for = tuple(unit for unit in keyword if unit not in semantic)
     lexical_for = tuple(unit for unit in semantic if unit not in keyword)
     near = data.draw(st.none() | st.builds(Near, TREE, st.just(UNITS), st.booleans()))
-    asked = CompleteHits(semantic, keyword, dense(query), query, dense_for, lexical_for, near)
+    asked = CompleteHits(semantic, keyword, dense(query), query, dense_for, lexical_for, near, data.draw(st.booleans()))
     one, other = engine.call(scope, asked), reference.call(scope, asked)
     assert one.ids == other.ids
     assert one.payloads == other.payloads
+    assert one.tokens == other.tokens
     assert one.semantic == pytest.approx(other.semantic, abs=TOLERANCE)
     assert one.keyword == pytest.approx(other.keyword, abs=TOLERANCE)
 
@@ -199,6 +201,10 @@ def test_units_and_vectors_are_read_back_equal(pair):
     one, other = (either.call(scope, GetDense(tuple(ids))) for either in (engine, reference))
     assert set(one) == set(other) == set(ids)
     assert all(one[unit] == pytest.approx(other[unit], abs=1e-6) for unit in ids)
+    one, other = (either.call(scope, GetEmbeddings(tuple(ids))) for either in (engine, reference))
+    assert set(one) == set(other) == set(ids)
+    assert all(one[unit].tokens == other[unit].tokens != b"" for unit in ids)
+    assert all(one[unit].dense == pytest.approx(other[unit].dense, abs=1e-6) for unit in ids)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

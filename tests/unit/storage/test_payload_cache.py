@@ -1,6 +1,6 @@
-from storage.payload_cache import PayloadCache
+from storage.payload_cache import PayloadCache, Recalled
 
-A, B = {"text": "a"}, {"text": "b"}
+A, B = Recalled({"text": "a"}), Recalled({"text": "b"}, b"tokens")
 
 
 def test_what_is_kept_is_found_by_its_own_bank_only():

@@ -7,7 +7,7 @@ import pytest
 
 from memory.filters import AnyOf, HasId
 from memory.ids import Scope
-from memory.records import Head, Record, RecordKind, UnitType
+from memory.records import Embedding, Head, Record, RecordKind, UnitType
 from memory.store_calls import (
     CompleteHits,
     CountValues,
@@ -24,6 +24,7 @@ from memory.store_calls import (
     SearchLanes,
     WriteRecords,
 )
+from memory.upkeep_calls import GetEmbeddings
 from storage.bm25 import document_weights
 from tests.support.builders import dense, fresh_scope, new_unit, put_live, put_texts
 
@@ -43,6 +44,7 @@ READS = {
     "ListRecords": lambda ids: ListRecords(OPERATION, 10),
     "GetUnits": GetUnits,
     "GetDense": GetDense,
+    "GetEmbeddings": GetEmbeddings,
     "FindLive": FindLive,
     "ListUnits": lambda ids: ListUnits(10),
     "ListUnits by id": lambda ids: ListUnits(10, where=HasId(ids)),
@@ -53,7 +55,7 @@ READS = {
         (Lane(10, dense=dense("red apple")), Lane(10, lexical="red apple")), HasId(ids)
     ),
     "CompleteHits": lambda ids: CompleteHits(
-        dict.fromkeys(ids, 1.0), dict.fromkeys(ids, 1.0), dense("red apple"), "red apple", ids, ids
+        dict.fromkeys(ids, 1.0), dict.fromkeys(ids, 1.0), dense("red apple"), "red apple", ids, ids, with_tokens=True
     ),
 }
 
@@ -65,7 +67,9 @@ def plain(answer):
     if isinstance(answer, np.ndarray):
         return answer.tolist()
     if hasattr(answer, "payloads"):
-        return (answer.ids, answer.payloads, answer.semantic.tolist(), answer.keyword.tolist())
+        return (answer.ids, answer.payloads, answer.semantic.tolist(), answer.keyword.tolist(), answer.tokens)
+    if isinstance(answer, Embedding):
+        return (answer.dense.tolist(), answer.tokens)
     return answer
 
 

@@ -48,7 +48,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import RelinkUnits, SweepRemoved
+from memory.upkeep_calls import GetEmbeddings, RelinkUnits, SweepRemoved
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings
@@ -73,12 +73,14 @@ READS = (
     ScanRecords(None, 5),
     FindUnlike({ID: "red apple"}),
     GetDense((ID,)),
+    GetEmbeddings((ID,)),
     FindLive((ID,)),
     ListUnits(5),
     CountValues("tags", 5),
     SearchLanes((Lane(5, dense=dense("apple")), Lane(5, lexical="apple")), AnyOf("tags", ("x",))),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,)),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), Near(AnyOf("document_id", ("d",)), 5)),
+    CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), with_tokens=True),
 )
 WRITING = (
     InsertUnits((UNIT,)),

@@ -18,7 +18,7 @@ from memory import upkeep_calls
 from memory.filters import TRUE, AnyOf
 from memory.ids import Scope
 from memory.plans import WHOLE
-from memory.records import Head, Link, Record, RecordKind, Relinked
+from memory.records import Embedding, Head, Link, Record, RecordKind, Relinked
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM, dense, fresh_scope, new_unit
 
@@ -72,18 +72,20 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.GetUnits: st.builds(calls.GetUnits, ids),
         calls.GetChunks: st.builds(calls.GetChunks, ids),
         calls.GetDense: st.builds(calls.GetDense, ids),
+        upkeep_calls.GetEmbeddings: st.builds(upkeep_calls.GetEmbeddings, ids),
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
         calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "kind", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
             lambda text: calls.SearchLanes((calls.Lane(9, dense=dense(text)), calls.Lane(9, lexical=text)), places=9)
         ),
         calls.CompleteHits: st.builds(
-            lambda text, seen, near: calls.CompleteHits(
-                dict.fromkeys(seen, 0.5), dict.fromkeys(seen, 0.5), dense(text), text, seen, seen, near
+            lambda text, seen, near, with_tokens: calls.CompleteHits(
+                dict.fromkeys(seen, 0.5), dict.fromkeys(seen, 0.5), dense(text), text, seen, seen, near, with_tokens
             ),
             queries,
             ids,
             st.none() | st.builds(calls.Near, st.sampled_from([TRUE, AnyOf("document_id", ("d",))]), st.just(9)),
+            st.booleans(),
         ),
         calls.FindLive: st.builds(calls.FindLive, ids),
         calls.InsertUnits: st.builds(calls.InsertUnits, distinct),
@@ -138,7 +140,9 @@ def comparable(answer: Any) -> Any:
             return {unit: round(score, 3) for unit, score in zip(answer.ids, answer.scores, strict=True)}, answer.places
         case calls.Hits():
             scores = (np.round(answer.semantic, 3) + 0.0, np.round(answer.keyword, 3) + 0.0)
-            return answer.ids, answer.payloads, *(score.tolist() for score in scores)
+            return answer.ids, answer.payloads, *(score.tolist() for score in scores), answer.tokens
+        case Embedding():
+            return np.round(answer.dense, 4).tolist(), answer.tokens
         case calls.RecordPage():
             return sorted(record.key for record in answer.records), answer.total
         case tuple():
