@@ -13,7 +13,7 @@ SYNCS: Final = 30
 """So many times as long as a sync of the logs takes a flush: it makes some 250 calls to the disk, a sync eight."""
 MOST: Final = 2
 """At so many times the bytes, and LATEST times the interval, a flush waits no longer."""
-LATEST: Final = 10
+LATEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
