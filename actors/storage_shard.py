@@ -59,6 +59,7 @@ class StorageShard:
         self._writing = FairLock()
         self._epochs: dict[str, int] = {}
         self._read_at_s = time.monotonic()
+        self._disk: threading.Thread | None = None
 
     def open(self) -> list[str]:
         """Open the directory if that has not happened yet; what was found lost then, in sentences.
@@ -141,7 +142,8 @@ class StorageShard:
         """Flush and close the directory for good; what is asked afterwards is refused."""
         with self._opening, self._writing:
             self._closed.set()
-            if self._engine is not None:
+            if self._engine is not None and self._disk is not None:
+                self._disk.join()  # it uses files that are closed next
                 self._engine.close()
 
     def copy_to(self, target: Path) -> dict[str, int]:
@@ -197,14 +199,15 @@ class StorageShard:
                     self._given_up = exc  # files do not mend themselves: loading them again would only take long
                     raise
                 self._runs = ShardRuns(engine)
-                self._engine = engine
                 sys.setswitchinterval(SWITCH_INTERVAL_S)
-                threading.Thread(target=self._keep_on_disk, name="disk", daemon=True).start()
+                self._disk = threading.Thread(target=self._keep_on_disk, args=(engine,), name="disk", daemon=True)
+                self._disk.start()
+                self._engine = engine
         return self._engine
 
-    def _keep_on_disk(self) -> None:
+    def _keep_on_disk(self, engine: BlockingStore) -> None:
         """Bound what a power loss can take to one interval of writes, and the logs to what a start reads quickly."""
-        engine, settings = self._opened(), self._settings
+        settings = self._settings
         rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
         tick_s = min(settings.flush_interval_s, TICK_S)
         synced_s = flushed_s = time.monotonic()

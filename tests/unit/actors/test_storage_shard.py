@@ -329,3 +329,27 @@ def test_others_write_while_a_big_bank_is_deleted(shard, monkeypatch):
     assert "ClearBank" in events[:begun]
     assert "ClearBank" in events[begun:]
     assert shard.perform(big, ListUnits(1)).total == 0
+
+
+def test_a_shard_that_closes_waits_for_the_sync_under_way(settings, monkeypatch):
+    shard = StorageShard(settings.model_copy(update={"flush_interval_s": 0.01}), 0, SPACE)
+    syncing, go_on, order = threading.Event(), threading.Event(), []
+    shard.open()
+    sync, close = shard._engine.sync, shard._engine.close
+
+    def slow() -> None:
+        syncing.set()
+        assert go_on.wait(DEADLINE_S)
+        sync()
+        order.append("synced")
+
+    monkeypatch.setattr(shard._engine, "sync", slow)
+    monkeypatch.setattr(shard._engine, "close", lambda: order.append("closed") or close())
+    shard.perform(fresh_scope(), TakeEpoch("a"))
+    assert syncing.wait(DEADLINE_S)
+    closing, _ = started(shard.close)
+    assert reached(shard._closed.is_set)
+    go_on.set()
+    closing.join(DEADLINE_S)
+    assert order[-1] == "closed"
+    assert "synced" in order
