@@ -1,4 +1,4 @@
-"""A power loss after a sync of the logs: the engine's files hold any mixture of old and new pages, the logs are whole.
+"""A power loss between two flushes: the engine's files hold any mixture of old and new pages, the logs are whole.
 
 Power is not cut here. The pages of the files as they were at the last flush and as they stood at the end are mixed by
 chance, as a kernel may have written them; so are the lengths of files that grew, and files that were new may be empty.
