@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     durability: Literal["process", "disk"] = "process"
     flush_interval_s: Seconds = 1.0
     flush_bytes: Count = 4 << 20
+    engine_flush_interval_s: Seconds = 30.0
 
     embedded_on_head: bool = False
     """On a cluster of several nodes: keep the embedded store on the head node's disk instead of refusing to start."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import ray
 
 from actors.fair_lock import FairLock
+from actors.flush_rule import FlushRule
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
@@ -30,6 +31,8 @@ SLICE_S = 0.005
 """For so long a write goes on while others wait; a small plan is done by then."""
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep others from running: a recall asks for its turn some ten times beside a writer."""
+TICK_S = 0.1
+"""How often is looked whether there is something to sync or to flush."""
 WRITE_BACK_BYTES = 256 << 10
 """From so much on, writing ahead of a flush makes it shorter."""
 
@@ -55,6 +58,8 @@ class StorageShard:
         self._opening = threading.Lock()
         self._writing = FairLock()
         self._epochs: dict[str, int] = {}
+        self._read_at_s = time.monotonic()
+        self._disk: threading.Thread | None = None
 
     def open(self) -> list[str]:
         """Open the directory if that has not happened yet; what was found lost then, in sentences.
@@ -78,7 +83,10 @@ class StorageShard:
         """Run a call or a procedure; writes one call at a time, in the order they came, reads beside them."""
         engine, runs = self._opened(), cast("ShardRuns", self._runs)
         if not isinstance(request, self.WRITES):
-            return runs.read(scope, request)
+            self._read_at_s = time.monotonic()
+            answer = runs.read(scope, request)
+            self._read_at_s = time.monotonic()
+            return answer
         with self._writing:
             answer = self._write(engine, runs, scope, cast("Request[T]", request))
             self._end_of_writes(engine)
@@ -87,7 +95,7 @@ class StorageShard:
     def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
         """Answers of several writes of different banks, in order; in place of one that failed, its error.
 
-        They are made to last together: with `durability = disk` one flush does for all.
+        They are made to last together: with `durability = disk` one sync of the logs does for all.
         """
         engine, runs = self._opened(), cast("ShardRuns", self._runs)
         answers: list[Any] = []
@@ -128,13 +136,14 @@ class StorageShard:
             raise Unavailable("the store is closing")
         engine.count_operation()
         if self._settings.durability == "disk":
-            engine.flush()
+            engine.sync()
 
     def close(self) -> None:
         """Flush and close the directory for good; what is asked afterwards is refused."""
         with self._opening, self._writing:
             self._closed.set()
-            if self._engine is not None:
+            if self._engine is not None and self._disk is not None:
+                self._disk.join()  # it uses files that are closed next
                 self._engine.close()
 
     def copy_to(self, target: Path) -> dict[str, int]:
@@ -190,31 +199,49 @@ class StorageShard:
                     self._given_up = exc  # files do not mend themselves: loading them again would only take long
                     raise
                 self._runs = ShardRuns(engine)
-                self._engine = engine
                 sys.setswitchinterval(SWITCH_INTERVAL_S)
-                threading.Thread(target=self._flush_forever, name="flush", daemon=True).start()
+                self._disk = threading.Thread(target=self._keep_on_disk, args=(engine,), name="disk", daemon=True)
+                self._disk.start()
+                self._engine = engine
         return self._engine
 
-    def _flush_forever(self) -> None:
-        """Bound what power loss can take, and the log, to one interval of writes or `flush_bytes`."""
-        engine = self._opened()
+    def _keep_on_disk(self, engine: BlockingStore) -> None:
+        """Bound what a power loss can take to one interval of writes, and the logs to what a start reads quickly."""
         settings = self._settings
-        tick_s = min(settings.flush_interval_s, 0.1)
-        waited_s = 0.0
+        rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
+        tick_s = min(settings.flush_interval_s, TICK_S)
+        synced_s = flushed_s = time.monotonic()
+        disk_s = 0.0
         while not self._closed.wait(tick_s):
-            waited_s += tick_s
-            dirty = engine.dirty_bytes
-            if dirty >= settings.flush_bytes or (dirty and waited_s >= settings.flush_interval_s):
-                if dirty >= WRITE_BACK_BYTES:
+            now_s = time.monotonic()
+            if engine.unsynced and now_s - synced_s >= settings.flush_interval_s:
+                self._sync(engine)
+                synced_s = time.monotonic()
+                disk_s = synced_s - now_s
+            elif not engine.dirty_bytes:
+                flushed_s = now_s
+            if self._is_flush_due(rule, engine, flushed_s, disk_s):
+                if engine.dirty_bytes >= WRITE_BACK_BYTES:
                     self._write_back(engine)
-                if self._writing.acquire(tick_s):
+                    if not self._is_flush_due(rule, engine, flushed_s, disk_s):
+                        continue  # somebody reads now
+                if self._writing.acquire(tick_s):  # if not, a long call writes
                     try:
                         self._flush(engine)
                     finally:
                         self._writing.release()
-                else:
-                    engine.flush_soon()  # a long call writes, or many wait: left to the end, the flush takes long too
-                waited_s = 0.0
+                    flushed_s = time.monotonic()
+
+    def _is_flush_due(self, rule: FlushRule, engine: BlockingStore, flushed_s: float, disk_s: float) -> bool:
+        now_s = time.monotonic()
+        return rule.is_due(engine.dirty_bytes, now_s - flushed_s, now_s - self._read_at_s, disk_s)
+
+    def _sync(self, engine: BlockingStore) -> None:
+        """A sync that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""
+        try:
+            engine.sync()
+        except LorebankError:
+            log.exception("%s cannot be synced", shard_name(self._index))
 
     def _write_back(self, engine: BlockingStore) -> None:
         """What fails here fails again in the flush, or does not matter."""

@@ -83,12 +83,12 @@ class BlockingStore(Protocol):
         """Count what was written since the last time, where a later loss of it shows."""
         ...
 
-    def flush(self) -> None:
-        """Make everything written survive power loss."""
+    def sync(self) -> None:
+        """Make everything counted survive power loss, beside readers and writers."""
         ...
 
-    def flush_soon(self) -> None:
-        """Have the procedure that writes now flush between two of its steps."""
+    def flush(self) -> None:
+        """Shorten what a start has to do anew; readers wait meanwhile."""
         ...
 
     def write_back(self) -> None:
@@ -106,6 +106,11 @@ class BlockingStore(Protocol):
     @property
     def losses(self) -> list[str]:
         """What was found lost when it was opened, in sentences."""
+        ...
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether something counted might not survive power loss yet."""
         ...
 
     @property

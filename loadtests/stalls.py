@@ -170,7 +170,7 @@ def operations(
     yield f"page of units from {DEEP_PAGE:,}, {size}", repeat(ListUnits(PAGE, DEEP_PAGE))
     yield f"page of documents, {size}", repeat(ListRecords(RecordKind.DOCUMENT, PAGE))
     yield f"audit page of units, {size}", repeat(ScanUnits(None, 256))
-    yield f"values of a field, {size}", repeat(CountValues("speaker", 100))
+    yield f"values of a field, {size}", repeat(CountValues("tags", 100))
     yield "page of banks", lambda: shard.list_heads(TENANT, PAGE, 0)
     yield "banks that are due", lambda: shard.list_due(datetime.now(UTC), PAGE)
     yield "banks and strays of an audit", lambda: (shard.list_scopes(None, 1000), shard.list_strays())

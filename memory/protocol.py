@@ -211,7 +211,9 @@ def apply_plan(head: Head, plan: Plan, at_us: int) -> Steps[tuple[Unit, ...]]:
     for kind in sorted({kind for kind, _ in plan.remove}):
         yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch, at_us)
     if plan.clear:
-        yield ClearBank(seq, epoch, at_us)
+        start: str | None = yield ClearBank(seq, epoch, at_us, limit=SLICE_UNITS)
+        while start is not None:
+            start = yield ClearBank(seq, epoch, at_us, start, SLICE_UNITS)
     return ()
 
 

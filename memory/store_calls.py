@@ -339,10 +339,9 @@ class RetireUnits(Call[None]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveRecords(Call[None]):
-    """Remove records by key, guarded like RetireUnits.
+    """Remove records by key, guarded like RetireUnits; `at_us`: now, in microseconds since 1970.
 
-    What was removed stays, emptied, with this (seq, epoch), so that a late write of a former owner does not make it
-    anew, until it is swept; `at_us` says when it was removed, in microseconds since 1970.
+    What was removed stays, emptied, with this (seq, epoch), to refuse former owners' late writes until it is swept.
     """
 
     kind: RecordKind
@@ -353,12 +352,14 @@ class RemoveRecords(Call[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class ClearBank(Call[None]):
-    """Remove every unit and every record but the head and the commits, guarded and kept like RemoveRecords."""
+class ClearBank(Call[str | None]):
+    """Remove units, and like RemoveRecords all but head and commits: `limit` from `start` on; next start or None."""
 
     seq: int
     epoch: int
     at_us: int
+    start: str | None = None
+    limit: int = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from qdrant_edge import EdgeShard, Filter, Point, UpdateOperation
 
 from memory.ids import Scope
-from storage.edge_bank_scroll import bank_points
+from storage.edge_bank_scroll import bank_page
 from storage.edge_scroll import all_points
 
 Payload = Mapping[str, Any]
@@ -41,9 +41,12 @@ class EdgeCollection:
         """Ids and these keys of the payloads of all points that match, by id."""
         return ((str(point.id), point.payload or {}) for point in all_points(self.shard, where, keys))
 
-    def of_bank(self, scope: Scope, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
-        """Ids and these keys of the payloads of all of a bank's points; those read may be removed meanwhile."""
-        return ((str(point.id), point.payload or {}) for point in bank_points(self.shard, scope, keys))
+    def page_of_bank(
+        self, scope: Scope, start: str | None, limit: int, keys: Sequence[str]
+    ) -> tuple[list[tuple[str, Payload]], str | None]:
+        """Up to `limit` of a bank's points by id, from `start` on, and where to go on; None after the last."""
+        records, following = bank_page(self.shard, scope, start, limit, keys)
+        return [(str(record.id), record.payload or {}) for record in records], following
 
     def put(self, points: Iterable[Point]) -> None:
         """Insert or overwrite."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from qdrant_edge import CountRequest, Direction, EdgeShard, Filter, OrderBy, Record, ScrollRequest
 
 from memory.audit_calls import RawPage
-from memory.filters import AnyOf, HasId
+from memory.filters import Between, HasId
 from storage.query_to_edge import condition
 
 _PAGE_POINTS: Final = 1000
@@ -81,7 +81,7 @@ def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: 
         above = [point for value, point in sorted(read, key=lambda pair: (-pair[0], pair[1])) if value > lowest]
         yield from above[skip:]
         skip = max(0, skip - len(above))
-        tied = _narrowed(where, AnyOf(field, (lowest,)))
+        tied = _narrowed(where, Between(field, lowest, lowest))  # it has an index for ranges
         count = shard.count(CountRequest(filter=tied, exact=True))
         if count > skip:
             page = min(_PAGE_POINTS, skip + limit)
@@ -92,5 +92,5 @@ def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: 
         top = lowest - 1
 
 
-def _narrowed(where: Filter, part: AnyOf | HasId) -> Filter:
+def _narrowed(where: Filter, part: Between | HasId) -> Filter:
     return Filter(must=[where, condition(part)])

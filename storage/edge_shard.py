@@ -34,7 +34,7 @@ from storage.schema import IndexKind
 
 _CONFIG_FILE = "edge_config.json"
 _SEGMENTS = "segments"
-_LOG = "wal"
+LOG = "wal"
 _VERSION_FILE = "version.info"
 _ASIDE = ".making"
 _POLL_S = 0.1
@@ -56,7 +56,7 @@ def open_units(path: Path, dim: int, lock_timeout_s: float) -> EdgeShard:
         sparse_vectors={schema.LEXICAL: EdgeSparseVectorParams(modifier=Modifier.Idf)},
         hnsw_config=graph,
     )
-    return _open(path, config, schema.UNIT_INDEXES, lock_timeout_s)
+    return _open(path, config, schema.EMBEDDED_UNIT_INDEXES, lock_timeout_s)
 
 
 def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
@@ -64,18 +64,18 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
     return _open(
         path,
         EdgeConfig(sparse_vectors={schema.UNUSED: EdgeSparseVectorParams()}),
-        schema.RECORD_INDEXES,
+        schema.EMBEDDED_RECORD_INDEXES,
         lock_timeout_s,
     )
 
 
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:
-    if not any((path / part).exists() for part in (_CONFIG_FILE, _SEGMENTS, _LOG)):
+    if not any((path / part).exists() for part in (_CONFIG_FILE, _SEGMENTS, LOG)):
         _create(path, config, indexes)
     _refuse_dropped_segments(path)
     shard = _load(path, None if _is_readable(path / _CONFIG_FILE) else config, lock_timeout_s)
     if takes_writes(shard):
-        _add_indexes(shard, indexes)
+        _match_indexes(shard, indexes)
         return shard
     log.error("%s ignores writes, for its log was lost and counts from the start again; it is written anew", path)
     _rewrite(path, shard, config, indexes)
@@ -149,13 +149,19 @@ def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> No
 
 def _made(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> EdgeShard:
     shard = EdgeShard.create(str(path), config)
-    _add_indexes(shard, indexes)
+    _match_indexes(shard, indexes)
     return shard
 
 
-def _add_indexes(shard: EdgeShard, indexes: dict[str, IndexKind]) -> None:
-    """Make the indexes that are not there: all of a new collection's, those of a lost segment or a newer schema."""
+def _match_indexes(shard: EdgeShard, indexes: dict[str, IndexKind]) -> None:
+    """Make the indexes that are not there, and drop those that nothing is asked by any more.
+
+    All of a new collection's are made, those of a lost segment, those that an earlier version did not have. Dropping
+    takes milliseconds, whatever they hold.
+    """
     present = set(shard.info().payload_schema)
+    for field in present - set(indexes):
+        shard.update(UpdateOperation.delete_field_index(field))
     for field, kind in indexes.items():
         if field not in present:
             shard.update(UpdateOperation.create_field_index(field, _index(kind)))
@@ -184,5 +190,5 @@ def _index(kind: IndexKind) -> KeywordIndexParams | IntegerIndexParams | Datetim
     if kind == "keyword":
         return KeywordIndexParams(enable_hnsw=False)
     if kind == "integer":
-        return IntegerIndexParams(lookup=True, range=True, enable_hnsw=False)
+        return IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)
     return DatetimeIndexParams(enable_hnsw=False)

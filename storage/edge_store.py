@@ -1,7 +1,5 @@
 """The embedded engine: two collections in one directory, owned by one process."""
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Final, TypeVar, cast
 from qdrant_edge import EdgeShard
 
 from memory.audit_calls import ScopePage, Stray
-from memory.errors import LorebankError
+from memory.errors import LorebankError, Unavailable
 from memory.ids import Scope
 from memory.records import Unit
 from memory.store_calls import (
@@ -33,14 +31,14 @@ from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
-from storage.edge_shard import open_records, open_units
+from storage.edge_shard import LOG, open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
+from storage.log_sync import LogSync
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
 from storage.write_back import write_back
 
 T = TypeVar("T")
-log = logging.getLogger("lorebank.storage")
 
 ON_RECORDS: Final = (
     *(ReadHead, GetRecords, ListRecords, CreateHead, SwapHead),
@@ -64,12 +62,13 @@ class EdgeStore:
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
         self._reads = EdgeReads(self._units, self._records, cache)
-        self._flush_wanted = threading.Event()
-        self._writes = EdgeWrites(self._units, self._records, cache, dim, self._flush_if_wanted)
+        self._writes = EdgeWrites(self._units, self._records, cache, dim)
+        self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())
         """What was found lost when the directory was opened; None where nothing was."""
         self._marks.accept()
+        self._synced = 0
         (directory / CLEAN_FILE).unlink(missing_ok=True)
 
     @property
@@ -82,6 +81,11 @@ class EdgeStore:
         """Roughly what was written since the last flush."""
         return self._writes.dirty_bytes
 
+    @property
+    def unsynced(self) -> bool:
+        """Whether something was counted that might not survive a power loss yet."""
+        return self._marks.number > self._synced
+
     def count_operation(self) -> None:
         """Count what was written since the last time as one operation, where a loss of it would be seen."""
         writes = self._writes
@@ -90,12 +94,28 @@ class EdgeStore:
             writes.wrote_units = writes.wrote_records = False
             _guarded(lambda: self._marks.count(units=units, records=records), self._directory)
 
-    def flush(self) -> None:
-        """Make everything written so far survive power loss; units before records, so that no record outlives them.
+    def sync(self) -> None:
+        """Make everything counted so far survive power loss: in the logs, from which the engine makes it anew.
 
-        Then the texts of commits whose units are on disk by that are let go; that is on disk after the next flush.
+        May run beside writers and readers, in any thread; the interpreter's lock is free meanwhile.
+
+        Raises:
+            Unavailable: the disk does not take it.
         """
-        self._flush_wanted.clear()
+        number = self._marks.number
+        try:
+            self._logs.sync()
+            self._marks.sync()
+        except OSError as exc:
+            raise Unavailable(f"{self._directory} cannot be written to disk: {exc.strerror or exc}") from exc
+        self._synced = max(self._synced, number)
+
+    def flush(self) -> None:
+        """Write what the logs hold to the engine's own files, units before records, and let it forget those logs.
+
+        So that a start has little to do anew. Everything written so far survives a power loss afterwards, too. Then
+        the texts of commits whose units are on disk by that are let go; that is on disk after the next flush.
+        """
         self.count_operation()
         forgettable = self._writes.texts_to_forget
         dirty_bytes, self._writes.dirty_bytes = self._writes.dirty_bytes, 0
@@ -106,20 +126,9 @@ class EdgeStore:
             self._writes.dirty_bytes += dirty_bytes
             raise
         self._marks.flushed()
+        self._synced = self._marks.number
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
-
-    def flush_soon(self) -> None:
-        """Have the procedure that writes now flush between two of its steps, for nobody else can before its end."""
-        self._flush_wanted.set()
-
-    def _flush_if_wanted(self) -> None:
-        if not self._flush_wanted.is_set():
-            return
-        try:
-            self.flush()
-        except LorebankError:  # it will be tried again; what writes meanwhile is in the log
-            log.exception("%s cannot be flushed", self._directory)
 
     def write_back(self) -> None:
         """Write to disk ahead of a flush, which then holds readers up for less; writers and readers go on meanwhile."""
@@ -153,10 +162,7 @@ class EdgeStore:
         """
         perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
         where = self._records_path if isinstance(call, ON_RECORDS) else self._units_path
-        answer = cast("T", _guarded(lambda: perform(scope, call), where))
-        if isinstance(call, WRITES):
-            self._flush_if_wanted()
-        return answer
+        return cast("T", _guarded(lambda: perform(scope, call), where))
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""

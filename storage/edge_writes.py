@@ -1,6 +1,6 @@
 """The write calls of the store on the embedded engine: each changes one collection."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -64,13 +64,9 @@ _UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits,
 class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
 
-    def __init__(
-        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int, on_slice: Callable[[], None]
-    ) -> None:
-        """`on_slice` is called between the slices of what is changed or removed, when a flush may come between."""
+    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int) -> None:
         self._units = EdgeCollection(units, self._changed_units)
         self._records = EdgeCollection(records, self._changed_records)
-        self._on_slice = on_slice
         self._cache = cache
         self._dim = dim
         self.dirty_bytes = 0
@@ -117,12 +113,12 @@ class EdgeWrites:
                 found = self._own(self._records, scope, ids, _not_after(seq - 1, epoch))
                 self._records.change(found, codec.removal(seq, epoch, at_us))
             case ClearBank():
-                self._clear(scope, call)
+                return self._clear(scope, call)
             case SweepRemoved(before_us, limit):
                 return self._sweep_removed(scope, before_us, limit)
             case SweepPending(epoch):
-                where = scoped(scope, _PENDING, Between(schema.EPOCH, lte=epoch))
-                self._units.drop([unit for unit, _ in self._units.matching(where, _STAMPS)])
+                pending = self._units.matching(scoped(scope, _PENDING), _STAMPS)
+                self._units.drop([unit for unit, payload in pending if payload[schema.EPOCH] <= epoch])
             case ForgetText(summary):
                 self._texts.append((scope, summary))
                 self.dirty_bytes += 1
@@ -161,13 +157,9 @@ class EdgeWrites:
 
     def _changed_units(self, points: int) -> None:
         self.dirty_bytes += _CHANGED_BYTES * points
-        self._on_slice()
-        self.wrote_units = True  # a flush has counted what was written up to here: more may follow
 
     def _changed_records(self, points: int) -> None:
         self.dirty_bytes += _CHANGED_BYTES * points
-        self._on_slice()
-        self.wrote_records = True
 
     @property
     def texts_to_forget(self) -> int:
@@ -233,14 +225,25 @@ class EdgeWrites:
         left = CountRequest(filter=scoped(scope, *codec.removed()), exact=True)
         return Swept(len(ids), self._records.shard.count(left))
 
-    def _clear(self, scope: Scope, call: ClearBank) -> None:
+    def _clear(self, scope: Scope, call: ClearBank) -> str | None:
+        """Units first. A page's last id is the next one's start, so what is removed meanwhile moves nothing."""
         older = _older(call.seq, call.epoch)
-        self._units.drop(unit for unit, payload in self._units.of_bank(scope, _STAMPS) if older(payload))
-        self._cache.forget()
+        name, _, start = (call.start or schema.UNITS).partition("/")
+        left = call.limit
+        if name == schema.UNITS:
+            page, following = self._units.page_of_bank(scope, start or None, left, _STAMPS)
+            gone = [unit for unit, payload in page if older(payload)]
+            self._units.drop(gone)
+            self._cache.forget(gone)
+            left -= len(page)
+            if following is not None or not left:
+                return f"{schema.RECORDS}/" if following is None else f"{schema.UNITS}/{following}"
+            start = ""
         kept = (RecordKind.HEAD.value, RecordKind.COMMIT.value)
-        records = self._records.of_bank(scope, (*_STAMPS, schema.KIND))
-        removed = (record for record, payload in records if older(payload) and payload.get(schema.KIND) not in kept)
+        page, following = self._records.page_of_bank(scope, start or None, left, (*_STAMPS, schema.KIND))
+        removed = [record for record, payload in page if older(payload) and payload.get(schema.KIND) not in kept]
         self._records.change(removed, codec.removal(call.seq, call.epoch, call.at_us))
+        return None if following is None else f"{schema.RECORDS}/{following}"
 
 
 def _not_after(seq: int, epoch: int) -> Guard:

@@ -63,6 +63,6 @@ class GracefulEngine:
 
     def call(self, scope: Scope, call: Call[T]) -> T:
         """One atomic call on one bank."""
-        if isinstance(call, (RetireUnits, ClearBank)):
+        if isinstance(call, RetireUnits) or (isinstance(call, ClearBank) and call.start is None):
             self._grace.wait_for_earlier()
         return self._engine.call(scope, call)

@@ -6,6 +6,7 @@ of the process at once, as the logs do, and a power loss when it is synced, as t
 """
 
 import mmap
+import os
 import struct
 import uuid
 import zlib
@@ -72,10 +73,10 @@ class MarksFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.touch()
-        with path.open("r+b") as file:
-            if path.stat().st_size < _SLOT_BYTES * _SLOTS:
-                file.truncate(_SLOT_BYTES * _SLOTS)
-            self._map = mmap.mmap(file.fileno(), _SLOT_BYTES * _SLOTS)
+        self._file = path.open("r+b")
+        if path.stat().st_size < _SLOT_BYTES * _SLOTS:
+            self._file.truncate(_SLOT_BYTES * _SLOTS)
+        self._map = mmap.mmap(self._file.fileno(), _SLOT_BYTES * _SLOTS)
 
     def read(self) -> Marks | None:
         """The last marks written; None where there are none."""
@@ -91,12 +92,13 @@ class MarksFile:
         self._map[at : at + _FORMAT.size] = body + zlib.crc32(body).to_bytes(4, "little")
 
     def sync(self) -> None:
-        """Survives a power loss from here on."""
-        self._map.flush()
+        """Survives a power loss from here on. Other threads run on, as they would not in a flush of the mapping."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Let go of the file."""
         self._map.close()
+        self._file.close()
 
     def _slot(self, number: int) -> Marks | None:
         raw = self._map[number * _SLOT_BYTES : number * _SLOT_BYTES + _FORMAT.size]
@@ -148,6 +150,15 @@ class OperationMarks:
                 records=replace(records, flushed=records.operations),
             )
         )
+        self._file.sync()
+
+    @property
+    def number(self) -> int:
+        """Grows with everything that is counted."""
+        return self._marks.number
+
+    def sync(self) -> None:
+        """What was counted so far survives a power loss."""
         self._file.sync()
 
     def close(self) -> None:

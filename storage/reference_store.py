@@ -282,10 +282,8 @@ class ReferenceStore:
             case calls.RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 self._remove_records(scope, codec.removal(seq, epoch, at_us), HasId(ids))
-            case calls.ClearBank(seq, epoch, at_us):
-                kept = AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value))
-                self._drop_units(scope, *_older(seq, epoch))
-                self._remove_records(scope, codec.removal(seq, epoch, at_us), Not(kept))
+            case calls.ClearBank():
+                return self._clear(scope, call)
             case SweepRemoved(before_us, limit):
                 return self._sweep_removed(scope, before_us, limit)
             case calls.SweepPending(epoch):
@@ -333,6 +331,17 @@ class ReferenceStore:
         ):
             self._records[point] = codec.head_payload(scope, head, nonce)
         return bool(self._records[point][schema.NONCE] == nonce)
+
+    def _clear(self, scope: Scope, call: calls.ClearBank) -> str | None:
+        """Units before records, each by id."""
+        found = [f"0/{point}" for point, _ in _matching(self._units, scope)]
+        found += [f"1/{point}" for point, _ in _matching(self._records, scope)]
+        left = sorted(name for name in found if name >= (call.start or ""))
+        ids = tuple(name.partition("/")[2] for name in left[: call.limit])
+        self._drop_units(scope, HasId(ids), *_older(call.seq, call.epoch))
+        kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
+        self._remove_records(scope, codec.removal(call.seq, call.epoch, call.at_us), every(HasId(ids), kept))
+        return left[call.limit] if len(left) > call.limit else None
 
     def _drop_units(self, scope: Scope, *where: Filter) -> None:
         for point, _ in list(_matching(self._units, scope, *where)):

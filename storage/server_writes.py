@@ -77,7 +77,7 @@ class ServerWrites:
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
                 where = scoped(scope, HasId(ids), *_older(seq, epoch))
                 await self._records.set_payload(at, where, codec.removal(seq, epoch, at_us))
-            case ClearBank(seq, epoch, at_us):
+            case ClearBank(seq, epoch, at_us):  # others do not wait for it there: all at once
                 kept = Not(AnyOf(schema.KIND, (RecordKind.HEAD.value, RecordKind.COMMIT.value)))
                 await self._units.delete(at, scoped(scope, *_older(seq, epoch)))
                 where = scoped(scope, kept, *_older(seq, epoch))

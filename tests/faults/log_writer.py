@@ -5,6 +5,7 @@ import random
 import sys
 import threading
 import uuid
+from itertools import count
 from pathlib import Path
 
 from actors.bank import Bank
@@ -21,14 +22,19 @@ DOCUMENTS = 10
 FLUSH_S = 0.3
 
 
-async def write_on(engine: EdgeStore, choice: random.Random) -> None:
-    """Commands on all banks in turn; `written` is said after the first."""
+def write_some(engine: EdgeStore, choice: random.Random, commands: int) -> None:
+    """So many commands by new owners of the banks."""
+    asyncio.run(write_on(engine, choice, commands))
+
+
+async def write_on(engine: EdgeStore, choice: random.Random, commands: int | None = None) -> None:
+    """Commands on all banks in turn, without an end or so many; `written` is said after the first of endless ones."""
     store = LocalStore(engine)
     names = lambda: uuid.uuid4().hex  # noqa: E731 - a port
     scopes = [Scope("t", f"bank {number}") for number in range(BANKS)]
     banks = [Bank(scope, bank_ports(store, nonce=names), 8) for scope in scopes]
-    said = False
-    while True:
+    said = commands is not None
+    for _ in count() if commands is None else range(commands):
         bank, document = choice.choice(banks), f"document {choice.randrange(DOCUMENTS)}"
         if choice.random() < 0.1:
             try:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from qdrant_edge import CountRequest, EdgeShard, Filter, ScrollRequest
 
-from memory.filters import AnyOf, Empty, HasId
+from memory.filters import AnyOf, Between, Empty, HasId
 from memory.ids import Scope
 from memory.protocol import TakeEpoch
 from storage import schema
@@ -39,13 +39,23 @@ def disagreements(shard: EdgeShard, indexes: dict[str, Any]) -> list[tuple[str, 
                 wanted = (
                     Empty(field)
                     if value in (None, [])
-                    else AnyOf(field, tuple([value] if isinstance(value, str | int) else value))
+                    else Between(field, value, value)
+                    if kind == "integer"  # what their index is for
+                    else AnyOf(field, tuple([value] if isinstance(value, str) else value))
                 )
                 where = Filter(must=[condition(HasId((str(record.id),))), condition(wanted)])
                 if shard.count(CountRequest(filter=where, exact=True)) != 1:
                     found.append((str(record.id), field, value))
         if offset is None:
             return found
+
+
+def wrong_entries(store: EdgeStore) -> tuple[list[tuple[str, str, Any]], list[tuple[str, str, Any]]]:
+    """Disagreements of records and of units."""
+    return (
+        disagreements(store._records, schema.EMBEDDED_RECORD_INDEXES),
+        disagreements(store._units, schema.EMBEDDED_UNIT_INDEXES),
+    )
 
 
 @pytest.mark.parametrize("rounds", [4, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
@@ -60,8 +70,7 @@ def test_points_and_indexes_agree_after_every_replay(tmp_path: Path, rounds: int
             threading.Event().wait(moments.uniform(0.1, 1.5))
             writer.kill()
         store = EdgeStore(tmp_path, DIM)
-        wrong = disagreements(store._records, schema.RECORD_INDEXES), disagreements(store._units, schema.UNIT_INDEXES)
-        assert wrong == ([], []), f"seed {seed}, round {number}"
+        assert wrong_entries(store) == ([], []), f"seed {seed}, round {number}"
         for bank in range(BANKS):
             run(store, Scope("t", f"bank {bank}"), TakeEpoch(f"{seed} {number}"))
         store.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memory import protocol
 from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.ids import Scope
 from memory.protocol import SLICE_UNITS
@@ -131,6 +132,14 @@ def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_th
         assert again == new, f"retried after call {calls} of {total}"
     assert outcomes == sorted(outcomes)
     assert {outcomes[0], outcomes[-1]} == {False, True}
+
+
+@pytest.mark.parametrize("fresh", ["reference", pytest.param("edge", marks=pytest.mark.long)], indirect=True)
+def test_a_crash_between_two_slices_of_a_bank_that_is_cleared_is_a_crash_like_any_other(fresh, monkeypatch):
+    whole = calls_of(fresh(), COMMANDS["delete bank"])
+    monkeypatch.setattr(protocol, "SLICE_UNITS", 2)
+    assert calls_of(fresh(), COMMANDS["delete bank"]) >= whole + 4
+    test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_the_new(fresh, "delete bank")
 
 
 @pytest.mark.parametrize("name", ["replace", "replace all", "append", "retain"])

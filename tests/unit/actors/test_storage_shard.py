@@ -1,11 +1,13 @@
 """The storage shard without Ray: it gives up on damaged files, and closes what it opened."""
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
-from actors import storage_shard
+from actors import flush_rule, storage_shard
 from actors.settings import load_settings
 from actors.storage_shard import StorageShard
 from actors.wiring import open_shard, prepare_data
@@ -13,7 +15,7 @@ from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.plans import Plan
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head
-from memory.store_calls import InsertUnits, ListUnits, ReadHead
+from memory.store_calls import ClearBank, InsertUnits, ListUnits, ReadHead
 from storage.directory import CLEAN_FILE, Space, shard_path
 from tests.support.builders import DIM, fresh_scope, new_unit
 
@@ -100,13 +102,14 @@ def test_writes_of_many_banks_in_one_call_have_answers_and_errors_of_their_own(s
     assert [texts(shard, scope) for scope in (one, two, three)] == [{"text"}, set(), {"text"}]
 
 
-def test_a_group_is_flushed_once_where_writes_must_survive_power_loss(shard, monkeypatch):
+def test_a_group_is_synced_once_where_writes_must_survive_power_loss(shard, monkeypatch):
     monkeypatch.setattr(shard, "_settings", shard._settings.model_copy(update={"durability": "disk"}))
-    flushes = []
-    real = shard._engine.flush
-    monkeypatch.setattr(shard._engine, "flush", lambda: flushes.append(1) or real())
+    syncs = []
+    real = shard._engine.sync
+    monkeypatch.setattr(shard._engine, "sync", lambda: syncs.append(1) or real())
     shard.perform_many([(fresh_scope(), TakeEpoch("a")) for _ in range(10)])
-    assert len(flushes) == 1
+    assert len(syncs) == 1
+    assert not shard._engine.unsynced
 
 
 class Halfway:
@@ -243,3 +246,110 @@ def test_a_shard_that_closes_in_the_middle_of_a_plan_refuses_the_rest(settings, 
     assert texts(again, scope) == set()
     assert again.perform(scope, ReadHead()).commit == 0
     again.close()
+
+
+def reached(condition: Callable[[], bool]) -> bool:
+    """Whether it holds before the deadline."""
+    pause, until_s = threading.Event(), time.monotonic() + DEADLINE_S
+    while not condition() and time.monotonic() < until_s:
+        pause.wait(0.005)
+    return condition()
+
+
+def test_what_is_written_is_synced_soon_and_flushed_when_nobody_reads(settings):
+    often = {"flush_interval_s": 0.02, "engine_flush_interval_s": 3600.0}
+    shard = StorageShard(settings.model_copy(update=often), 0, SPACE)
+    shard.perform(fresh_scope(), TakeEpoch("a"))
+    engine = shard._engine
+    assert reached(lambda: not engine.unsynced)
+    assert engine.dirty_bytes  # the engine's own flush has not come
+    shard.close()
+    shard = StorageShard(settings.model_copy(update={"engine_flush_interval_s": 0.01}), 0, SPACE)
+    shard.perform(fresh_scope(), TakeEpoch("a"))
+    assert reached(lambda: not shard._engine.dirty_bytes)
+    shard.close()
+
+
+def test_no_flush_comes_while_somebody_reads_and_little_is_written(settings, monkeypatch):
+    often = {"flush_interval_s": 0.02, "engine_flush_interval_s": 0.05}
+    shard = StorageShard(settings.model_copy(update=often), 0, SPACE)
+    monkeypatch.setattr(flush_rule, "LATEST", 10**9)
+    monkeypatch.setattr(flush_rule, "QUIET_S", DEADLINE_S)
+    scope = fresh_scope()
+    shard.perform(scope, TakeEpoch("a"))
+    looked = threading.Event()
+    due = shard._is_flush_due
+    looks = []
+
+    def is_due(*args) -> bool:
+        looks.append(due(*args))
+        if len(looks) > 5:
+            looked.set()
+        return looks[-1]
+
+    monkeypatch.setattr(shard, "_is_flush_due", is_due)
+    shard.perform(scope, ReadHead())
+    assert looked.wait(DEADLINE_S)
+    assert not any(looks)
+    assert shard._engine.dirty_bytes
+    shard._read_at_s -= DEADLINE_S
+    assert reached(lambda: not shard._engine.dirty_bytes)
+    shard.close()
+
+
+def test_others_write_while_a_big_bank_is_deleted(shard, monkeypatch):
+    monkeypatch.setattr(storage_shard, "SLICE_S", 0.0)
+    big, small = fresh_scope(), fresh_scope()
+    owned = shard.perform(big, execute(big, shard.perform(big, TakeEpoch("a")), *(f"t{n}" for n in range(300))))
+    other = shard.perform(small, TakeEpoch("a"))
+    halfway, go_on = threading.Event(), threading.Event()
+    call = shard._engine.call
+    events = []
+
+    def watched(scope, one):
+        events.append("small" if scope == small else type(one).__name__)
+        if isinstance(one, ClearBank) and one.start is not None and not halfway.is_set():
+            halfway.set()
+            assert go_on.wait(DEADLINE_S)
+        return call(scope, one)
+
+    monkeypatch.setattr(shard._engine, "call", watched)
+    after = Head(seq=owned.seq + 1, seq_end=owned.seq_end, updated_at=NOW)
+    plan = Plan("delete_bank", "op2", owned.seq + 1, after, clear=True)
+    clearing, cleared = started(lambda: shard.perform(big, Execute(owned, plan, "m")))
+    assert halfway.wait(DEADLINE_S)
+    writing, written = started(lambda: shard.perform(small, execute(small, other, "small")))
+    wait_contended(shard)
+    go_on.set()
+    writing.join(DEADLINE_S)
+    clearing.join(DEADLINE_S)
+    assert written[0].settled == 1
+    assert cleared[0].settled == 2
+    begun = events.index("small")
+    assert "ClearBank" in events[:begun]
+    assert "ClearBank" in events[begun:]
+    assert shard.perform(big, ListUnits(1)).total == 0
+
+
+def test_a_shard_that_closes_waits_for_the_sync_under_way(settings, monkeypatch):
+    shard = StorageShard(settings.model_copy(update={"flush_interval_s": 0.01}), 0, SPACE)
+    syncing, go_on, order = threading.Event(), threading.Event(), []
+    shard.open()
+    sync, close = shard._engine.sync, shard._engine.close
+
+    def slow() -> None:
+        syncing.set()
+        assert go_on.wait(DEADLINE_S)
+        sync()
+        order.append("synced")
+
+    monkeypatch.setattr(shard._engine, "sync", slow)
+    monkeypatch.setattr(shard._engine, "close", lambda: order.append("closed") or close())
+    shard.perform(fresh_scope(), TakeEpoch("a"))
+    assert syncing.wait(DEADLINE_S)
+    closing, _ = started(shard.close)
+    assert reached(shard._closed.is_set)
+    go_on.set()
+    closing.join(DEADLINE_S)
+    assert order[-1] == "closed"
+    assert "synced" in order

@@ -2,10 +2,11 @@
 
 import mmap
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
-from qdrant_edge import Point, UpdateOperation
+from qdrant_edge import Point, ScrollRequest, UpdateOperation
 
 from memory.audit_calls import ScanRecords, ScanUnits
 from memory.ids import BUCKETS, Scope, first_id, unit_id
@@ -15,8 +16,10 @@ from storage import edge_bank_scroll, edge_scroll, schema
 from storage.edge_store import EdgeStore
 from storage.write_back import write_back
 from tests.support.builders import DIM, fresh_scope, new_unit, put_live, put_texts
+from tests.support.mappings import dirty_bytes
 
 RANGE_POINTS = 40
+STRETCH = edge_bank_scroll._STRETCH_BUCKETS
 OUTSIDE = ("00000000-0000-8000-8000-000000000000", "ffffffff-ffff-8fff-bfff-ffffffffffff")
 """Ids that no point of these banks should have: below and above its bucket's."""
 
@@ -24,7 +27,6 @@ OUTSIDE = ("00000000-0000-8000-8000-000000000000", "ffffffff-ffff-8fff-bfff-ffff
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(edge_bank_scroll, "RANGE_POINTS", RANGE_POINTS)
-    monkeypatch.setattr(edge_bank_scroll, "_PAGE_POINTS", 16)
     opened = EdgeStore(tmp_path, DIM)
     yield opened
     opened.close()
@@ -45,13 +47,19 @@ def misplace(store: EdgeStore, scope: Scope) -> None:
 
 
 def scanned(store: EdgeStore, scope: Scope, kind: type[ScanUnits] | type[ScanRecords], limit: int) -> list[str]:
-    found: list[str] = []
+    return [point for point, _ in points_of(store, scope, kind, limit)]
+
+
+def points_of(
+    store: EdgeStore, scope: Scope, kind: type[ScanUnits] | type[ScanRecords], limit: int
+) -> list[tuple[str, Mapping[str, Any]]]:
+    found: list[tuple[str, Mapping[str, Any]]] = []
     start, pages = None, 0
     while start is not None or not pages:
         page = store.call(scope, kind(start, limit))
         assert len(page.points) <= limit
         assert all(payload[schema.BANK_KEY] == scope.key for _, payload in page.points)
-        found += [point for point, _ in page.points]
+        found += page.points
         start, pages = page.next, pages + 1
     return found
 
@@ -83,12 +91,17 @@ def test_a_big_bank_is_cleared_of_all_that_is_older(store):
     body = {"task_type": "retain"}
     records = tuple(Record(RecordKind.OPERATION, f"op {n}", body, seq=1, epoch=1) for n in range(2 * RANGE_POINTS))
     store.call(scope, WriteRecords(records))
-    store.call(scope, ClearBank(9, 1, 0))
+    start, calls = store.call(scope, ClearBank(9, 1, 0, limit=16)), 1
+    while start is not None:
+        units = store._units.info().points_count
+        start, calls = store.call(scope, ClearBank(9, 1, 0, start, 16)), calls + 1
+        assert units - store._units.info().points_count <= 16
+    assert calls >= (len(texts) + len(records)) // 16
     assert scanned(store, scope, ScanUnits, 50) == list(kept)
     assert scanned(store, other, ScanUnits, 50) == sorted(others)
     assert store.call(scope, ReadHead()) == Head(epoch=1)
-    page = store.call(scope, ScanRecords(None, 1000))
-    statuses = [payload.get(schema.STATUS) for _, payload in page.points if payload[schema.KIND] == "operation"]
+    stored = points_of(store, scope, ScanRecords, 50)
+    statuses = [payload.get(schema.STATUS) for _, payload in stored if payload[schema.KIND] == "operation"]
     assert statuses == [schema.REMOVED] * len(records)
 
 
@@ -106,16 +119,6 @@ def test_every_page_of_a_long_list_follows_the_one_before(tmp_path, monkeypatch)
             page = store.call(scope, ListUnits(limit, offset))
             assert ([unit.id for unit in page.units], page.total) == (ids[offset : offset + limit], len(ids))
     store.close()
-
-
-def dirty_bytes(path: Path) -> int:
-    """Bytes of this process's mapping of the file that are not on disk."""
-    after = Path("/proc/self/smaps").read_text(encoding="utf-8").split(str(path), 1)[1]
-    return sum(
-        int(line.split()[1]) << 10
-        for line in after.splitlines()[1:16]
-        if line.startswith(("Shared_Dirty:", "Private_Dirty:"))
-    )
 
 
 def test_what_a_mapping_changed_is_on_disk_after_a_write_back(tmp_path):
@@ -138,18 +141,36 @@ def test_what_a_mapping_changed_is_on_disk_after_a_write_back(tmp_path):
         assert dirty_bytes(path) == 0
 
 
-def test_a_flush_that_is_wanted_happens_between_the_steps_of_what_writes(store):
-    scope = fresh_scope()
-    put_texts(store, scope, [f"item {n}" for n in range(200)])
-    store.flush()
-    assert store.dirty_bytes == 0
-    store.call(scope, ClearBank(9, 1, 0))
-    whole = store.dirty_bytes
-    put_texts(store, scope, [f"item {n}" for n in range(200)])
-    store.flush()
-    store.flush_soon()
-    store.call(scope, ClearBank(9, 1, 0))
-    assert 0 < store.dirty_bytes < whole
-    assert store.call(scope, ListUnits(1)).total == 0
-    store.count_operation()
-    assert store._marks._marks.units.points == store._units.info().points_count  # what came after it is counted too
+def test_no_page_walks_past_what_others_hold(store, monkeypatch):
+    """Each scroll with a filter ends within a stretch of buckets: the engine lets no reader run in it."""
+    scope, _ = neighbours()
+    others = [fresh_scope() for _ in range(300)]
+    for other in others:
+        put_texts(store, other, ["one"])
+    mine = put_texts(store, scope, [f"item {n}" for n in range(2 * RANGE_POINTS)])
+    everything = sorted(str(point.id) for point in store._units.scroll(ScrollRequest(limit=1000))[0])
+    walked = []
+
+    class Watched:
+        """The engine, noting how many ids lie between a scroll's start and the last one it looks at."""
+
+        def __init__(self, shard):
+            self._shard = shard
+
+        def __getattr__(self, name):
+            return getattr(self._shard, name)
+
+        def scroll(self, request):
+            records, following = self._shard.scroll(request)
+            start = request.offset or everything[0]
+            end = "g" if following is None else str(following)
+            walked.append(sum(str(start) <= point < end for point in everything))
+            return records, following
+
+    watched, found, start = Watched(store._units), [], None
+    while start is not None or not walked:
+        page, start = edge_bank_scroll.bank_page(watched, scope, start, 16)
+        found += [str(point.id) for point in page]
+    assert found == sorted(mine)
+    per_stretch = [sum(other.bucket // STRETCH == stretch for other in others) for stretch in range(BUCKETS // STRETCH)]
+    assert max(walked) <= max(per_stretch) + 16 + 3

@@ -150,7 +150,7 @@ def test_pages_are_equal(pair, tree, limit, offset):
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(["tags", "type", "speaker", "document_id", "kind"]), TREE)
+@given(st.sampled_from(["tags", "type", "entities", "document_id", "state"]), TREE)
 def test_values_are_counted_equally(pair, field, tree):
     engine, reference, scope, _ = pair
     asked = CountValues(field, 100, tree)

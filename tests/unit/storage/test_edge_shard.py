@@ -3,12 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from qdrant_edge import EdgeShard
+from qdrant_edge import EdgeShard, KeywordIndexParams, UpdateOperation
 
 from memory.errors import StoreDamaged, StoreLocked, Unavailable
+from memory.filters import Empty
 from memory.ids import Scope
 from memory.records import Head, Record, RecordKind
 from memory.store_calls import (
+    CountValues,
     CreateHead,
     GetRecords,
     GetUnits,
@@ -132,10 +134,26 @@ def test_a_process_killed_while_it_made_a_collection_leaves_none(tmp_path, monke
     monkeypatch.undo()
     store = EdgeStore(tmp_path, DIM)
     assert store.call(fresh_scope(), ListUnits(10)).total == 0
-    assert set(store._units.info().payload_schema) == set(schema.UNIT_INDEXES)
-    assert set(store._records.info().payload_schema) == set(schema.RECORD_INDEXES)
+    assert set(store._units.info().payload_schema) == set(schema.EMBEDDED_UNIT_INDEXES)
+    assert set(store._records.info().payload_schema) == set(schema.EMBEDDED_RECORD_INDEXES)
     store.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == [CLEAN_FILE, MARKS_FILE, schema.RECORDS, schema.UNITS]
+
+
+def test_indexes_that_nothing_is_asked_by_are_dropped_and_missing_ones_made(tmp_path):
+    store, scope = EdgeStore(tmp_path, DIM), fresh_scope()
+    ids = put_texts(store, scope, ["red apple", "blue sky"])
+    index = KeywordIndexParams(enable_hnsw=False)
+    store._units.update(UpdateOperation.create_field_index("speaker", index))
+    store._units.update(UpdateOperation.delete_field_index("tags"))
+    store.close()
+    again = EdgeStore(tmp_path, DIM)
+    assert set(again._units.info().payload_schema) == set(schema.EMBEDDED_UNIT_INDEXES)
+    assert again.call(scope, CountValues("type", 10)) == {"world": 2}
+    assert again.call(scope, ListUnits(10, where=Empty("tags"))).total == len(ids)
+    again.close()
+    directories = {path.name for path in (tmp_path / schema.UNITS).rglob("*speaker*")}
+    assert not directories  # its files go with it
 
 
 def test_damaged_files_are_an_operators_business(tmp_path):

@@ -53,7 +53,7 @@ def test_no_read_shows_the_counter(edge):
     assert edge.call(scope, GetDense((COUNTER_ID,))) == {}
     assert edge.call(scope, FindLive((COUNTER_ID,))) == frozenset()
     assert edge.call(scope, ListUnits(10)).total == 1
-    assert edge.call(scope, CountValues("kind", 10)) == {"chunk": 1}
+    assert edge.call(scope, CountValues("type", 10)) == {"world": 1}
     lanes = edge.call(scope, SearchLanes((Lane(10, dense=dense("a word")), Lane(10, lexical="word"))))
     assert all(COUNTER_ID not in lane.ids for lane in lanes)
     for tenant in ("", scope.tenant):

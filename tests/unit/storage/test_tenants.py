@@ -74,7 +74,7 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.GetDense: st.builds(calls.GetDense, ids),
         upkeep_calls.GetEmbeddings: st.builds(upkeep_calls.GetEmbeddings, ids),
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
-        calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "kind", "document_id"]), st.just(9)),
+        calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "type", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
             lambda text: calls.SearchLanes((calls.Lane(9, dense=dense(text)), calls.Lane(9, lexical=text)), places=9)
         ),
