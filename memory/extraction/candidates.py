@@ -28,6 +28,12 @@ class Category(StrEnum):
     POSSESSION = "possession"
     RELATIONSHIP = "relationship"
     OPINION = "opinion"
+    FACT = "fact"
+    """Anything else that stays true."""
+    CONTEXT = "context"
+    """What matters for the moment only: it expires."""
+    SYSTEM = "system"
+    """How the agent is to behave, or what it did itself."""
 
 
 @dataclass(frozen=True, slots=True)
