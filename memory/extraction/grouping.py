@@ -12,7 +12,7 @@ _TURN_TOKENS = 20
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text takes: four characters of ASCII each, one of anything else. Rather too many than too few."""
+    """About how many tokens a text takes: four characters of ASCII each, one of anything else."""
     ascii_chars = len(text.encode("ascii", "ignore"))
     return ascii_chars // 4 + (len(text) - ascii_chars) + 1
 

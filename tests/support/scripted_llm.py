@@ -1,9 +1,9 @@
 """An OpenAI-compatible chat endpoint on this machine whose answers follow from the prompt by a rule, faults included.
 
 The rule: every sentence of every turn of every window is a fact in its own words, its entities the words that begin
-with a capital letter. So what an extraction should find can be computed: `expected_facts`. In a thread (`ScriptedLlm()`), or
-as `python -m tests.support.scripted_llm --port 8900 --latency-ms 500 --fault server_error=0.2`; then steered by
-`POST /control` with the fields of `Behaviour`, and read by `GET /control`.
+with a capital letter. So what an extraction should find can be computed: `expected_facts`. In a thread
+(`ScriptedLlm()`), or as `python -m tests.support.scripted_llm --port 8900 --latency-ms 500 --fault server_error=0.2`;
+then steered by `POST /control` with the fields of `Behaviour`, and read by `GET /control`.
 """
 
 import argparse
