@@ -62,6 +62,27 @@ class Settings(BaseSettings):
     embedding_dim: Count | None = None
     cache: Path = Path.home() / ".cache" / "lorebank"
 
+    # The language model
+    llm_base_url: str | None = None
+    """An OpenAI-compatible endpoint, like `https://api.openai.com/v1`; absent: facts are found by rules."""
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    llm_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    llm_calls_at_once: Annotated[int, Field(ge=1, le=1024)] = 16
+    llm_requests_per_minute: Count | None = None
+    llm_tokens_per_minute: Count | None = None
+    llm_bank_tokens_per_day: Count | None = None
+    llm_tenant_tokens_per_day: Count | None = None
+    llm_call_s: Seconds = 60.0
+    """How long one call may take."""
+    llm_deadline_s: Annotated[float, Field(gt=0, le=540)] = 300.0
+    """How long a window is tried, its time in line included; shorter than a stage may take."""
+    llm_attempts: Count = 6
+    llm_call_tokens: Count = 3000
+    """Tokens of text in one call."""
+    llm_call_windows: Count = 8
+    llm_max_output_tokens: Count = 8192
+
     # Who may call
     api_keys: SecretStr | None = None
     """Comma-separated `key` or `key=tenant`; absent: no authentication, tenant `default`."""
@@ -144,6 +165,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "embedder = http needs LOREBANK_EMBEDDING_BASE_URL and LOREBANK_EMBEDDING_MODEL (an OpenAI-compatible"
                 " endpoint); leave both out for the local MiniLM"
+            )
+        if bool(self.llm_base_url) != bool(self.llm_model):
+            raise ValueError(
+                "a language model needs both LOREBANK_LLM_BASE_URL (an OpenAI-compatible endpoint) and"
+                " LOREBANK_LLM_MODEL (its name there); leave both out to have facts found by rules"
+            )
+        if self.llm_call_s > self.llm_deadline_s:
+            raise ValueError(
+                f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}: calls for"
+                " one window have that time together"
             )
         if self.tombstone_retention_s < 10 * self.request_timeout_s:
             raise ValueError(

@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings, StoreDamaged
+from memory.extraction.port import Extractor
 from memory.ids import Scope
-from memory.ports import Embedder, Tokenizer
+from memory.ports import Embedder, LanguageModel, ModelGate, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
@@ -27,6 +28,8 @@ __all__ = [
     "SharedStore",
     "begin_backup",
     "build_embedder",
+    "build_language_model",
+    "build_llm_extractor",
     "build_tokenizer",
     "connect_server",
     "copy_closed",
@@ -141,6 +144,54 @@ def build_embedder(settings: Settings) -> Embedder:
 def build_tokenizer(settings: Settings) -> Tokenizer:
     """The tokenizer of token budgets."""
     return providers.build_tokenizer(_provider_settings(settings))
+
+
+def build_language_model(settings: Settings) -> LanguageModel:
+    """The language model of the settings; nothing is sent yet. To be used from one event loop.
+
+    Raises:
+        BadSettings: there is none, or its address or key cannot be used.
+    """
+    # Its client takes long to import: only what talks to a model has it.
+    from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel  # noqa: PLC0415
+
+    if not settings.llm_base_url:
+        raise BadSettings("LOREBANK_LLM_BASE_URL is not set")
+    key = settings.llm_api_key
+    return OpenAICompatibleModel(
+        ChatEndpoint(
+            base_url=settings.llm_base_url,
+            model=settings.llm_model or "",
+            api_key=key.get_secret_value() if key else "",
+            connections=2 * settings.llm_calls_at_once,
+            temperature=settings.llm_temperature,
+        )
+    )
+
+
+def build_llm_extractor(settings: Settings, gate: ModelGate) -> Extractor:
+    """What finds facts with the language model, its calls let through by a gate.
+
+    Raises:
+        BadSettings: as `build_language_model`.
+    """
+    from providers.llm_extractor import ExtractionLimits, LlmExtractor  # noqa: PLC0415
+    from providers.policy import RetryPolicy  # noqa: PLC0415
+
+    retries = RetryPolicy(
+        deadline_s=settings.llm_deadline_s,
+        attempt_s=settings.llm_call_s,
+        attempts=settings.llm_attempts,
+        first_wait_s=0.5,
+        longest_wait_s=10.0,
+    )
+    limits = ExtractionLimits(
+        call_tokens=settings.llm_call_tokens,
+        call_windows=settings.llm_call_windows,
+        max_output_tokens=settings.llm_max_output_tokens,
+        retries=retries,
+    )
+    return LlmExtractor(build_language_model(settings), gate, limits)
 
 
 def embedding_space(settings: Settings) -> Space:
