@@ -24,7 +24,8 @@ FAULTS = (
     "server_error",  # 500
     "hang",  # no answer until the server stops
     "truncated",  # the answer's text ends in the middle, finish_reason length
-    "malformed",  # the answer's text is no JSON
+    "malformed",  # the answer's text is nearly JSON
+    "prose",  # the answer's text is no JSON at all
     "wrong_schema",  # JSON of another shape
     "refusal",  # the model refuses
     "empty",  # no text
@@ -102,7 +103,7 @@ class ScriptedLlm:
         self.counts: Counter[str] = Counter()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -138,6 +139,11 @@ class ScriptedLlm:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    """Connections that come at once must not wait for a second try."""
 
 
 def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
@@ -275,6 +281,11 @@ def scripted_message(request: Mapping[str, Any], fault: str | None, *, fenced: b
         return {**message, "content": text[: int(len(text) * 0.6)]}, "length"
     if fault == "malformed":
         return {**message, "content": text.replace('"text":', '"text"', 1).replace("]", "", 1)}, "stop"
+    if fault == "prose":
+        return {
+            **message,
+            "content": "The texts speak of " + text.translate({ord(mark): " " for mark in '{}[]":'}),
+        }, "stop"
     if fault == "wrong_schema":
         return {**message, "content": json.dumps({"facts": ["something"]})}, "stop"
     if fenced:
