@@ -173,8 +173,8 @@ class Settings(BaseSettings):
             )
         if self.llm_call_s > self.llm_deadline_s:
             raise ValueError(
-                f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}: the calls"
-                " for a window have that time together"
+                f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}, the time"
+                " of all calls for a window together"
             )
         if self.tombstone_retention_s < 10 * self.request_timeout_s:
             raise ValueError(

@@ -17,7 +17,7 @@ from memory.spending import Caps, Ledger
 BURST_S = 10.0
 """Seconds' worth of a rate that may be used at once."""
 LEAST_PATIENCE_S = 3.0
-PATIENCE = 4.0
+PATIENCE = 2.0
 """Nothing has come back for so many times as long as the slowest of the latest answers took: something is wrong."""
 LATEST_ANSWERS = 32
 LEASE_SLACK_S = 15.0

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from json_repair import loads as repair_json
@@ -32,6 +33,9 @@ MAX_ENTITIES = 20
 MAX_CLAIMS = 8
 MAX_SOURCE_TURNS = 20
 MAX_ANSWER_CHARS = 1_000_000
+MAX_MENDED_CHARS = 100_000
+MAX_MENDED_DEPTH = 50
+"""What is longer or deeper is not mended: it costs time by the square of its depth."""
 MIN_LIKENESS = 90.0
 """Of 100: how like a passage of its turn a quote must be; models change a letter or a comma."""
 
@@ -76,10 +80,17 @@ def _parse(text: str) -> tuple[Any, bool]:
             return json.loads(candidate), False
         except (ValueError, RecursionError):
             continue
+    if len(text) > MAX_MENDED_CHARS or _depth(text) > MAX_MENDED_DEPTH:
+        return None, False
     try:
         return repair_json(text[max(start, 0) :]), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested, those within strings counted too."""
+    return max(accumulate((character in "{[") - (character in "}]") for character in text), default=0)
 
 
 def _window(entry: Any, *, mended: bool) -> AnsweredWindow | None:
