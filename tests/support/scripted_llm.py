@@ -128,6 +128,15 @@ class ScriptedLlm:
             left -= rate
         return None
 
+    def refusal(self, request: Mapping[str, Any]) -> str | None:
+        """Why a request is refused with 400; None: it is not."""
+        form = request.get("response_format", {}).get("type", "text")
+        if form not in {*self.behaviour.formats, "text"}:
+            return f"response_format {form} is not supported"
+        if tokens_of(request) > self.behaviour.max_prompt_tokens:
+            return "this model's maximum context length is exceeded"
+        return None
+
     def count(self, what: str, number: int = 1) -> None:
         """Note what was done."""
         with self._lock:
@@ -195,18 +204,15 @@ def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
             if fault == "reset":
                 self.reset()
                 return
-            form = request.get("response_format", {}).get("type", "text")
-            if form not in {*behaviour.formats, "text"}:
-                self.send(400, {"error": {"message": f"response_format {form} is not supported"}})
-                return
-            prompt_tokens = tokens_of(request)
-            if prompt_tokens > behaviour.max_prompt_tokens:
-                self.send(400, {"error": {"message": "this model's maximum context length is exceeded"}})
+            refused = llm.refusal(request)
+            if refused is not None:
+                self.send(400, {"error": {"message": refused}})
                 return
             llm.requests.append(request)
-            self.complete(request, fault, prompt_tokens)
+            self.complete(request, fault)
 
-        def complete(self, request: dict[str, Any], fault: str | None, prompt_tokens: int) -> None:
+        def complete(self, request: dict[str, Any], fault: str | None) -> None:
+            prompt_tokens = tokens_of(request)
             message, finish = scripted_message(request, fault, fenced=llm.behaviour.fenced)
             completion_tokens = len(message["content"] or "") // 4
             llm.count("prompt_tokens", prompt_tokens)

@@ -1,0 +1,99 @@
+"""The gate: callers wait for their turn in one line, and leave nothing behind when they give up."""
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from actors.model_gate import AsyncModelGate
+from memory.circuit import CircuitLimits
+from memory.errors import Unavailable
+from memory.extraction.port import Usage
+from memory.model_budget import BudgetLimits, Grant, Outcome, Refusal, Ticket, Verdict
+from memory.spending import Caps
+
+TODAY = date(2024, 5, 8)
+ANSWERED = Outcome(Verdict.ANSWERED)
+
+
+def ticket(name: str, bank: str = "bank") -> Ticket:
+    return Ticket(name, "tenant", bank, 100)
+
+
+def gate_of(**limits: object) -> AsyncModelGate:
+    return AsyncModelGate(BudgetLimits(**limits), today=lambda: TODAY)
+
+
+def test_a_turn_comes_when_another_call_is_settled():
+    async def run() -> None:
+        gate = gate_of(calls_at_once=1)
+        assert await gate.admit(ticket("first"), 1.0) == Grant(ticket("first"))
+        second = asyncio.create_task(gate.admit(ticket("second"), 1.0))
+        await asyncio.sleep(0)
+        assert not second.done()
+        await gate.settle("first", ANSWERED)
+        assert await second == Grant(ticket("second"))
+
+    asyncio.run(run())
+
+
+def test_no_turn_in_time_leaves_the_line_as_it_was():
+    async def run() -> None:
+        gate = gate_of(calls_at_once=1)
+        await gate.admit(ticket("first"), 1.0)
+        with pytest.raises(Unavailable, match="no turn at the language model"):
+            await gate.admit(ticket("second"), 0.01)
+        assert (gate.budget.waiting, gate.budget.under_way) == (0, 1)
+
+    asyncio.run(run())
+
+
+def test_a_circuit_that_is_open_says_why_nobody_gets_a_turn():
+    async def run() -> None:
+        gate = gate_of(calls_at_once=1, circuit=CircuitLimits(failures=1, probe_every_s=60.0))
+        await gate.admit(ticket("first"), 1.0)
+        await gate.settle("first", Outcome(Verdict.FAILED, reason="HTTP 503"))
+        with pytest.raises(Unavailable, match="does not answer: HTTP 503"):
+            await gate.admit(ticket("second"), 0.01)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_is_cancelled_gives_its_turn_back():
+    async def run() -> None:
+        gate = gate_of(calls_at_once=1)
+        await gate.admit(ticket("first"), 1.0)
+        waiting = [asyncio.create_task(gate.admit(ticket(name), 5.0)) for name in ("second", "third")]
+        await asyncio.sleep(0)
+        settling = asyncio.create_task(gate.settle("first", ANSWERED))
+        await asyncio.sleep(0)  # the second has its turn now, and has not seen it
+        waiting[0].cancel()
+        await settling
+        assert await waiting[1] == Grant(ticket("third"))
+        await gate.settle("third", ANSWERED)
+        assert (gate.budget.waiting, gate.budget.under_way) == (0, 0)
+
+    asyncio.run(run())
+
+
+def test_a_turn_comes_by_time_alone():
+    async def run() -> None:
+        gate = gate_of(calls_at_once=1000, requests_per_minute=3000)
+        granted = await asyncio.gather(*(gate.admit(ticket(f"t{number}"), 10.0) for number in range(510)))
+        assert all(isinstance(each, Grant) for each in granted)
+
+    asyncio.run(run())
+
+
+def test_over_the_cap_is_an_answer_and_the_next_day_is_another():
+    days = [TODAY]
+
+    async def run() -> None:
+        gate = AsyncModelGate(BudgetLimits(caps=Caps(bank_tokens=150)), today=lambda: days[-1])
+        await gate.admit(ticket("first"), 1.0)
+        await gate.settle("first", Outcome(Verdict.ANSWERED, {"operation": Usage(100)}))
+        assert isinstance(await gate.admit(ticket("second"), 1.0), Refusal)
+        days.append(date(2024, 5, 9))
+        assert isinstance(await gate.admit(ticket("third"), 1.0), Grant)
+
+    asyncio.run(run())
