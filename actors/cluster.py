@@ -163,7 +163,9 @@ async def connect_cluster(settings: Settings) -> Cluster:
     hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards, space) for name in names}
     parts = {**hosts, **{shard_name(number): shard for number, shard in enumerate(shards)}}
     if settings.llm_base_url:
-        parts[LANGUAGE_MODEL] = _actor(LanguageModelActor, LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, settings)
+        parts[LANGUAGE_MODEL] = _actor(
+            LanguageModelActor, LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, settings, shards, space
+        )
     supervisor = _actor(SupervisorActor, SUPERVISOR, SUPERVISOR_CALLS, settings, parts, resources=ON_HEAD)
     return Cluster(settings, store, hosts, ring, supervisor)
 

@@ -4,6 +4,7 @@ An asynchronous actor and not a task for each batch: it keeps its connections, w
 was spent, answers each request as soon as its windows are done, and holds up no worker while it waits.
 """
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from typing import Any
 import ray
 
 from actors.calls import ask
-from actors.model_gate import AsyncModelGate
+from actors.model_gate import AsyncModelGate, utc_today
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import NAMESPACE, Settings
+from actors.spending import SpendingKeeper
+from actors.stores import store_of
 from actors.wiring import build_llm_extractor
 from memory.errors import RetryLater, Unavailable
 from memory.extraction.port import NotExtracted, WindowOutcome, WindowRequest
@@ -46,14 +49,17 @@ def budget_limits(settings: Settings) -> BudgetLimits:
 class LanguageModelHost:
     """Finds facts for every bank host, over one gate."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shards: Sequence[Any], space: Any) -> None:
         if sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
         self._gate = AsyncModelGate(budget_limits(settings))
         self._extractor = build_llm_extractor(settings, self._gate)
+        self._spending = SpendingKeeper(store_of(settings, shards, space), self._gate.budget.ledger, utc_today)
+        self._keeping = asyncio.get_running_loop().create_task(self._spending.run())
 
     async def extract(self, requests: Sequence[WindowRequest]) -> list[WindowOutcome]:
         """One outcome for each request, in their order."""
+        await self._spending.read.wait()
         return await self._extractor.extract(requests)
 
     async def report(self) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class RecordKind(StrEnum):
     RING = "ring"
     IDENTITY = "identity"
     REDERIVE = "rederive"
+    SPENDING = "spending"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from memory.extraction.port import Usage
 
@@ -66,6 +67,19 @@ class Ledger:
             self._operations[key] = self._operations.pop(key, Usage()) + used
         while len(self._operations) > KEPT_OPERATIONS:
             del self._operations[next(iter(self._operations))]
+
+    def state(self) -> dict[str, Any]:
+        """The day's spending as it is stored: JSON-ready."""
+        rows = [[tenant, bank, tokens] for (tenant, bank), tokens in self.spent.items() if bank is not None]
+        return {"day": self.day.isoformat(), "spent": rows}
+
+    def restore(self, state: Mapping[str, Any], day: date) -> None:
+        """Add what was spent on that day before this ledger began."""
+        self.turn_to(day)
+        if state["day"] == self.day.isoformat():
+            for tenant, bank, tokens in state["spent"]:
+                self.spent[tenant, bank] += tokens
+                self.spent[tenant, None] += tokens
 
     def of_operation(self, tenant: str, bank: str, operation: str) -> Usage:
         """What an operation has spent, if it is one of the latest."""

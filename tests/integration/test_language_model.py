@@ -18,6 +18,8 @@ from actors.language_model import (
 )
 from actors.pulse import Pulse
 from actors.settings import NAMESPACE, Settings
+from actors.storage_shard import shard_name
+from actors.wiring import embedding_space
 from memory.extraction.port import Extracted, NotExtracted, WindowRequest
 from tests.support.scripted_llm import ScriptedLlm, expected_facts
 from tests.support.windows import window
@@ -36,7 +38,9 @@ def extractor(deployment: Settings, llm: ScriptedLlm) -> Iterator[RemoteExtracto
 
     with_model = {"llm_base_url": llm.url, "llm_model": "scripted", "llm_deadline_s": 30.0, "llm_call_s": 10.0}
     settings = deployment.model_copy(update=with_model)
-    actor = _actor(LanguageModelActor, LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, settings)
+    shards = [ray.get_actor(shard_name(index), namespace=NAMESPACE) for index in range(settings.storage_shards)]
+    space = embedding_space(settings)
+    actor = _actor(LanguageModelActor, LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, settings, shards, space)
     yield RemoteExtractor(settings)
     ray.kill(actor)
 
