@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from actors.calls import ask
-from actors.model_gate import AsyncModelGate, utc_today
+from actors.model_access import AsyncModelAccess, utc_today
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import NAMESPACE, Settings
 from actors.spending import SpendingKeeper
@@ -47,14 +47,14 @@ def budget_limits(settings: Settings) -> BudgetLimits:
 
 
 class LanguageModelHost:
-    """Finds facts for every bank host, over one gate."""
+    """Finds facts for every bank host, over one line of calls."""
 
     def __init__(self, settings: Settings, shards: Sequence[Any], space: Any) -> None:
         if sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-        self._gate = AsyncModelGate(budget_limits(settings))
-        self._extractor = build_llm_extractor(settings, self._gate)
-        self._spending = SpendingKeeper(store_of(settings, shards, space), self._gate.budget.ledger, utc_today)
+        self._access = AsyncModelAccess(budget_limits(settings))
+        self._extractor = build_llm_extractor(settings, self._access)
+        self._spending = SpendingKeeper(store_of(settings, shards, space), self._access.budget.ledger, utc_today)
         self._keeping = asyncio.get_running_loop().create_task(self._spending.run())
 
     async def extract(self, requests: Sequence[WindowRequest]) -> list[WindowOutcome]:
@@ -64,7 +64,7 @@ class LanguageModelHost:
 
     async def report(self) -> dict[str, Any]:
         """What stands in line, what is under way, what is wrong with the endpoint, tokens spent today by tenant."""
-        budget = self._gate.budget
+        budget = self._access.budget
         return {
             "model": self._extractor.name,
             "waiting": budget.waiting,

@@ -10,7 +10,7 @@ from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings, StoreDamaged
 from memory.extraction.port import Extractor
 from memory.ids import Scope
-from memory.ports import Embedder, LanguageModel, ModelGate, Tokenizer
+from memory.ports import Embedder, LanguageModel, ModelAccess, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
@@ -169,8 +169,8 @@ def build_language_model(settings: Settings) -> LanguageModel:
     )
 
 
-def build_llm_extractor(settings: Settings, gate: ModelGate) -> Extractor:
-    """What finds facts with the language model, its calls let through by a gate.
+def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
+    """What finds facts with the language model, its calls let through one by one.
 
     Raises:
         BadSettings: as `build_language_model`.
@@ -191,7 +191,7 @@ def build_llm_extractor(settings: Settings, gate: ModelGate) -> Extractor:
         max_output_tokens=settings.llm_max_output_tokens,
         retries=retries,
     )
-    return LlmExtractor(build_language_model(settings), gate, limits)
+    return LlmExtractor(build_language_model(settings), access, limits)
 
 
 def embedding_space(settings: Settings) -> Space:

@@ -97,7 +97,7 @@ class LanguageModel(Protocol):
         ...
 
 
-class ModelGate(Protocol):
+class ModelAccess(Protocol):
     """Lets calls of a language model through: one line for the whole deployment."""
 
     async def admit(self, ticket: Ticket, timeout_s: float) -> Grant | Refusal:

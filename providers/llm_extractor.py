@@ -1,4 +1,4 @@
-"""Finds the facts of windows with a language model: groups, turns at the gate, calls, retries, outcomes."""
+"""Finds the facts of windows with a language model: groups, turns in line, calls, retries, outcomes."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ from memory.extraction.port import (
 )
 from memory.extraction.prompt import build_messages
 from memory.model_budget import Grant, Outcome, Refusal, Ticket, Verdict
-from memory.ports import Completion, LanguageModel, ModelGate
+from memory.ports import Completion, LanguageModel, ModelAccess
 from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 
 _SCHEMA_TOKENS = 400
@@ -71,14 +71,14 @@ class LlmExtractor:
     def __init__(
         self,
         model: LanguageModel,
-        gate: ModelGate,
+        access: ModelAccess,
         limits: ExtractionLimits | None = None,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
-        self._gate = gate
+        self._access = access
         self._limits = limits or ExtractionLimits()
         self._sleep = sleep
         self._monotonic = monotonic
@@ -134,7 +134,7 @@ class LlmExtractor:
                 raise AttemptFailed(exc, exc.retry_after_s or None) from exc
             raise
         finally:
-            await self._gate.settle(ticket.id, outcome)
+            await self._access.settle(ticket.id, outcome)
         if completion.finish == "refusal":
             raise _CannotRead("the model refuses to answer")
         readings = read_answer(completion.text, group)
@@ -148,7 +148,7 @@ class LlmExtractor:
         while True:
             ticket = Ticket(uuid4().hex, request.tenant, request.bank, tokens)
             try:
-                granted = await self._gate.admit(ticket, max(0.001, deadline_at_s - self._monotonic()))
+                granted = await self._access.admit(ticket, max(0.001, deadline_at_s - self._monotonic()))
             except RetryLater as exc:
                 raise _EndpointDown(str(exc), exc.retry_after_s) from exc
             if isinstance(granted, Refusal):
@@ -165,7 +165,7 @@ class LlmExtractor:
         except LorebankError as exc:
             outcome = _outcome_of(exc)
         finally:
-            await self._gate.settle(grant.ticket.id, outcome)
+            await self._access.settle(grant.ticket.id, outcome)
 
     async def readings(
         self, group: Sequence[WindowRequest], deadline_at_s: float, spend: Callable[[Sequence[Usage]], None]

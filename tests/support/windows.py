@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from actors.model_gate import AsyncModelGate
+from actors.model_access import AsyncModelAccess
 from memory.circuit import CircuitLimits
 from memory.extraction.port import ExtractionProfile, SourceTurn, WindowOutcome, WindowRequest
 from memory.ids import digest
@@ -33,7 +33,7 @@ def window(*texts: str, bank: str = "bank", operation: str = "operation", **give
 
 
 class Extraction:
-    """A model, a gate and an extractor over a scripted server; used within one event loop."""
+    """A model, its line of calls and an extractor over a scripted server; used within one event loop."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Extraction:
         self.model = OpenAICompatibleModel(ChatEndpoint(base_url=llm.url, model="scripted", api_key=api_key))
         probing = CircuitLimits(probe_every_s=0.05, probe_s=0.2)
         budget = replace(budget or BudgetLimits(call_s=retries.attempt_s), circuit=probing)
-        self.gate = AsyncModelGate(budget)
-        self.extractor = LlmExtractor(self.model, self.gate, ExtractionLimits(retries=retries, **limits))
+        self.access = AsyncModelAccess(budget)
+        self.extractor = LlmExtractor(self.model, self.access, ExtractionLimits(retries=retries, **limits))
 
     async def __aenter__(self) -> Self:
         return self

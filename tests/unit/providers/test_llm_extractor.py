@@ -228,12 +228,12 @@ def test_what_waits_goes_on_when_the_endpoint_is_back(llm, trouble):
         async with Extraction(llm, budget, retries=dataclasses.replace(QUICK, attempt_s=0.3)) as extraction:
             requests = many(24)
             waiting = asyncio.create_task(extraction.extract(requests))
-            await extraction.until(lambda it: it.gate.budget.circuit.open or waiting.done())
+            await extraction.until(lambda it: it.access.budget.circuit.open or waiting.done())
             assert not waiting.done()
             llm.behave(down=False, rates={})
             check_exact(requests, await waiting)
-            assert not extraction.gate.budget.circuit.open
-            assert extraction.gate.budget.under_way == 0
+            assert not extraction.access.budget.circuit.open
+            assert extraction.access.budget.under_way == 0
 
     asyncio.run(run())
 
@@ -279,7 +279,7 @@ def test_tokens_are_counted_by_operation_bank_and_tenant(llm):
         async with Extraction(llm, call_windows=3) as extraction:
             requests = many(40)
             outcomes = await extraction.extract(requests)
-            ledger = extraction.gate.budget.ledger
+            ledger = extraction.access.budget.ledger
             usage = total(outcomes)
             assert ledger.spent["tenant", None] == usage.prompt_tokens + usage.completion_tokens
             assert sum(ledger.spent["tenant", f"bank-{number}"] for number in range(3)) == ledger.spent["tenant", None]
@@ -338,11 +338,11 @@ def test_a_caller_that_gives_up_leaves_line_and_budget_as_they_were(llm):
     async def run() -> None:
         async with Extraction(llm, BudgetLimits(calls_at_once=2, call_s=30.0), retries=RetryPolicy()) as extraction:
             waiting = asyncio.create_task(extraction.extract(many(9)))
-            await extraction.until(lambda it: it.gate.budget.under_way == 2)
+            await extraction.until(lambda it: it.access.budget.under_way == 2)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            budget = extraction.gate.budget
+            budget = extraction.access.budget
             assert (budget.under_way, budget.waiting) == (0, 0)
             assert budget.ledger.refusal("tenant", "bank-0", 0) is None
 

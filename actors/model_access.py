@@ -17,8 +17,8 @@ def utc_today() -> date:
     return datetime.now(UTC).date()
 
 
-class AsyncModelGate:
-    """Implements `memory.ports.ModelGate` for the callers of one event loop."""
+class AsyncModelAccess:
+    """Implements `memory.ports.ModelAccess` for the callers of one event loop."""
 
     def __init__(
         self,
