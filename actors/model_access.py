@@ -58,10 +58,12 @@ class AsyncModelAccess:
         finally:
             del self._turns[ticket.id]
 
-    async def settle(self, ticket_id: str, outcome: Outcome) -> None:
-        """Say how a granted call ended; whoever waits may go."""
-        self.budget.settle(self._monotonic(), ticket_id, outcome)
+    async def settle(self, ticket_id: str, outcome: Outcome) -> bool:
+        """Say how a granted call ended; whoever waits may go. Whether the endpoint is in trouble."""
+        now_s = self._monotonic()
+        self.budget.settle(now_s, ticket_id, outcome)
         self._pump()
+        return self.budget.in_trouble(now_s)
 
     def _pump(self) -> None:
         """Let go whoever may, and come again when there is more."""

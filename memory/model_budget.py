@@ -150,6 +150,10 @@ class ModelBudget:
         """Calls granted and neither settled nor given up, probes among them."""
         return sum(not lease.lost for lease in self._leases.values())
 
+    def in_trouble(self, now_s: float) -> bool:
+        """Whether the endpoint, as a whole, does not answer at present or has asked everybody to wait."""
+        return self.circuit.open or self.circuit.wait_s(now_s) > 0
+
     def enter(self, ticket: Ticket) -> None:
         """Put a ticket in its bank's line."""
         self._lines.setdefault((ticket.tenant, ticket.bank), deque()).append(ticket)

@@ -108,6 +108,6 @@ class ModelAccess(Protocol):
         """
         ...
 
-    async def settle(self, ticket_id: str, outcome: Outcome) -> None:
-        """Say how a granted call ended."""
+    async def settle(self, ticket_id: str, outcome: Outcome) -> bool:
+        """Say how a granted call ended; true where the endpoint is in trouble: a failure then is not the text's."""
         ...

@@ -94,9 +94,7 @@ class LlmExtractor:
         limits = self._limits
         groups = group_windows(list(asked.values()), limits.call_tokens, limits.call_windows)
         run = _Run(self, self._monotonic() + limits.retries.deadline_s)
-        async with asyncio.TaskGroup() as tasks:
-            for group in groups:
-                tasks.create_task(run.extract(group))
+        await run.extract_all(groups)
         nothing = Extracted("", (), self.name)
         return [run.outcomes.get(_key(request)) or _renamed(nothing, request) for request in requests]
 
@@ -114,27 +112,29 @@ class LlmExtractor:
         messages = build_messages(group)
         prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages) + _SCHEMA_TOKENS
         ticket = await self._admitted(group[0], prompt_tokens + answer_tokens(group), deadline_at_s)
-        completion: Completion | None = None
-        outcome = Outcome(Verdict.UNKNOWN)
+        call_s = max(0.001, min(self._limits.retries.attempt_s, deadline_at_s - self._monotonic()))
+        schema = _schema(labels=bool(group[0].profile.labels))
         try:
-            call_s = max(0.001, min(self._limits.retries.attempt_s, deadline_at_s - self._monotonic()))
-            schema = _schema(labels=bool(group[0].profile.labels))
-            max_tokens = self._limits.max_output_tokens
-            completion = await self._model.complete(messages, schema, max_tokens=max_tokens, timeout_s=call_s)
-            shares = _shares(completion, group)
-            spend(shares)
-            outcome = Outcome(Verdict.ANSWERED, _by_operation(group, shares))
+            completion = await self._model.complete(
+                messages, schema, max_tokens=self._limits.max_output_tokens, timeout_s=call_s
+            )
         except LorebankError as exc:
             outcome = _outcome_of(exc)
             if isinstance(exc, DeadlineExceeded):  # nobody knows what it has cost
                 shares = _shares(Completion("", "", prompt_tokens, 0), group)
                 spend(shares)
                 outcome = replace(outcome, usage=_by_operation(group, shares))
+            trouble = await self._access.settle(ticket.id, outcome)
             if isinstance(exc, RetryLater):
-                raise AttemptFailed(exc, exc.retry_after_s or None) from exc
+                error = _EndpointDown(str(exc), exc.retry_after_s) if trouble else exc
+                raise AttemptFailed(error, exc.retry_after_s or None) from exc
             raise
-        finally:
-            await self._access.settle(ticket.id, outcome)
+        except BaseException:  # the caller gave up
+            await self._access.settle(ticket.id, Outcome(Verdict.UNKNOWN))
+            raise
+        shares = _shares(completion, group)
+        spend(shares)
+        await self._access.settle(ticket.id, Outcome(Verdict.ANSWERED, _by_operation(group, shares)))
         if completion.finish == "refusal":
             raise _CannotRead("the model refuses to answer")
         readings = read_answer(completion.text, group)
@@ -200,6 +200,12 @@ class _Run:
         self._spent: defaultdict[Key, Usage] = defaultdict(Usage)
         self.outcomes: dict[Key, WindowOutcome] = {}
 
+    async def extract_all(self, groups: Sequence[Sequence[WindowRequest]]) -> None:
+        """Give every window of some groups its outcome, all at once."""
+        async with asyncio.TaskGroup() as tasks:
+            for group in groups:
+                tasks.create_task(self.extract(group))
+
     async def extract(self, group: Sequence[WindowRequest]) -> None:
         """Give every window of a group its outcome."""
         try:
@@ -209,7 +215,7 @@ class _Run:
                 self._fail(group, str(exc), retriable=False)
                 return
             middle = (len(group) + 1) // 2
-            await asyncio.gather(self.extract(group[:middle]), self.extract(group[middle:]))
+            await self.extract_all([group[:middle], group[middle:]])
         except _OverCap as exc:
             self._fail(group, str(exc), retriable=False)
         except RetryLater as exc:
@@ -220,7 +226,7 @@ class _Run:
                 if request.window in readings:
                     self._succeed(request, readings[request.window])
             left = [request for request in group if request.window not in readings]
-            await asyncio.gather(*(self.extract([request]) for request in left))
+            await self.extract_all([[request] for request in left])
 
     def _spend(self, group: Sequence[WindowRequest], shares: Sequence[Usage]) -> None:
         for request, share in zip(group, shares, strict=True):

@@ -105,9 +105,11 @@ def _read_window(answered: AnsweredWindow, request: WindowRequest) -> WindowRead
     """The window's facts; None where it states some of which none holds up: such an answer is of other things."""
     facts: list[WindowFact] = []
     place: dict[int, int] = {}
+    said: set[tuple[str, tuple[int, ...]]] = set()
     for order, stated in enumerate(answered.facts[:MAX_FACTS]):
         fact = _fact(stated, request, answered.language, place)
-        if fact is not None:
+        if fact is not None and (_folded(fact.fact.text), fact.turns) not in said:
+            said.add((_folded(fact.fact.text), fact.turns))
             place[order] = len(facts)
             facts.append(fact)
     if answered.facts and not facts:

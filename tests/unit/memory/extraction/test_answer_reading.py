@@ -222,6 +222,12 @@ def test_sizes_are_bounded():
     assert all(len(name) <= 100 for each in found for name, _ in each.entities)
 
 
+def test_a_fact_that_is_stated_twice_is_one():
+    again = fact(text="ana moved to oslo")
+    elsewhere = fact(turns=[0, 1])
+    assert [found.turns for found in read(FACT, again, elsewhere, FACT)] == [(0,), (0, 1)]
+
+
 def test_words_that_are_not_in_the_lists_become_the_plainest():
     (found,) = read(fact(type="opinion", category="gossip", entities=[{"name": "Oslo", "type": "city"}]))
     assert (found.fact.type, found.fact.category) == (UnitType.WORLD, Category.FACT)
