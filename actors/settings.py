@@ -62,27 +62,6 @@ class Settings(BaseSettings):
     embedding_dim: Count | None = None
     cache: Path = Path.home() / ".cache" / "lorebank"
 
-    # The language model
-    llm_base_url: str | None = None
-    """An OpenAI-compatible endpoint, like `https://api.openai.com/v1`; absent: facts are found by rules."""
-    llm_api_key: SecretStr | None = None
-    llm_model: str | None = None
-    llm_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    llm_calls_at_once: Annotated[int, Field(ge=1, le=1024)] = 16
-    llm_requests_per_minute: Count | None = None
-    llm_tokens_per_minute: Count | None = None
-    llm_bank_tokens_per_day: Count | None = None
-    llm_tenant_tokens_per_day: Count | None = None
-    llm_call_s: Seconds = 60.0
-    """How long one call may take."""
-    llm_deadline_s: Annotated[float, Field(gt=0, le=540)] = 300.0
-    """How long a window is tried, its time in line included; shorter than a stage may take."""
-    llm_attempts: Count = 6
-    llm_call_tokens: Count = 3000
-    """Tokens of text in one call."""
-    llm_call_windows: Count = 8
-    llm_max_output_tokens: Count = 8192
-
     # Who may call
     api_keys: SecretStr | None = None
     """Comma-separated `key` or `key=tenant`; absent: no authentication, tenant `default`."""
@@ -120,6 +99,27 @@ class Settings(BaseSettings):
     """How long settled commits are a bank's history, at most 512 of them."""
     operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
     """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
+
+    # The language model
+    llm_base_url: str | None = None
+    """An OpenAI-compatible endpoint, like `https://api.openai.com/v1`; absent: facts are found by rules."""
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    llm_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    llm_calls_at_once: Annotated[int, Field(ge=1, le=1024)] = 16
+    llm_requests_per_minute: Count | None = None
+    llm_tokens_per_minute: Count | None = None
+    llm_bank_tokens_per_day: Count | None = None
+    llm_tenant_tokens_per_day: Count | None = None
+    llm_call_s: Seconds = 60.0
+    """How long one call may take."""
+    llm_deadline_s: Annotated[float, Field(gt=0, le=540)] = 300.0
+    """How long a window is tried, its time in line included; shorter than a stage may take."""
+    llm_attempts: Count = 6
+    llm_call_tokens: Count = 3000
+    """Tokens of text in one call."""
+    llm_call_windows: Count = 8
+    llm_max_output_tokens: Count = 8192
 
     # Parts that do not answer
     supervisor_ping_s: Seconds = 1.0

@@ -146,6 +146,18 @@ def build_tokenizer(settings: Settings) -> Tokenizer:
     return providers.build_tokenizer(_provider_settings(settings))
 
 
+def embedding_space(settings: Settings) -> Space:
+    """Name and dimension of the vectors that the settings give; asks the endpoint where only it knows.
+
+    Raises:
+        ModelUnusable: the model cannot be used.
+        RetryLater: the endpoint does not answer.
+    """
+    embedder = build_embedder(settings)
+    dim = settings.embedding_dim or int(embedder.embed(["How long are your vectors?"]).shape[1])
+    return Space(embedder.name, dim)
+
+
 def build_language_model(settings: Settings) -> LanguageModel:
     """The language model of the settings; nothing is sent yet. To be used from one event loop.
 
@@ -192,18 +204,6 @@ def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
         retries=retries,
     )
     return LlmExtractor(build_language_model(settings), access, limits)
-
-
-def embedding_space(settings: Settings) -> Space:
-    """Name and dimension of the vectors that the settings give; asks the endpoint where only it knows.
-
-    Raises:
-        ModelUnusable: the model cannot be used.
-        RetryLater: the endpoint does not answer.
-    """
-    embedder = build_embedder(settings)
-    dim = settings.embedding_dim or int(embedder.embed(["How long are your vectors?"]).shape[1])
-    return Space(embedder.name, dim)
 
 
 def prepare_data(settings: Settings, space: Space) -> str:

@@ -47,8 +47,8 @@ class RecordKind(StrEnum):
     RECALL_PROFILE = "recall_profile"
     RING = "ring"
     IDENTITY = "identity"
-    REDERIVE = "rederive"
     SPENDING = "spending"
+    REDERIVE = "rederive"
 
 
 @dataclass(frozen=True, slots=True)
