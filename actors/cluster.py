@@ -9,6 +9,7 @@ import ray
 
 from actors.calls import ask, translate_ray
 from actors.host import BankHostActor
+from actors.language_model import LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, LanguageModelActor
 from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
 from actors.retrying import until_available
 from actors.settings import NAMESPACE, Settings
@@ -161,6 +162,10 @@ async def connect_cluster(settings: Settings) -> Cluster:
     ring = await ensure_ring(store, names)
     hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards, space) for name in names}
     parts = {**hosts, **{shard_name(number): shard for number, shard in enumerate(shards)}}
+    if settings.llm_base_url:
+        parts[LANGUAGE_MODEL] = _actor(
+            LanguageModelActor, LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, settings, shards, space
+        )
     supervisor = _actor(SupervisorActor, SUPERVISOR, SUPERVISOR_CALLS, settings, parts, resources=ON_HEAD)
     return Cluster(settings, store, hosts, ring, supervisor)
 

@@ -97,9 +97,17 @@ def _end(
             stored.append(known[window.hash])
     answers = tuple(encode_window(document_id, answer) for answer in new)
     if failed:
-        final = all(not outcome.retriable for outcome in failed)
-        after_s = max(outcome.retry_after_s for outcome in failed)
-        return StageEnd(document_id, job.seq, StageResult(answers=answers), failed[0].reason, final, after_s)
+        final = [outcome for outcome in failed if not outcome.retriable]
+        away = all(outcome.unavailable for outcome in failed)
+        return StageEnd(
+            document_id,
+            job.seq,
+            StageResult(answers=answers),
+            (final or failed)[0].reason,
+            final=bool(final),
+            counted=not away,
+            retry_after_s=max(outcome.retry_after_s for outcome in failed),
+        )
     chunks = [document.chunks_of(window) for window in document.windows]
     units = fact_units(scope, document_id, zip(stored, chunks, strict=True))
     hashes = tuple(window.hash for window in document.windows)

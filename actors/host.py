@@ -20,12 +20,15 @@ from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
+from actors.extractors import stage_extractor
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
-from actors.tasks import TaskExtractor, embed_texts
+from actors.supervisor import SUPERVISOR, find_supervisor
+from actors.tasks import embed_texts
+from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
@@ -69,7 +72,7 @@ class BankHost:
             retention_of(settings),
             self._ownership.claim,
             bank_policy(settings),
-            dict.fromkeys(stage_names(settings), ExtractStage(store, TaskExtractor(settings))),
+            dict.fromkeys(stage_names(settings), ExtractStage(store, stage_extractor(settings))),
             stand_back=self._stand_back,
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
@@ -82,6 +85,7 @@ class BankHost:
         self._scanned = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._rounds = (loop.create_task(self._scan_due()), loop.create_task(self._passivate()))
+        self._watcher = Watcher(settings, {SUPERVISOR: find_supervisor})
 
     async def perform(self, scope: Scope, command: Command, ring_version: int) -> Receipt:
         """Do a command at its bank.

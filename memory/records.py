@@ -47,6 +47,7 @@ class RecordKind(StrEnum):
     RECALL_PROFILE = "recall_profile"
     RING = "ring"
     IDENTITY = "identity"
+    SPENDING = "spending"
     REDERIVE = "rederive"
     WINDOW = "window"
     CURATION = "curation"

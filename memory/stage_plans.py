@@ -19,6 +19,7 @@ from memory.stages import (
     encode_work,
     fail,
     operation_of,
+    postpone,
     retry,
     succeed,
 )
@@ -111,6 +112,8 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     reason = end.reason
     if result is not None and not reason and not all(_stands(source, standing.live) for source in result.sources):
         reason, answers, kept = CHANGED, (), work.windows
+    if end.reason and not end.counted:
+        return _Change(replace(postpone(work, end.reason, end.retry_after_s, now), windows=kept), answers=answers)
     if reason or result is None:
         failed = fail(work, stage, reason, view.policy, now, final=end.final, retry_after_s=end.retry_after_s)
         return _Change(replace(failed, windows=kept), answers=answers)

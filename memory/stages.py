@@ -145,6 +145,12 @@ def fail(
     return replace(work, states=_given_up(work, stage, StageState.FAILED), not_before=None, reason=reason)
 
 
+def postpone(work: StageWork, reason: str, after_s: float, now: datetime) -> StageWork:
+    """An attempt could not be made, which says nothing of the document: again later, as if it had not begun."""
+    not_before = now + timedelta(seconds=after_s)
+    return replace(work, attempts=max(work.attempts - 1, 0), not_before=not_before, reason=reason[:MAX_REASON_CHARS])
+
+
 def cancel(work: StageWork, reason: str = CANCELLED) -> StageWork:
     """What is left is skipped."""
     states = _given_up(work, None, StageState.SKIPPED)

@@ -1,7 +1,7 @@
 """Translates what goes wrong between us and an HTTP model into memory.errors: the one table for it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -54,7 +54,7 @@ def failure_of_status(status: int, headers: httpx.Headers, body: str, source: st
     return AttemptFailed(kind(message, _DEFAULT_RETRY_AFTER_S if stated_s is None else stated_s), stated_s)
 
 
-def stated_wait_s(headers: httpx.Headers) -> float | None:
+def stated_wait_s(headers: Mapping[str, str]) -> float | None:
     """Seconds that `Retry-After` asks for, 0 or more; None if it is absent or unreadable.
 
     A date is measured against the answer's own `Date`, so that our clock need not agree with the server's.

@@ -1,11 +1,12 @@
 """Repeats a call to a remote model within a deadline: jittered waits, and the wait the server asked for."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from memory.errors import BadSettings, RetryLater
 
@@ -65,6 +66,50 @@ def with_retries(
     Raises:
         RetryLater: every attempt failed; this is the last one's error.
     """
+    retrying = Retrying(
+        sleep=sleep,
+        stop=_stop(policy, deadline_at_s, monotonic),
+        wait=_wait(policy),
+        retry=retry_if_exception_type(AttemptFailed),
+        reraise=True,
+    )
+    try:
+        return retrying(lambda: attempt(max(0.0, min(policy.attempt_s, deadline_at_s - monotonic()))))
+    except AttemptFailed as exc:
+        raise exc.error from exc.__cause__
+
+
+async def with_retries_async(
+    policy: RetryPolicy,
+    attempt: Callable[[float], Awaitable[T]],
+    *,
+    deadline_at_s: float,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> T:
+    """As `with_retries`, for attempts that are awaited.
+
+    Raises:
+        RetryLater: every attempt failed; this is the last one's error.
+    """
+    retrying = AsyncRetrying(
+        sleep=sleep,
+        stop=_stop(policy, deadline_at_s, monotonic),
+        wait=_wait(policy),
+        retry=retry_if_exception_type(AttemptFailed),
+        reraise=True,
+    )
+
+    async def one() -> T:
+        return await attempt(max(0.0, min(policy.attempt_s, deadline_at_s - monotonic())))
+
+    try:
+        return await retrying(one)
+    except AttemptFailed as exc:
+        raise exc.error from exc.__cause__
+
+
+def _wait(policy: RetryPolicy) -> Callable[[RetryCallState], float]:
     jitter = wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s)
 
     def wait_s(state: RetryCallState) -> float:
@@ -72,13 +117,13 @@ def with_retries(
         stated = failure.stated_wait_s if isinstance(failure, AttemptFailed) else None
         return jitter(state) if stated is None else stated + min(jitter(state), policy.first_wait_s)
 
+    return wait_s
+
+
+def _stop(
+    policy: RetryPolicy, deadline_at_s: float, monotonic: Callable[[], float]
+) -> Callable[[RetryCallState], bool]:
     def is_over(state: RetryCallState) -> bool:
         return state.attempt_number >= policy.attempts or monotonic() + state.upcoming_sleep >= deadline_at_s
 
-    retrying = Retrying(
-        sleep=sleep, stop=is_over, wait=wait_s, retry=retry_if_exception_type(AttemptFailed), reraise=True
-    )
-    try:
-        return retrying(lambda: attempt(max(0.0, min(policy.attempt_s, deadline_at_s - monotonic()))))
-    except AttemptFailed as exc:
-        raise exc.error from exc.__cause__
+    return is_over

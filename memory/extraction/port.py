@@ -132,12 +132,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was found in a window; `extractor` names who found it (rules, or a model)."""
+    """What was found in a window; `extractor` names who found it (rules, or a model).
+
+    `dropped` counts facts that were stated and did not hold up: a quote that nobody said, a turn that is not there.
+    """
 
     window: str
     facts: tuple[WindowFact, ...]
     extractor: str
     usage: Usage = field(default_factory=Usage)
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A frozen host or storage shard is ended by the supervisor and replaced by Ray; a killed supervisor comes back."""
+"""Frozen hosts and storage shards are ended by the supervisor, it by the hosts; Ray replaces what has ended."""
 
 import asyncio
 import os
@@ -88,12 +88,17 @@ def test_a_frozen_part_is_replaced_and_what_waited_for_it_is_done(run: Run, part
     run(scenario)
 
 
-def test_a_killed_supervisor_is_back_and_watches_again(run: Run) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_supervisor_that_was_killed_or_frozen_is_back_and_watches_again(run: Run, how: signal.Signals) -> None:
+    """Ray sees that one has died; the hosts see that one does not answer."""
+
     async def scenario(client: BankClient) -> None:
         del client
         handle = actor(SUPERVISOR)
         before = await ask(handle.pulse.remote(), 30.0, SUPERVISOR)
-        psutil.Process(before.pid).kill()
+        process = psutil.Process(before.pid)
+        process.send_signal(how)
+        await asyncio.to_thread(psutil.wait_procs, [process], timeout=30)
         await well(host_name(0))
         await well("storage-shard-1")
         assert (await pulse_of(SUPERVISOR)).pid != before.pid

@@ -15,6 +15,7 @@ from lorebank import _checks
 from lorebank._checks import (
     Check,
     check_data,
+    check_llm,
     check_lock,
     check_model,
     check_packages,
@@ -26,6 +27,7 @@ from lorebank._checks import (
 from lorebank.cli import app
 from lorebank.own_server import free_port
 from lorebank.testing import FakeServer
+from tests.support.scripted_llm import ScriptedLlm
 
 NO_SERVER = Check("server", "warn", "none")
 
@@ -139,3 +141,24 @@ def test_doctor_exit_code_follows_the_worst(tmp_path: Path) -> None:
         bad = CliRunner().invoke(app, [*arguments, "--json"])
     assert bad.exit_code == 1
     assert {row["name"]: row["state"] for row in json.loads(bad.output)}["server"] == "fail"
+
+
+def test_language_model() -> None:
+    """None, half of one, one that answers, and one that refuses, is gone or is down; the key is never shown."""
+    assert check_llm({}) == Check("language model", "ok", "none: facts are found by rules")
+    server = ScriptedLlm()
+    given = {"LOREBANK_LLM_BASE_URL": server.url, "LOREBANK_LLM_MODEL": "m", "LOREBANK_LLM_API_KEY": "sk-secret"}
+    try:
+        assert check_llm({"LOREBANK_LLM_BASE_URL": server.url}).state == "fail"
+        assert check_llm(given).found == f"m at {server.url} answers"
+        server.behave(rates={"server_error": 1.0})
+        assert check_llm(given).state == "warn"
+        server.behave(rates={}, api_key="another")
+        refused = check_llm(given)
+        assert (refused.state, "sk-secret" in repr(refused)) == ("fail", False)
+        server.behave(down=True)
+        assert "does not answer" in check_llm(given).found
+    finally:
+        server.stop()
+    assert check_llm(given).state == "warn"
+    assert check_llm({**given, "LOREBANK_LLM_BASE_URL": "no url"}).state == "warn"
