@@ -11,6 +11,7 @@ from lorebank.cli_banks import bank_app, document_app
 from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
+from lorebank.cli_operations import operation_app
 from lorebank.cli_server import up
 from lorebank.cli_sessions import session_app
 from lorebank.cli_verify import verify
@@ -45,6 +46,7 @@ for _command in (demo, retain, recall, reflect, backfill, backup, restore, docto
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(session_app, name="session")
+app.add_typer(operation_app, name="operation")
 
 
 def main() -> None:

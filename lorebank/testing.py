@@ -223,7 +223,15 @@ def _read_route(bank: FakeBank, rest: list[str]) -> BaseModel:
             ]
             return wire.ListChunksResponse(total=len(chunks), limit=100, offset=0, items=chunks)
         case ["operations"]:
-            return wire.OperationsListResponse(bank_id=bank.bank_id, total=0, limit=20, offset=0, operations=[])
+            done = [
+                wire.OperationResponse(
+                    id=one, task_type="retain", items_count=1, created_at="", status="completed", error_message=None
+                )
+                for one in bank.receipts
+            ]
+            return wire.OperationsListResponse(
+                bank_id=bank.bank_id, total=len(done), limit=20, offset=0, operations=done
+            )
         case ["operations", operation_id]:
             known = operation_id in bank.receipts
             return wire.OperationStatusResponse(operation_id=operation_id, status="completed" if known else "not_found")

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from lorebank.wire.fields import Page, ResponseModel
 
-OperationState = Literal["pending", "processing", "completed", "failed", "cancelled", "not_found"]
+OperationStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
+OperationState = OperationStatus | Literal["not_found"]
 
 
 class OperationProgress(ResponseModel):

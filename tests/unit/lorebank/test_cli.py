@@ -170,6 +170,36 @@ def test_document_commands(run: Run, server: FakeServer) -> None:
     assert server.banks["b"].documents == {}
 
 
+def test_operations_from_the_list_to_being_forgotten(run: Run, server: FakeServer) -> None:
+    """What is asked of one reaches the server under its id."""
+    run("retain", "b", "The key is under the pot.")
+    (operation_id,) = server.banks["b"].receipts
+    listed = run("operation", "list", "b", "--status", "completed", "--type", "retain")
+    assert listed.exit_code == 0, listed.output
+    assert operation_id in listed.output
+    assert "1 of 1" in listed.output
+    assert "status=completed" in server.received[-1].query
+    shown = run("operation", "show", "b", operation_id)
+    assert "completed" in shown.output
+    for verb, said in (("cancel", "cancelled"), ("retry", "pending again"), ("delete", "forgotten")):
+        assert f"operation {operation_id} is {said}" in run("operation", verb, "b", operation_id).output
+        assert operation_id in server.received[-1].path
+        assert run("operation", verb, "b", "unknown").exit_code == 1
+    unknown = run("operation", "show", "b", "unknown")
+    assert (unknown.exit_code, unknown.output) == (1, "error: bank b has no operation unknown\n")
+    assert run("operation", "list", "b", "--status", "odd").exit_code == 2
+
+
+def test_events_and_watermarks_of_a_bank(run: Run, server: FakeServer) -> None:
+    """As tables and as JSON."""
+    run("retain", "b", "The key is under the pot.")
+    assert "last commit: 0" in run("bank", "events", "b", "--after", "3").output
+    assert "after=3" in server.received[-1].query
+    assert json.loads(run("bank", "events", "b", "--json").output)["items"] == []
+    assert "accepted: 1" in run("bank", "watermarks", "b").output
+    assert json.loads(run("bank", "watermarks", "b", "--json").output)["stages"] == {}
+
+
 def test_server_errors_end_with_one_line(run: Run, server: FakeServer) -> None:
     """No stack trace; exit code 1."""
     server.faults.append(Fault(500))
