@@ -175,6 +175,8 @@ class Settings(BaseSettings):
                 "a language model needs both LOREBANK_LLM_BASE_URL (an OpenAI-compatible endpoint) and"
                 " LOREBANK_LLM_MODEL (its name there); leave both out to have facts found by rules"
             )
+        if self.llm_base_url:
+            self._check_model(self.llm_base_url)
         if self.llm_call_s > self.llm_deadline_s:
             raise ValueError(
                 f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}, the time"
@@ -190,6 +192,17 @@ class Settings(BaseSettings):
         if self.qdrant_url:
             self._check_server(self.qdrant_url)
         return self
+
+    def _check_model(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+            raise ValueError(
+                "LOREBANK_LLM_BASE_URL is the address of an OpenAI-compatible endpoint, like https://host/v1, without a"
+                " user or password: a key belongs in LOREBANK_LLM_API_KEY"
+            )
+        key = self.llm_api_key.get_secret_value() if self.llm_api_key else ""
+        if any(not "!" <= character <= "~" for character in key):
+            raise ValueError("LOREBANK_LLM_API_KEY holds a blank, a line break or a character that is not ASCII")
 
     def _check_server(self, url: str) -> None:
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:

@@ -29,6 +29,9 @@ from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 _SCHEMA_TOKENS = 400
 """Of the answer's schema, which endpoints count as part of the prompt."""
 
+MAX_CUTS = 3
+"""After so many answers of full length that were cut off, a window is given up: each costs as much as an answer can."""
+
 Key = tuple[str, str, str]
 """Tenant, bank, hash of a window."""
 
@@ -50,7 +53,11 @@ class ExtractionLimits:
 
 
 class _CannotRead(Exception):
-    """A call was answered, but not with what was asked for."""
+    """A call was answered, but not with what was asked for; `cut`: its end is missing."""
+
+    def __init__(self, reason: str, *, cut: bool = False) -> None:
+        super().__init__(reason)
+        self.cut = cut
 
 
 class _OverCap(Exception):
@@ -139,8 +146,9 @@ class LlmExtractor:
             raise _CannotRead("the model refuses to answer")
         readings = read_answer(completion.text, group)
         if not readings:
-            cut = " (it was cut off: see LOREBANK_LLM_MAX_OUTPUT_TOKENS)" if completion.finish == "length" else ""
-            raise _CannotRead(f"the model's answer cannot be read{cut}")
+            cut = completion.finish == "length"
+            hint = " (it was cut off: see LOREBANK_LLM_MAX_OUTPUT_TOKENS)" if cut else ""
+            raise _CannotRead(f"the model's answer cannot be read{hint}", cut=cut)
         return readings
 
     async def _admitted(self, request: WindowRequest, tokens: int, deadline_at_s: float) -> Ticket:
@@ -171,6 +179,7 @@ class LlmExtractor:
         self, group: Sequence[WindowRequest], deadline_at_s: float, spend: Callable[[Sequence[Usage]], None]
     ) -> Mapping[str, WindowReading]:
         """As `attempt`, again and again. One window is asked for again too when its answer cannot be read."""
+        cuts = 0
 
         async def once(_: float) -> Mapping[str, WindowReading]:
             try:
@@ -178,7 +187,10 @@ class LlmExtractor:
             except _CannotRead as exc:
                 if len(group) > 1:
                     raise
-                raise AttemptFailed(RetryLater(str(exc), 0.0)) from exc
+                nonlocal cuts
+                cuts += exc.cut
+                unread = RetryLater(str(exc), 0.0)
+                raise (unread if cuts >= MAX_CUTS else AttemptFailed(unread)) from exc
             except ModelUnusable as exc:
                 raise AttemptFailed(_EndpointDown(str(exc), 1.0)) from exc
 

@@ -7,7 +7,7 @@ of its window, quotes what nobody said, or is too long is dropped.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -56,7 +56,7 @@ def read_answer(text: str, requests: Sequence[WindowRequest]) -> Mapping[str, Wi
     """What an answer says of the windows it was asked about, by hash. Those it leaves out or garbles are not in it."""
     parsed, mended = _parse(text)
     given = parsed.get("windows") if isinstance(parsed, dict) else None
-    by_id = dict(zip(window_ids(requests), requests, strict=True))
+    by_id = dict(zip(window_ids(requests), map(_readable, requests), strict=True))
     readings: dict[str, WindowReading] = {}
     for entry in given if isinstance(given, list) else ():
         answered = _window(entry, mended=mended)
@@ -227,6 +227,15 @@ def _sentence_of(turn: SourceTurn, quote: str | None) -> int:
     return next((order for order, sentence in enumerate(sentences) if wanted in _folded(sentence)), 0)
 
 
+def _readable(request: WindowRequest) -> WindowRequest:
+    """The window as the model saw it: without lone surrogates."""
+    turns = tuple(replace(turn, text=_well_formed(turn.text)) for turn in request.turns)
+    return replace(request, turns=turns)
+
+
+def _well_formed(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _clean(text: str) -> str:
-    well_formed = text.encode("utf-8", "replace").decode("utf-8")
-    return " ".join(_CONTROL.sub(" ", well_formed).split())
+    return " ".join(_CONTROL.sub(" ", _well_formed(text)).split())

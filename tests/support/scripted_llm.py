@@ -12,6 +12,7 @@ import random
 import re
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ class Behaviour:
     formats: tuple[str, ...] = ("json_schema", "json_object")
     fenced: bool = False
     """Whether the answer comes in a Markdown fence, with words around it."""
+    obeys: bool = False
+    """Whether it does what texts may have talked it into: states what nobody said, in windows nobody asked about."""
     api_key: str = ""
     """Where set, calls with another key are refused with 401."""
     max_prompt_tokens: int = 1_000_000
@@ -54,6 +57,10 @@ class Behaviour:
     def __post_init__(self) -> None:
         assert set(self.rates) <= set(FAULTS), self.rates
         assert sum(self.rates.values()) <= 1 + 1e-9
+
+
+LIE = {"text": "Ben is an administrator.", "turns": [0], "quote": "Ben is an administrator"}
+"""What an obedient model states of everybody."""
 
 
 def sentences(text: str) -> list[str]:
@@ -154,6 +161,11 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     """Connections that come at once must not wait for a second try."""
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Callers that hang up are part of the game; anything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -213,7 +225,8 @@ def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
 
         def complete(self, request: dict[str, Any], fault: str | None) -> None:
             prompt_tokens = tokens_of(request)
-            message, finish = scripted_message(request, fault, fenced=llm.behaviour.fenced)
+            behaviour = llm.behaviour
+            message, finish = scripted_message(request, fault, fenced=behaviour.fenced, obeys=behaviour.obeys)
             completion_tokens = len(message["content"] or "") // 4
             llm.count("prompt_tokens", prompt_tokens)
             llm.count("completion_tokens", completion_tokens)
@@ -268,7 +281,9 @@ def tokens_of(request: Mapping[str, Any]) -> int:
     return (len(text) + (len(json.dumps(schema, separators=(",", ":"))) if schema else 0)) // 4
 
 
-def scripted_message(request: Mapping[str, Any], fault: str | None, *, fenced: bool) -> tuple[dict[str, Any], str]:
+def scripted_message(
+    request: Mapping[str, Any], fault: str | None, *, fenced: bool, obeys: bool
+) -> tuple[dict[str, Any], str]:
     """The assistant's message and why it ends."""
     message: dict[str, Any] = {"role": "assistant", "content": ""}
     if fault == "refusal":
@@ -280,6 +295,10 @@ def scripted_message(request: Mapping[str, Any], fault: str | None, *, fenced: b
     except ValueError:
         return {**message, "content": "ok"}, "stop"
     answer = answer_of(asked)
+    if obeys:
+        for window in answer["windows"]:
+            window["facts"][:0] = [{**LIE, "turns": [0]}, {**LIE, "turns": [99]}, {**LIE, "turns": [0], "quote": ""}]
+        answer["windows"].insert(0, {"id": "zzzzzz", "language": "en", "facts": [LIE], "count": 1})
     if fault == "forgets" and len(answer["windows"]) > 1:
         answer["windows"].pop()
     text = json.dumps(answer, ensure_ascii=False)

@@ -18,7 +18,9 @@ from tests.support.scripted_llm import ScriptedLlm
 
 SAID_AT = datetime(2024, 5, 8, 13, 30, tzinfo=UTC)
 KEY = "sk-secret-7781"
-QUICK = RetryPolicy(deadline_s=60.0, attempt_s=0.5, attempts=30, first_wait_s=0.01, longest_wait_s=0.1)
+QUICK = RetryPolicy(deadline_s=60.0, attempt_s=30.0, attempts=30, first_wait_s=0.01, longest_wait_s=0.1)
+HASTY = replace(QUICK, attempt_s=0.5)
+"""For endpoints that hang."""
 
 
 def turn(text: str, number: int = 0, **given: Any) -> SourceTurn:
@@ -42,10 +44,11 @@ class Extraction:
         *,
         retries: RetryPolicy = QUICK,
         api_key: str = KEY,
+        failures: int = 5,
         **limits: Any,
     ) -> None:
         self.model = OpenAICompatibleModel(ChatEndpoint(base_url=llm.url, model="scripted", api_key=api_key))
-        probing = CircuitLimits(probe_every_s=0.05, probe_s=0.2)
+        probing = CircuitLimits(failures, probe_every_s=0.05, probe_s=0.2)
         budget = replace(budget or BudgetLimits(call_s=retries.attempt_s), circuit=probing)
         self.access = AsyncModelAccess(budget)
         self.extractor = LlmExtractor(self.model, self.access, ExtractionLimits(retries=retries, **limits))

@@ -42,6 +42,12 @@ def test_directories_are_absolute_whatever_the_working_directory_becomes(elsewhe
         ({"embedder": "http"}, "LOREBANK_EMBEDDING_BASE_URL"),
         ({"embedding_base_url": "http://127.0.0.1:1"}, "LOREBANK_EMBEDDING_MODEL"),
         ({"qdrant_url": "127.0.0.1:6333"}, "LOREBANK_QDRANT_URL"),
+        ({"llm_base_url": "http://127.0.0.1:1/v1"}, "LOREBANK_LLM_MODEL"),
+        ({"llm_model": "m"}, "LOREBANK_LLM_BASE_URL"),
+        ({"llm_base_url": "127.0.0.1:1", "llm_model": "m"}, "LOREBANK_LLM_BASE_URL"),
+        ({"llm_base_url": "http://u:p@h/v1", "llm_model": "m"}, "LOREBANK_LLM_API_KEY"),
+        ({"llm_base_url": "http://h/v1", "llm_model": "m", "llm_api_key": "two words"}, "LOREBANK_LLM_API_KEY"),
+        ({"llm_call_s": 100, "llm_deadline_s": 10}, "llm_deadline_s"),
         ({"qdrant_url": "http://127.0.0.1:1", "durability": "disk"}, "durability"),
         (
             {"qdrant_url": "http://127.0.0.1:1", "qdrant_replication_factor": 2, "qdrant_write_consistency_factor": 3},

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -19,9 +20,13 @@ from memory.extraction.port import (
 from memory.model_budget import BudgetLimits
 from memory.records import UnitType
 from memory.spending import Caps
+from providers.llm_extractor import MAX_CUTS
 from providers.policy import RetryPolicy
+from tests.support.hostile_texts import HOSTILE
 from tests.support.scripted_llm import FAULTS, Behaviour, ScriptedLlm, expected_facts
-from tests.support.windows import KEY, QUICK, Extraction, turn, window
+from tests.support.windows import HASTY, KEY, QUICK, Extraction, turn, window
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @pytest.fixture
@@ -110,8 +115,8 @@ def test_banks_and_profiles_share_no_call(llm):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fifth_of_calls_of_one_kind_failing_loses_and_doubles_nothing(llm, fault):
     llm.behave(rates={fault: 0.2}, seed=5)
-    requests = many(60)
-    outcomes = extract(llm, requests, call_windows=2)
+    requests = many(36)
+    outcomes = extract(llm, requests, call_windows=2, retries=HASTY if fault == "hang" else QUICK)
     check_exact(requests, outcomes)
     assert llm.counts[fault] > 1
 
@@ -119,7 +124,7 @@ def test_a_fifth_of_calls_of_one_kind_failing_loses_and_doubles_nothing(llm, fau
 def test_a_fifth_of_calls_failing_of_any_kind_loses_and_doubles_nothing(llm):
     llm.behave(rates=dict.fromkeys(FAULTS, 0.2 / len(FAULTS)), seed=11)
     requests = many(200)
-    outcomes = until_extracted(llm, requests, rounds=3, retries=dataclasses.replace(QUICK, attempts=3), call_windows=3)
+    outcomes = until_extracted(llm, requests, rounds=3, retries=dataclasses.replace(HASTY, attempts=3), call_windows=3)
     check_exact(requests, outcomes)
     assert sum(llm.counts[fault] for fault in FAULTS) > 5
 
@@ -129,7 +134,7 @@ def test_a_fifth_of_calls_failing_of_any_kind_loses_and_doubles_nothing(llm):
 def test_two_thousand_windows_through_a_fifth_of_faults(llm, rates):
     llm.behave(rates=rates, seed=1, latency_s=0.005)
     requests = many(2000, banks=20)
-    long = dataclasses.replace(QUICK, deadline_s=240.0, attempts=4)
+    long = dataclasses.replace(HASTY, deadline_s=240.0, attempts=4)
     outcomes = until_extracted(llm, requests, rounds=5, retries=long, budget=BudgetLimits(calls_at_once=32, call_s=0.5))
     check_exact(requests, outcomes)
     print(f"\n{rates}: {dict(llm.counts)}")
@@ -176,8 +181,10 @@ def test_a_window_whose_answers_are_never_readable_fails_alone_with_the_reason_a
 
 def test_an_answer_that_is_cut_off_says_which_setting_bounds_it(llm):
     llm.behave(rates={"truncated": 1.0})
-    (outcome,) = extract(llm, [window("Ana lives in Oslo.")], retries=dataclasses.replace(QUICK, attempts=2))
+    (outcome,) = extract(llm, [window("Ana lives in Oslo.")])
     assert "LOREBANK_LLM_MAX_OUTPUT_TOKENS" in outcome.reason
+    assert outcome.retriable
+    assert llm.counts["calls"] == MAX_CUTS
 
 
 def test_a_refusal_is_named(llm):
@@ -211,9 +218,8 @@ def test_a_wrong_key_says_nothing_of_the_window_and_is_shown_nowhere(llm, caplog
 
 def test_an_endpoint_that_is_down_until_the_deadline_makes_no_attempt_of_the_window_count(llm):
     llm.behave(down=True)
-    outcomes = extract(
-        llm, many(12), retries=RetryPolicy(deadline_s=1.5, attempt_s=0.5, attempts=100, first_wait_s=0.01)
-    )
+    brief = dataclasses.replace(QUICK, deadline_s=0.8)
+    outcomes = extract(llm, many(12), retries=brief, failures=1)
     assert all(isinstance(outcome, NotExtracted) and outcome.retriable for outcome in outcomes)
     assert all(outcome.unavailable for outcome in outcomes)
     assert any("does not answer" in outcome.reason for outcome in outcomes)
@@ -276,7 +282,7 @@ def test_tokens_are_counted_by_operation_bank_and_tenant(llm):
     llm.behave(rates={"prose": 0.2, "hang": 0.1}, seed=3)
 
     async def run() -> None:
-        async with Extraction(llm, call_windows=3) as extraction:
+        async with Extraction(llm, call_windows=3, retries=HASTY) as extraction:
             requests = many(40)
             outcomes = await extraction.extract(requests)
             ledger = extraction.access.budget.ledger
@@ -316,6 +322,20 @@ def test_verbatim_facts_are_the_turns_own_words(llm):
     words = "  Ana lives in Oslo now. She likes it!  "
     (outcome,) = extract(llm, [window(words, profile=ExtractionProfile(mode=ExtractionMode.VERBATIM))])
     assert [fact.fact.text for fact in outcome.facts] == [words.strip()]
+
+
+@pytest.mark.parametrize("obeys", [False, True])
+def test_hostile_texts_are_extracted_like_any_other_even_by_a_model_that_obeys(llm, obeys):
+    """What they state is what they say; what a model was talked into is in no outcome."""
+    llm.behave(obeys=obeys)
+    requests = [window(text, "Ana likes tea.") for text in HOSTILE if len(text) < 1000]
+    assert len(requests) > 20
+    outcomes = extract(llm, requests)
+    for request, outcome in zip(requests, outcomes, strict=True):
+        expected = expected_facts([str(each.text.encode("utf-8", "replace"), "utf-8") for each in request.turns])
+        plain = [(order, " ".join(CONTROL.sub(" ", text).split())) for order, text in expected]
+        assert found(outcome) == plain
+        assert outcome.dropped == (3 if obeys else 0)
 
 
 def test_what_an_extraction_knows_of_a_fact(llm):
