@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
-from actors.bank_ports import Activation, BankPorts, take_bank
+from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
 from actors.bank_sessions import BankSessions, SessionReceipt
 from actors.bank_stages import BankStages, StageRunner
 from actors.credits import Limits, size_of
@@ -50,7 +50,7 @@ from memory.ingest import (
     BankView,
     Embedded,
 )
-from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, is_extracted
+from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, StoredFacts, is_extracted
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
@@ -310,7 +310,8 @@ class Bank:
 
     async def _known(self, active: Activation) -> KnownFacts:
         if active.known is None:
-            active.known = await self._ports.store.perform(self._scope, ReadKnown())
+            stored: StoredFacts = await self._ports.store.perform(self._scope, ReadKnown())
+            active.known = await beside_loop(len(stored.units) * FACT_BYTES, stored.known)
         return active.known
 
     def _profile(self) -> Mapping[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from actors.clocks import SystemClock
 from actors.cluster import Cluster
 from actors.extraction import profile_of
+from actors.extractors import preview_extractor
 from actors.settings import Settings
-from actors.wiring import build_extractor
 from memory.bank_profile import overrides_of
 from memory.commands import (
     CurateEntity,
@@ -101,7 +101,7 @@ class CurationClient:
         profile = profile_of({**(overrides_of(head.profile) if head else {}), **overrides})
         document = windows_of(preview_document(scope, Retain("preview", (item,)), self._clock.now()))
         requests = [window_request(scope, document, window, profile, "preview") for window in document.windows]
-        extractor = build_extractor(self._settings)
+        extractor = preview_extractor(self._settings)
         found: list[WindowFact] = []
         for outcome in await extractor.extract(requests):
             if isinstance(outcome, NotExtracted):

@@ -97,13 +97,15 @@ def _end(
             stored.append(known[window.hash])
     answers = tuple(encode_window(document_id, answer) for answer in new)
     if failed:
+        final = [outcome for outcome in failed if not outcome.retriable]
+        away = all(outcome.unavailable for outcome in failed)
         return StageEnd(
             document_id,
             job.seq,
             StageResult(answers=answers),
-            failed[0].reason,
-            final=all(not outcome.retriable for outcome in failed),
-            put_off=all(outcome.unavailable for outcome in failed),
+            (final or failed)[0].reason,
+            final=bool(final),
+            counted=not away,
             retry_after_s=max(outcome.retry_after_s for outcome in failed),
         )
     chunks = [document.chunks_of(window) for window in document.windows]

@@ -18,19 +18,18 @@ from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
-from actors.language_model import RemoteExtractor
+from actors.extractors import stage_extractor
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import Settings, retention_of
 from actors.stores import store_of
 from actors.supervisor import SUPERVISOR, find_supervisor
-from actors.tasks import TaskExtractor, embed_texts
+from actors.tasks import embed_texts
 from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
-from memory.extraction.port import Extractor
 from memory.ids import Scope
 from memory.records import Embedding
 
@@ -72,7 +71,7 @@ class BankHost:
             retention_of(settings),
             self._ownership.claim,
             bank_policy(settings),
-            dict.fromkeys(stage_names(settings), ExtractStage(store, _extractor_of(settings))),
+            dict.fromkeys(stage_names(settings), ExtractStage(store, stage_extractor(settings))),
             stand_back=self._stand_back,
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
@@ -188,13 +187,6 @@ class BankHost:
 
     async def _embed_batch(self, texts: list[str]) -> list[Embedding]:
         return await embed_texts(self._settings, texts)
-
-
-def _extractor_of(settings: Settings) -> Extractor:
-    """The deployment's language model, where it has one and is to use it, else the rules."""
-    if settings.llm_base_url and settings.extraction == "auto":
-        return RemoteExtractor(settings)
-    return TaskExtractor(settings)
 
 
 def _exit() -> None:

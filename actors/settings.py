@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     # From text to facts
     extraction: Literal["auto", "rules", "off"] = "auto"
-    """Who finds facts: the language model where there is one, else rules; a bank may opt out (mode `chunks`)."""
+    """Who finds facts: the language model where one is set, else rules. A bank may opt out."""
 
     # Who may call
     api_keys: SecretStr | None = None

@@ -237,8 +237,8 @@ class BeginStage:
 class StageEnd:
     """How an attempt for one document ended: with a result, or with a reason why there is none.
 
-    `final`: another attempt would fail too. `put_off`: there was none, for whoever does the work cannot be reached. A
-    failure may have answers that are to be kept for the next attempt.
+    `final`: another attempt would fail too; not `counted`: it says nothing of the document. A failure may have answers
+    that are to be kept for the next attempt.
     """
 
     document_id: str
@@ -246,7 +246,7 @@ class StageEnd:
     result: StageResult | None = None
     reason: str = ""
     final: bool = False
-    put_off: bool = False
+    counted: bool = True
     retry_after_s: float = 0.0
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from rapidfuzz import fuzz
@@ -25,6 +26,8 @@ MIN_SCORE = 88.0
 _COMPANY_POINTS = 6.0
 _RECENT_POINTS = 3.0
 _MAX_NAMES = 16
+REMEMBERED_NAMES = 20_000
+"""Names are few and asked for with every fact."""
 
 Key = TypeVar("Key")
 
@@ -60,6 +63,7 @@ class Entity:
     first_mentioned_at: datetime | None = None
 
 
+@lru_cache(maxsize=REMEMBERED_NAMES)
 def normal_name(name: str) -> str:
     """A name as it is compared: lower case, no accents, no title, possessive, punctuation or company suffix."""
     plain = "".join(
@@ -73,6 +77,7 @@ def normal_name(name: str) -> str:
     return plain or name.casefold().strip()
 
 
+@lru_cache(maxsize=REMEMBERED_NAMES)
 def entity_key(name: str) -> str:
     """Key of the entity that a name founds: the same in every bank and at every replay."""
     return digest("entity", normal_name(name)).hex()[:32]

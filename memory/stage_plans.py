@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from memory.commands import BeginStage, EndStage, StageEnd
 from memory.ingest import BankView, head_after
@@ -19,7 +19,7 @@ from memory.stages import (
     encode_work,
     fail,
     operation_of,
-    put_off,
+    postpone,
     retry,
     succeed,
 )
@@ -42,10 +42,6 @@ def plan_begin(view: BankView, command: BeginStage, works: Mapping[str, StageWor
         return None
     again = tuple(record for work in begun for record in (encode_work(work), operation_of(work, now)))
     return _plan(view, "begin_stage", command.operation_id, now, records=again)
-
-
-LEAST_WAIT_S = 1.0
-"""Before a document whose attempt was none is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +112,8 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     reason = end.reason
     if result is not None and not reason and not all(_stands(source, standing.live) for source in result.sources):
         reason, answers, kept = CHANGED, (), work.windows
-    if end.put_off:
-        again = put_off(work, reason, now + timedelta(seconds=max(end.retry_after_s, LEAST_WAIT_S)))
-        return _Change(replace(again, windows=kept), answers=answers)
+    if end.reason and not end.counted:
+        return _Change(replace(postpone(work, end.reason, end.retry_after_s, now), windows=kept), answers=answers)
     if reason or result is None:
         failed = fail(work, stage, reason, view.policy, now, final=end.final, retry_after_s=end.retry_after_s)
         return _Change(replace(failed, windows=kept), answers=answers)

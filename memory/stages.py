@@ -145,9 +145,14 @@ def fail(
     return replace(work, states=_given_up(work, stage, StageState.FAILED), not_before=None, reason=reason)
 
 
-def put_off(work: StageWork, reason: str, until: datetime) -> StageWork:
-    """What began was no attempt: again later, as often as it takes."""
-    return replace(work, attempts=max(work.attempts - 1, 0), not_before=until, reason=reason[:MAX_REASON_CHARS])
+LEAST_WAIT_S = 1.0
+"""Before a document whose attempt was none is looked at again."""
+
+
+def postpone(work: StageWork, reason: str, after_s: float, now: datetime) -> StageWork:
+    """An attempt could not be made, which says nothing of the document: again later, as if it had not begun."""
+    not_before = now + timedelta(seconds=max(after_s, LEAST_WAIT_S))
+    return replace(work, attempts=max(work.attempts - 1, 0), not_before=not_before, reason=reason[:MAX_REASON_CHARS])
 
 
 def cancel(work: StageWork, reason: str = CANCELLED) -> StageWork:

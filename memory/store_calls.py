@@ -165,11 +165,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Units found, as columns of equal length, because hundreds of them cross processes on every recall.
+    """Units found, as columns of equal length: hundreds of them cross processes on every recall.
 
-    payloads: memory.encoding's mappings, left encoded because recall passes most of them through, with the keys of
-    RECALLED_KEYS only; semantic: cosine in [-1, 1], float64, (n,); keyword: BM25 with the bank's own IDF, 0 where no
-    word matches, float64, (n,); tokens: packed token vectors, where they were asked for, empty for units without.
+    payloads: memory.encoding's mappings, with the keys of RECALLED_KEYS only, for recall passes most through; semantic:
+    cosine in [-1, 1], float64, (n,); keyword: BM25 with the bank's own IDF, 0 where no word matches, float64, (n,);
+    tokens: packed token vectors, where they were asked for, empty for units without.
     """
 
     ids: tuple[str, ...]

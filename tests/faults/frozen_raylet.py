@@ -176,6 +176,7 @@ def main() -> None:
             bank_hosts=HOSTS,
             embed_workers=1,
             embedded_on_head=True,
+            extraction="off",  # nothing but the callers writes
             due_scan_s=60.0,  # a former owner finds out when it writes, not when it looks around
         )
         deployment.start_cluster(settings)

@@ -127,6 +127,7 @@ def main() -> None:
             supervisor_busy_s=NEVER,
             embed_wait_ms=1500.0,
             request_timeout_s=60.0,
+            extraction="off",  # nothing but the callers writes
         )
         start_cluster(settings)
         asyncio.run(scenarios(settings))

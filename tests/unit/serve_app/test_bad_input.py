@@ -93,6 +93,8 @@ def test_odd_texts_are_kept_verbatim(http: Http, text: str) -> None:
 def test_methods_a_path_does_not_have(http: Http, method: str, path: str) -> None:
     if (method, path) in {("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("HEAD", "")} or method == "HEAD":
         return
+    if (method, path) == ("PATCH", "/memories/list"):
+        return  # the path of a memory called `list`
     assert http.call(method, f"{BANK}{path}").status_code in {404, 405}
 
 

@@ -172,7 +172,7 @@ def test_the_lanes_of_a_recall_and_its_completion_are_one_request_each(engine, w
     where = AnyOf("tags", ("x",))
     wait_for(engine.store.perform(SCOPE, FindCandidates(dense("apple"), "apple", 5, where)))
     (search,) = wire.sent
-    assert (search.path.rsplit("/", 1)[1], len(search.body["searches"])) == ("batch", 2)
+    assert (search.path.rsplit("/", 1)[1], len(search.body["searches"])) == ("batch", 3)
     wire.sent.clear()
     for completion in (call for call in READS if isinstance(call, CompleteHits)):
         engine.call(SCOPE, completion)
@@ -198,7 +198,8 @@ def test_every_query_names_exactly_one_bank_and_weighs_words_by_it(engine, wire)
         assert query["filter"]["must"].count(bank) == 1
     assert (semantic["using"], keyword["using"]) == ("dense", "lexical")
     live = {"key": "state", "match": {"value": "live"}}
-    assert keyword["params"] == {"idf": {"corpus": {"must": [bank, live]}}}
+    told = {"must_not": [{"key": "kind", "match": {"value": "fact"}}]}
+    assert keyword["params"] == {"idf": {"corpus": {"must": [bank, live, told]}}}
     assert "params" not in semantic
 
 
