@@ -1,92 +1,173 @@
-"""Backfill: bulk retain of NDJSON transcripts into a bank, through its owner, resumable by running it again.
+"""Backfill: bulk retain of files into banks, through their owners; run again after a kill, it does what is left.
 
-    ray job submit --working-dir . -- python -m jobs.backfill transcripts.ndjson --bank my-bank
+    python -m jobs.backfill transcripts/ --bank ana
+    python -m jobs.backfill 'logs/*.parquet' --map text=body --map bank=user_id --map document=conversation
+    ray job submit --working-dir . -- python -m jobs.backfill /data/chats.ndjson --progress /data/chats.progress
 
-Without Ray's job server, on the machine of a running server, `python -m jobs.backfill …` finds that by itself.
-Every batch has an operation id made from its content, so that a second run does again only what the first one did not.
+Exit codes: 0 everything is stored; 1 some rows are not, the rejects file says which and why; 2 nothing more could be
+done, the line on stderr says what to do.
 """
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
-from jobs.attaching import run_attached
-from jobs.transcripts import read_transcripts
-from memory.commands import Item, Retain
-from memory.errors import LorebankError
-from memory.ids import Scope, point_id
+from jobs.batching import Batch, cut_batches
+from jobs.bulk import Files, Work, add_options, files_of, finish, guarded, run_bulk, sentence
+from jobs.columns import columns_of, read_mapping
+from jobs.formats import Format
+from jobs.gathering import Found, gathered, survey
+from jobs.parts import Part, Reject
+from jobs.reading import Reading
+from jobs.sending import RejectsFile
+from memory.errors import Unprocessable
 
-if TYPE_CHECKING:
-    from actors.client import BankClient
-
-LOG_EVERY = 10
-"""Batches between two lines of progress where the output is no terminal."""
+NAME = "backfill"
+SAMPLES = 3
+"""Documents that a dry run shows."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; 0 when everything is retained, 1 when something could not be, 2 on bad usage."""
+    """Entry point; the exit code."""
     options = _parser().parse_args(argv)
-    try:
-        batches = list(read_transcripts(options.file, options.batch_documents))
-        documents, chunks = run_attached(lambda client: _backfill(client, batches, options))
-    except LorebankError as exc:
-        print(f"backfill: {exc}", file=sys.stderr)
-        return 1
-    print(f"retained {documents} documents, {chunks} new chunks, in bank {options.bank}", flush=True)
-    return 0
+    return guarded(NAME, lambda: _main(options))
+
+
+def _main(options: argparse.Namespace) -> int:
+    reading, tenant = reading_of(options)
+    if options.dry_run:
+        return _dry_run(reading, tenant, options)
+    found = _surveyed(reading)
+    report = run_bulk(work_of(reading, tenant, options, found), options)
+    where = f"in bank {reading.bank}" if reading.bank and report["banks"] <= 1 else f"in {report['banks']} banks"
+    return finish({**report, "tenant": tenant, "found": as_json(found)}, options, sentence(report, where))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m jobs.backfill", description="Retain NDJSON transcripts in a bank.")
-    parser.add_argument("file", type=Path, help="one JSON object a line: document_id and content or messages")
-    parser.add_argument("--bank", required=True, help="the bank to fill; made if it does not exist")
-    parser.add_argument("--tenant", default="default", help="tenant of the bank (default: %(default)s)")
-    parser.add_argument("--batch-documents", type=int, default=16, help="documents a request (default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=4, help="requests under way at once (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="lorebank backfill", description="Retain files in banks, in bulk.")
+    parser.add_argument("sources", nargs="+", help="files, directories and globs")
+    parser.add_argument("--bank", help="bank of rows that name none; made if it does not exist")
+    parser.add_argument("--tenant", help="tenant of the banks (default: default)")
+    parser.add_argument(
+        "--format", choices=[format_.value for format_ in Format], help="what rows mean (default: auto)"
+    )
+    parser.add_argument("--map", action="append", default=[], metavar="WHAT=COLUMN", help="column that says what")
+    parser.add_argument("--mapping", type=Path, help="TOML file with format, bank, tenant and [columns]")
+    parser.add_argument("--tag", action="append", default=[], help="tag of everything that is retained")
+    parser.add_argument("--batch-documents", type=int, default=64, help="most documents a call (default: %(default)s)")
+    add_options(parser)
     return parser
 
 
-async def _backfill(
-    client: "BankClient", batches: Sequence[list[Item]], options: argparse.Namespace
-) -> tuple[int, int]:
-    scope = Scope(options.tenant, options.bank)
-    gate = asyncio.Semaphore(options.concurrency)
-    documents = chunks = 0
-    with _progress() as progress:
-        task = progress.add_task("documents", total=sum(map(len, batches)))
-        done = 0
-        for finished in asyncio.as_completed([_retain(client, scope, batch, gate) for batch in batches]):
-            size, added = await finished
-            documents, chunks, done = documents + size, chunks + added, done + 1
-            progress.advance(task, size)
-            if not progress.console.is_terminal and done % LOG_EVERY == 0:
-                print(f"{documents} documents retained", flush=True)
-    return documents, chunks
+def reading_of(options: argparse.Namespace) -> tuple[Reading, str]:
+    """What is to be read, and the tenant.
 
-
-async def _retain(client: "BankClient", scope: Scope, items: list[Item], gate: asyncio.Semaphore) -> tuple[int, int]:
-    operation_id = point_id(scope, "backfill", repr(items))
-    async with gate:
-        receipt = await client.retain(scope, Retain(operation_id, tuple(items)))
-    return len(items), 0 if receipt.replayed else sum(document.added for document in receipt.documents)
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
+    Raises:
+        Unprocessable: sources, mapping or flags cannot be used.
+    """
+    mapping = read_mapping(options.mapping) if options.mapping else {}
+    try:
+        format_ = Format(options.format or mapping.get("format", Format.AUTO))
+    except ValueError as exc:
+        raise Unprocessable(f"{options.mapping}: {exc}; known are {', '.join(Format)}") from exc
+    reading = Reading(
+        sources=tuple(options.sources),
+        bank=options.bank or mapping.get("bank"),
+        format=format_,
+        columns=columns_of(mapping.get("columns", {}), options.map),
+        tags=tuple(options.tag),
     )
+    reading.plan()
+    return reading, options.tenant or mapping.get("tenant", "default")
+
+
+def work_of(reading: Reading, tenant: str, options: argparse.Namespace, found: Found) -> Work:
+    """What is to be sent."""
+
+    def batches(files: Files) -> Generator[Batch | Reject, None, None]:
+        whole = gathered(reading.parts(), together=found.together, size_bytes=found.size_bytes, spill=files.spill)
+        return cut_batches(whole, tenant, options.batch_documents)
+
+    run = {
+        "sources": [str(Path(source).absolute()) for source in reading.sources],
+        "tenant": tenant,
+        "bank": reading.bank,
+        "format": reading.format.value,
+        "columns": {what: list(names) for what, names in sorted(reading.columns.given.items())},
+        "tags": list(reading.tags),
+        "batch_documents": options.batch_documents,
+    }
+    return Work(NAME, run, batches, found.turns)
+
+
+def _surveyed(reading: Reading) -> Found:
+    """A first pass over everything: what there is, and in which order."""
+    console = Console(stderr=True)
+    columns = (TextColumn("looking through"), BarColumn(), TextColumn("{task.completed} rows"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("rows", total=None)
+        return survey(reading.parts(), lambda rows: progress.advance(task, rows))
+
+
+def _dry_run(reading: Reading, tenant: str, options: argparse.Namespace) -> int:
+    work = work_of(reading, tenant, options, Found())
+    rejects = RejectsFile(files_of(work, options).rejects)
+    banks: Counter[str] = Counter()
+    samples: list[dict[str, Any]] = []
+
+    def watched() -> Iterator[Part | Reject]:
+        for part in reading.parts():
+            if isinstance(part, Reject):
+                rejects.add(part)
+            else:
+                banks[part.bank] += 1
+                if len(samples) < SAMPLES and all(sample["document_id"] != part.document_id for sample in samples):
+                    samples.append(_sample(part))
+            yield part
+
+    found = survey(watched())
+    rejects.close()
+    path = str(rejects.path) if rejects.rows else None
+    report = {
+        "job": NAME, "dry_run": True, "tenant": tenant, "found": as_json(found), "banks": len(banks),
+        "rejects": found.rejects, "rejects_file": path, "samples": samples,
+    }  # fmt: skip
+    order = "documents stand together" if found.together else "documents are scattered: they will be gathered on disk"
+    lines = [
+        (
+            f"would retain {found.turns} turns in {len(banks)} banks ({order});"
+            f" {found.rejects} rows cannot be stored{f': {path} says why' if path else ''}"
+        )
+    ]
+    lines += [
+        f"  {s['bank']} / {s['document_id']}: {s['speaker'] or ''} {s['time'] or ''} {s['text']!r}" for s in samples
+    ]
+    return finish(report, options, "\n".join(lines))
+
+
+def _sample(part: Part) -> dict[str, Any]:
+    content, item = part.item.content, part.item
+    text, speaker, time = (content, None, item.timestamp) if isinstance(content, str) else (
+        content[0].content, content[0].name or content[0].role, content[0].timestamp or item.timestamp
+    )  # fmt: skip
+    return {
+        "bank": part.bank, "document_id": part.document_id, "speaker": speaker,
+        "time": time.isoformat() if time else None, "text": text[:80], "tags": list(item.tags),
+    }  # fmt: skip
+
+
+def as_json(found: Found) -> dict[str, Any]:
+    """What the first pass saw."""
+    return {
+        "parts": found.parts, "turns": found.turns, "bytes": found.size_bytes, "rejected_rows": found.rejects,
+        "documents_together": found.together,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

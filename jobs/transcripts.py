@@ -1,76 +1,63 @@
-"""NDJSON transcripts -> retain items, read with polars: one document a line, its text or its messages."""
+"""Plain transcripts: a file is a document, a line `Speaker: text` a turn; other lines go on with the turn before.
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+A time may stand in front, in brackets: `[2024-05-01 10:30] Ana: text`.
+"""
+
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import polars as pl
+from jobs.parts import Origin, Part, Reject, turn
+from jobs.rows import BadRow, read_lines
+from lorebank.wire.fields import parse_instant
+from memory.chunking import speaker_prefix
+from memory.commands import Item
 
-from memory.commands import Item, Message
-from memory.errors import Unprocessable
-
-COLUMNS = frozenset({"document_id", "timestamp", "context", "tags", "metadata", "content", "messages"})
-"""What a line may hold; other keys are refused, so that a misspelt one does not lose text."""
-
-
-def read_transcripts(path: Path, batch_lines: int) -> Iterator[list[Item]]:
-    """Items of the file's lines in batches, in order.
-
-    Raises:
-        Unprocessable: the file or a line cannot be read; the message names the line.
-    """
-    try:
-        frame = pl.read_ndjson(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError) as exc:
-        raise Unprocessable(f"{path}: {exc}") from exc
-    unknown = sorted(set(frame.columns) - COLUMNS)
-    if unknown:
-        raise Unprocessable(f"{path}: unknown keys {', '.join(unknown)}; a line may hold {', '.join(sorted(COLUMNS))}")
-    for part in frame.iter_slices(batch_lines):
-        yield [_item(row, path) for row in part.iter_rows(named=True)]
+_TIME = re.compile(r"^\s*\[(?P<time>[0-9][0-9T:. +Z-]{7,40})\]\s*")
 
 
-def _item(row: Mapping[str, Any], path: Path) -> Item:
-    name = row.get("document_id")
-    if not name:
-        raise Unprocessable(f"{path}: a line has no document_id")
-    where = f"{path}: document {name!r}"
-    messages = row.get("messages")
-    if (row.get("content") is None) == (messages is None):
-        raise Unprocessable(f"{where}: exactly one of content and messages is needed")
-    return Item(
-        content=tuple(_message(m, where) for m in messages) if messages is not None else row["content"],
-        document_id=str(name),
-        timestamp=_instant(row.get("timestamp"), where),
-        context=row.get("context"),
-        metadata=_strings(row.get("metadata")),
-        tags=tuple(row.get("tags") or ()),
-    )
+def read_transcript(path: Path, name: str, bank: str, document_id: str) -> Iterator[Part | Reject]:
+    """Turns of one file, in order; `name` is what the file is called in rejects."""
+    waiting: list[str] = []
+    began = 0
+    speaker: str | None = None
+    time: str | None = None
+
+    def told() -> Iterator[Part | Reject]:
+        if not any(line.strip() for line in waiting):
+            return
+        origin = Origin(name, began)
+        try:
+            said = turn("\n".join(waiting).strip("\n"), name=speaker, timestamp=time)
+        except ValueError as exc:
+            yield Reject(origin, str(exc), document_id)
+        else:
+            yield Part(bank, document_id, Item((said,), document_id), origin)
+
+    for row in read_lines(path):
+        if isinstance(row, BadRow):
+            yield Reject(Origin(name, row.number), row.reason, document_id)
+            continue
+        line = row.value.decode("utf-8", "surrogateescape")
+        stamp = _time_of(line)
+        rest = line[stamp[1] :] if stamp else line
+        named = speaker_prefix(rest)
+        if named is None and not stamp and waiting:
+            waiting.append(line)
+            continue
+        yield from told()
+        began, speaker, time = row.number, named, stamp[0] if stamp else None
+        waiting = [rest.split(":", 1)[1].strip() if named else rest]
+    yield from told()
 
 
-def _message(message: Mapping[str, Any], where: str) -> Message:
-    if not isinstance(message.get("content"), str):
-        raise Unprocessable(f"{where}: a message has no content")
-    return Message(
-        content=message["content"],
-        role=message.get("role"),
-        name=message.get("name"),
-        timestamp=_instant(message.get("timestamp"), where),
-        metadata=_strings(message.get("metadata")),
-    )
-
-
-def _strings(given: Mapping[str, Any] | None) -> dict[str, str]:
-    """Metadata without the keys that only other lines have: polars gives every row all keys of the column."""
-    return {key: str(value) for key, value in (given or {}).items() if value is not None}
-
-
-def _instant(text: str | None, where: str) -> datetime | None:
-    if text is None:
+def _time_of(line: str) -> tuple[str, int] | None:
+    """The time in front of a line, and where the rest begins."""
+    match = _TIME.match(line)
+    if match is None:
         return None
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise Unprocessable(f"{where}: {text!r} is no ISO 8601 time") from exc
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        parse_instant(match["time"])
+    except ValueError:
+        return None
+    return match["time"], match.end()

@@ -1,9 +1,11 @@
-"""Command `backfill`: retains a transcript file through the HTTP API, with a progress bar."""
+"""Command `backfill`: a file of documents through the HTTP API, with a progress bar; all else as a job."""
 
+import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -11,6 +13,18 @@ from rich.text import Text
 
 from lorebank._batches import BATCH_ITEMS
 from lorebank._client import Client
+from lorebank.cli_jobs import (
+    AgainOption,
+    ConcurrencyOption,
+    DryRunOption,
+    ProgressOption,
+    RateOption,
+    RejectsOption,
+    ReportOption,
+    TenantOption,
+    become,
+    flags,
+)
 from lorebank.cli_output import (
     DEFAULT,
     EXIT_FAILED,
@@ -60,16 +74,66 @@ class _Backfill:
 
 
 def backfill(
-    file: Annotated[Path, typer.Argument(help="NDJSON, one document a line.", exists=True, dir_okay=False)],
-    bank: Annotated[str, typer.Option("--bank", "-b", help="Bank to write to.", show_default=False)],
+    sources: Annotated[list[str], typer.Argument(help="Files, directories and globs.", show_default=False)],
+    bank: Annotated[
+        str | None, typer.Option("--bank", "-b", help="Bank of rows that name none.", show_default=False)
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="lorebank, rows, openai, locomo, sharegpt, slack or transcript.  [default: by what it is]"
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="WHAT=COLUMN, e.g. text=body; once for each column.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="TOML file with format, bank, tenant and [columns].")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Tag of everything that is retained.")] = None,
+    tenant: TenantOption = None,
+    concurrency: ConcurrencyOption = None,
+    max_items_per_s: RateOption = None,
+    progress: ProgressOption = None,
+    again: AgainOption = False,
+    rejects: RejectsOption = None,
+    report: ReportOption = None,
+    dry_run: DryRunOption = False,
     url: UrlOption = DEFAULT,
     api_key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Retain a file of transcripts.
+    """Retain files in bulk: Parquet, NDJSON, CSV, JSON, transcripts, Slack exports; run it again to go on after a stop.
 
-    Bad lines are reported and left out, and the exit code is then 1. Running it again is safe: a document_id replaces.
+    One NDJSON file of documents, without other options, goes over HTTP. Everything else is a job on the machine of the
+    server (or at RAY_ADDRESS). Exit code 1: some rows were not stored, and the rejects say which and why.
     """
+    options = flags(
+        [
+            ("--format", form), ("--map", columns), ("--mapping", mapping), ("--tag", tag), ("--tenant", tenant),
+            ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--progress", progress),
+            ("--again", again), ("--rejects", rejects), ("--report", report), ("--dry-run", dry_run),
+        ]
+    )  # fmt: skip
+    if options or bank is None or len(sources) > 1 or not _is_documents(Path(sources[0])):
+        become("backfill", [*options, *flags([("--bank", bank), ("--json", json)]), "--", *sources])
+    else:
+        _over_http(Path(sources[0]), bank, url, api_key, json=json)
+
+
+def _is_documents(file: Path) -> bool:
+    """Whether a file is NDJSON of whole documents, by its first line; one that is no JSON is for the reader to name."""
+    if file.suffix.lower() not in {".ndjson", ".jsonl"} or not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        first = next((line for line in lines if line.strip()), b"{}")
+    try:
+        row = orjson.loads(first.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError:
+        return True
+    return isinstance(row, dict) and "document_id" in row and "text" not in row
+
+
+def _over_http(file: Path, bank: str, url: str, api_key: str | None, *, json: bool) -> None:
+    """Bad lines are reported and left out, and the exit code is then 1. A document_id replaces."""
     with _progress(error_console() if json else console()) as progress, session(url, api_key, RESTART_S) as client:
         task = progress.add_task(file.name, total=file.stat().st_size, documents=0)
         work = _Backfill(client, bank, progress, task)

@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
-import pytest
 
 from actors.client import BankClient
 from actors.settings import Settings
@@ -27,13 +27,14 @@ LINES = [
 ]
 
 
-def backfill(file: Path, bank: str) -> subprocess.CompletedProcess[str]:
+def backfill(file: Path, bank: str, *more: str) -> subprocess.CompletedProcess[str]:
     import ray
 
     address = ray.get_runtime_context().gcs_address
     return subprocess.run(
-        [sys.executable, "-m", "jobs.backfill", str(file), "--bank", bank, "--tenant", "jobs"],
-        env={**os.environ, "RAY_ADDRESS": address},
+        [sys.executable, "-m", "jobs.backfill", str(file), "--bank", bank, "--tenant", "jobs", *more],
+        cwd=file.parent,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_ADDRESS": address},
         capture_output=True,
         text=True,
         timeout=100,
@@ -50,7 +51,8 @@ def test_a_backfill_retains_every_line_and_running_it_again_adds_nothing(
     assert first.returncode == 0, first.stderr
     assert "retained 2 documents, 3 new chunks" in first.stdout
     second = backfill(file, "filled")
-    assert "retained 2 documents, 0 new chunks" in second.stdout
+    assert "retained 0 documents, 0 new chunks" in second.stdout
+    assert "2 documents were retained before" in second.stdout
 
     async def look() -> None:
         client = await BankClient.connect(deployment)
@@ -64,24 +66,26 @@ def test_a_backfill_retains_every_line_and_running_it_again_adds_nothing(
     loop.run_until_complete(look())
 
 
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        (b"{no json", "transcripts.ndjson"),
-        (b'{"content": "no id"}', "document_id"),
-        (b'{"document_id": "d"}', "content and messages"),
-        (b'{"document_id": "d", "content": "x", "contents": "y"}', "contents"),
-        (b'{"document_id": "d", "content": "x", "timestamp": "soon"}', "soon"),
-    ],
-)
-def test_a_bad_line_is_named_and_nothing_is_retained(
-    deployment: Settings, tmp_path: Path, line: bytes, complaint: str
+def test_what_cannot_be_stored_is_told_and_the_rest_is(
+    deployment: Settings, loop: asyncio.AbstractEventLoop, tmp_path: Path
 ) -> None:
-    from jobs.transcripts import read_transcripts
-    from memory.errors import Unprocessable
+    file = tmp_path / "turns.ndjson"
+    rows: list[Any] = [
+        {"document": f"talk-{number % 3}", "speaker": "Ana", "text": f"turn {number}", "bank": f"bulk-{number % 2}"}
+        for number in range(30)
+    ]
+    rows[5]["text"] = ""
+    file.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    done = backfill(file, "bulk-0", "--json", "--max-items-per-s", "10000")
+    assert done.returncode == 1, done.stderr
+    report = orjson.loads(done.stdout)
+    assert (report["turns"]["retained"], report["banks"], report["rejects"]) == (29, 2, 1)
+    (reject,) = (tmp_path / report["rejects_file"]).read_bytes().splitlines()
+    assert orjson.loads(reject) == {"file": str(file), "row": 6, "reason": "content must not be blank"}
 
-    del deployment
-    file = tmp_path / "transcripts.ndjson"
-    file.write_bytes(line)
-    with pytest.raises(Unprocessable, match=complaint):
-        list(read_transcripts(file, 16))
+    async def look() -> None:
+        client = await BankClient.connect(deployment)
+        talk = await client.read_document(Scope("jobs", "bulk-1"), "talk-0")
+        assert talk.text == "\n".join(f"turn {number}" for number in (3, 9, 15, 21, 27))
+
+    loop.run_until_complete(look())

@@ -1,0 +1,222 @@
+"""What bulk jobs have in common: their options, where they keep their progress, the progress bar and the report."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jobs.attaching import run_attached
+from jobs.batching import Batch
+from jobs.parts import Reject
+from jobs.progress_file import ProgressFile
+from jobs.sending import RejectsFile, Sender, Tally
+from memory.errors import LorebankError, RetryLater
+from memory.ids import digest
+
+if TYPE_CHECKING:
+    from actors.client import BankClient
+    from actors.settings import Settings
+
+EXIT_REJECTS = 1
+EXIT_OPERATOR = 2
+EXIT_INTERRUPTED = 130
+LOG_EVERY_S = 10.0
+"""Between two lines of progress where the output is no terminal."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that every job which writes to banks has."""
+    parser.add_argument("--concurrency", type=_count, default=4, help="calls under way at once (default: %(default)s)")
+    parser.add_argument("--max-items-per-s", type=_rate, help="most turns a second, for work beside live traffic")
+    parser.add_argument("--progress", type=Path, help="progress file; the default's name is made from what is read")
+    parser.add_argument("--again", action="store_true", help="forget the progress file and begin anew")
+    parser.add_argument("--rejects", type=Path, help="NDJSON of rows not stored (default: beside the progress file)")
+    parser.add_argument(
+        "--patience-s", type=float, default=300.0, help="how long a bank may take nothing (default: 300)"
+    )
+    parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no rate")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job is to send. `run` tells it from other runs; `total` are its turns, where they are known."""
+
+    name: str
+    run: Mapping[str, Any]
+    batches: "Callable[[Files], Generator[Batch | Reject, None, None]]"
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a run keeps what must outlive it, and what it spills."""
+
+    progress: Path
+    rejects: Path
+
+    @property
+    def spill(self) -> Path:
+        """A directory of this run alone."""
+        return self.progress.with_name(self.progress.name + ".spill")
+
+
+def files_of(work: Work, options: argparse.Namespace) -> Files:
+    """The files named by options, else names in the working directory made from what is read."""
+    stem = f"{work.name}-{digest(repr(sorted(work.run.items()))).hex()[:8]}"
+    progress = options.progress or Path(f"{stem}.progress.ndjson")
+    return Files(progress, options.rejects or progress.with_name(_base(progress) + ".rejects.ndjson"))
+
+
+def _base(progress: Path) -> str:
+    return progress.name.removesuffix(".ndjson").removesuffix(".progress")
+
+
+def run_bulk(work: Work, options: argparse.Namespace) -> dict[str, Any]:
+    """Send everything through the deployment that runs; the report.
+
+    Raises:
+        LorebankError: no server runs, or it took nothing any more; what was done is kept.
+    """
+
+    async def attached(client: "BankClient") -> dict[str, Any]:
+        return await send_bulk(client, work, options, deployment_of(client.settings))
+
+    return run_attached(attached)
+
+
+def deployment_of(settings: "Settings") -> str:
+    """What tells one deployment's store from another's."""
+    return (settings.qdrant_url and f"{settings.qdrant_url} {settings.qdrant_prefix}") or str(settings.data.absolute())
+
+
+async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespace, deployment: str) -> dict[str, Any]:
+    """As `run_bulk`, to a client that is there."""
+    files, started_s = files_of(work, options), time.monotonic()
+    progress = ProgressFile(files.progress, {**work.run, "deployment": deployment}, again=options.again)
+    rejects = RejectsFile(files.rejects)
+    tally: Tally | None = None
+    try:
+        with _bar(work) as advance:
+            sender = Sender(
+                client,
+                progress,
+                rejects,
+                concurrency=options.concurrency,
+                items_per_s=options.max_items_per_s,
+                patience_s=options.patience_s,
+                advance=advance,
+            )
+            tally = sender.tally
+            await sender.send(work.batches(files))
+    except* LorebankError as group:
+        raise _first(group) from None
+    finally:
+        progress.close()
+        rejects.close()
+    seconds = time.monotonic() - started_s
+    return {
+        "job": work.name,
+        "dry_run": False,
+        **tally.as_json(),
+        "progress_file": str(files.progress),
+        "rejects_file": str(files.rejects) if rejects.rows else None,
+        "seconds": round(seconds, 3),
+        "turns_per_s": round(tally.turns / seconds, 1) if seconds else None,
+    }
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+@contextmanager
+def _bar(work: Work) -> Iterator[Callable[[Tally, int], None]]:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("turns"),
+        TextColumn("{task.fields[documents]} documents, {task.fields[rejects]} rejects"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(work.name, total=work.total, documents=0, rejects=0)
+        logged_s = time.monotonic()
+
+        def advance(tally: Tally, turns: int) -> None:
+            nonlocal logged_s
+            progress.update(task, advance=turns, documents=tally.documents_done, rejects=tally.rejects)
+            if not console.is_terminal and time.monotonic() - logged_s >= LOG_EVERY_S:
+                logged_s = time.monotonic()
+                print(f"{tally.documents_done} documents, {tally.turns} turns, {tally.rejects} rejects",
+                      file=sys.stderr, flush=True)  # fmt: skip
+
+        yield advance
+
+
+def finish(report: Mapping[str, Any], options: argparse.Namespace, said: str) -> int:
+    """Print and file the report; the exit code."""
+    text = orjson.dumps(report, option=orjson.OPT_INDENT_2)
+    if options.report:
+        part = options.report.with_name(options.report.name + ".part")
+        part.write_bytes(text + b"\n")
+        part.replace(options.report)
+    print(text.decode() if options.json else said, flush=True)
+    return EXIT_REJECTS if report["rejects"] else 0
+
+
+def sentence(report: Mapping[str, Any], where: str) -> str:
+    """The report in words."""
+    documents, turns = report["documents"], report["turns"]
+    lines = [
+        (
+            f"retained {documents['retained']} documents, {report['chunks_added']} new chunks, {where}:"
+            f" {turns['retained']} turns in {report['seconds']:.1f} s"
+        )
+    ]
+    if documents["retained_before"]:
+        lines.append(
+            f"{documents['retained_before']} documents were retained before ({report['progress_file']});"
+            " --again sends them once more"
+        )
+    if report["rejects"]:
+        lines.append(f"{report['rejects']} rows were not stored: {report['rejects_file']} says why")
+    return "\n".join(lines)
+
+
+def guarded(name: str, work: Callable[[], int]) -> int:
+    """Exit code of a job: what goes wrong is one line on stderr that says what to do."""
+    try:
+        return work()
+    except RetryLater as exc:
+        print(f"{name}: {exc}; what is done is kept: run the same command again to go on", file=sys.stderr)
+    except LorebankError as exc:
+        print(f"{name}: {exc}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return EXIT_OPERATOR
