@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from memory.commands import AppendTurns, Command, EndStage, Item, Retain
+from memory.commands import AppendTurns, Command, EndStage, GivenDocument, Item, Retain
 from memory.errors import Overloaded
 
 PIECE_BYTES = 4096
@@ -97,6 +97,8 @@ def size_of(command: Command) -> int:
 
 
 def _texts_of(item: Item) -> Iterable[str]:
+    if isinstance(item.content, GivenDocument):
+        return (chunk.text for chunk in item.content.chunks)
     return (item.content,) if isinstance(item.content, str) else (part.content for part in item.content)
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from jobs.attaching import run_attached
 from jobs.batching import Batch
 from jobs.parts import Reject
 from jobs.progress_file import ProgressFile
-from jobs.sending import RejectsFile, Sender, Tally
+from jobs.sending import RejectsFile, Same, Sender, Tally
 from memory.errors import LorebankError, RetryLater
 from memory.ids import digest
 
@@ -69,6 +69,9 @@ class Work:
     run: Mapping[str, Any]
     batches: "Callable[[Files], Generator[Batch | Reject, None, None]]"
     total: int | None = None
+    same: Same | None = None
+    prepare: "Callable[[BankClient], Awaitable[None]] | None" = None
+    """Done before anything is sent, on every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,12 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
                 concurrency=options.concurrency,
                 items_per_s=options.max_items_per_s,
                 patience_s=options.patience_s,
+                same=work.same,
                 advance=advance,
             )
             tally = sender.tally
+            if work.prepare is not None:
+                await work.prepare(client)
             await sender.send(work.batches(files))
     except* LorebankError as group:
         raise _first(group) from None

@@ -16,7 +16,7 @@ from lorebank.wire.fields import (
     check_tag,
     parse_instant,
 )
-from memory.commands import Item, Message
+from memory.commands import GivenDocument, Item, Message
 
 MILLISECONDS_FROM = 1e11
 """Numbers from this one on are milliseconds since 1970; seconds would lie beyond the year 5000."""
@@ -66,14 +66,21 @@ class Gathered:
 
 
 def turns_of(item: Item) -> int:
-    """How many turns an item holds; a text counts as one."""
+    """How many turns an item holds; a text counts as one, a whole document as its chunks."""
+    if isinstance(item.content, GivenDocument):
+        return len(item.content.chunks)
     return 1 if isinstance(item.content, str) else len(item.content)
 
 
 def bytes_of(item: Item) -> int:
     """UTF-8 bytes of an item's texts."""
-    texts = (item.content,) if isinstance(item.content, str) else (message.content for message in item.content)
-    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in _texts_of(item))
+
+
+def _texts_of(item: Item) -> Iterable[str]:
+    if isinstance(item.content, GivenDocument):
+        return (chunk.text for chunk in item.content.chunks)
+    return (item.content,) if isinstance(item.content, str) else (message.content for message in item.content)
 
 
 def gather(parts: Sequence[Part]) -> Gathered:
@@ -101,11 +108,11 @@ def gather(parts: Sequence[Part]) -> Gathered:
 
 
 def _is_dialogue(item: Item) -> bool:
-    return not isinstance(item.content, str)
+    return isinstance(item.content, tuple)
 
 
 def _messages(item: Item) -> list[Message]:
-    return [] if isinstance(item.content, str) else list(item.content)
+    return list(item.content) if isinstance(item.content, tuple) else []
 
 
 # -- cells -> fields; each raises ValueError with a reason that says what to change

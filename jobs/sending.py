@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 import orjson
 
 from jobs.batching import Batch
-from jobs.parts import Reject
+from jobs.parts import Gathered, Reject
 from jobs.progress_file import Done, ProgressFile
 from memory.commands import Retain, RetainReceipt
 from memory.errors import InvalidRequest, RetryLater
@@ -20,6 +20,8 @@ from memory.ids import Scope
 from memory.records import Document
 
 LONGEST_PAUSE_S = 5.0
+Same = Callable[[Gathered, Document], bool]
+"""Whether a stored document is what would be sent."""
 
 
 class Banks(Protocol):
@@ -120,6 +122,7 @@ class Sender:
         concurrency: int = 4,
         items_per_s: float | None = None,
         patience_s: float = 300.0,
+        same: Same | None = None,
         advance: Callable[[Tally, int], None] = lambda _tally, _turns: None,
     ) -> None:
         self._banks = banks
@@ -128,6 +131,7 @@ class Sender:
         self._gate = asyncio.Semaphore(concurrency)
         self._pace = Pace(items_per_s)
         self._patience_s = patience_s
+        self._same = same
         self._advance = advance
         self._writing = asyncio.Lock()
         self.tally = Tally()
@@ -179,8 +183,11 @@ class Sender:
 
     async def _retain(self, batch: Batch) -> Done:
         """One call; where the bank refuses it, one for each document, so that only what is refused is not stored."""
+        left = await self._left(batch)
+        if not left.documents:
+            return Done(batch.operation_id, len(batch.documents), batch.turns)
         try:
-            return _done(batch, await self._patiently(batch.scope, batch.command))
+            return _done(batch, await self._patiently(left.scope, left.command))
         except InvalidRequest as exc:
             if len(batch.documents) == 1:
                 return _refused(batch, str(exc))
@@ -193,6 +200,19 @@ class Sender:
             tokens=sum(done.tokens for done in each),
             rejects=tuple(reject for done in each for reject in done.rejects),
         )
+
+    async def _left(self, batch: Batch) -> Batch:
+        """The batch without what the bank has already, where that can be told."""
+        if self._same is None:
+            return batch
+        ids = tuple(document.document_id for document in batch.documents)
+        stored = await self._banks.get_documents(batch.scope, ids)
+        left = tuple(
+            document
+            for document in batch.documents
+            if document.document_id not in stored or not self._same(document, stored[document.document_id])
+        )
+        return Batch(batch.scope, left)
 
     async def _patiently(self, scope: Scope, command: Retain) -> RetainReceipt:
         until_s = time.monotonic() + self._patience_s

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from memory.ids import digest
-from memory.records import Source, Unit
+from memory.records import Source, Unit, UnitType
 
 UpdateMode = Literal["replace", "append"]
 
@@ -23,13 +23,50 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenChunk:
+    """A chunk as another bank has it; `digest` is of all that was given for it there, so that it is known again here."""
+
+    text: str
+    separator: str
+    digest: str
+    item: int
+    type: UnitType
+    speaker: str | None = None
+    role: str | None = None
+    mentioned_at: datetime | None = None
+    recorded_at: datetime | None = None
+    context: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    entities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenDocument:
+    """A whole document as another bank has it: taken over as it is, nothing is cut anew."""
+
+    chunks: tuple[GivenChunk, ...]
+    tail: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    context: str | None = None
+
+
+Content = str | tuple[Message, ...] | GivenDocument
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One thing to retain. Items of a request that share a `document_id` are that document's parts, in order.
 
-    `timestamp` None means "now"; `timeless` means the content has no time of its own.
+    `timestamp` None means "now"; `timeless` means the content has no time of its own. A GivenDocument is the only item
+    of its document, and brings all of these itself.
     """
 
-    content: str | tuple[Message, ...]
+    content: Content
     document_id: str | None = None
     timestamp: datetime | None = None
     timeless: bool = False

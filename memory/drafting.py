@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from memory.chunking import Piece, Pieces, cut_message, cut_passages, shared_speaker_form, speaker_prefix
-from memory.commands import Item, Message, Retain, UpdateMode
+from memory.commands import GivenDocument, Item, Message, Retain, UpdateMode
 from memory.encoding import instant_to_text
 from memory.errors import Unprocessable
 from memory.ids import Scope, digest, point_id
@@ -36,6 +36,8 @@ class ChunkDraft:
     tags: tuple[str, ...]
     metadata: Mapping[str, str]
     entities: tuple[str, ...]
+    recorded_at: datetime | None = None
+    """When it was first stored; None: now."""
 
     @property
     def dense_text(self) -> str:
@@ -54,13 +56,19 @@ class DocumentDraft:
     tags: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     context: str | None = None
+    version: int = 1
+    """Of a document that is new."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    """None: now."""
 
 
 def draft_documents(scope: Scope, command: Retain, now: datetime) -> tuple[DocumentDraft, ...]:
     """Documents of a command in order of first mention.
 
     Raises:
-        Unprocessable: items of one document disagree on `update_mode`, or all of them are blank.
+        Unprocessable: items of one document disagree on `update_mode`, all of them are blank, or one of them is a whole
+            document.
     """
     groups: dict[str, list[tuple[int, Item]]] = {}
     for index, item in enumerate(command.items):
@@ -107,6 +115,10 @@ def _draft(
     modes = {item.update_mode for _, item in parts}
     if len(modes) > 1:
         raise Unprocessable(f"items of document {document_id!r} disagree on update_mode (replace and append)")
+    if isinstance(parts[0][1].content, GivenDocument) and len(parts) == 1:
+        return _given(document_id, parts[0][1].content)
+    if any(isinstance(item.content, GivenDocument) for _, item in parts):
+        raise Unprocessable(f"document {document_id!r} is given whole, and other items for it")
     prefixed = shared_speaker_form([item.content for _, item in parts if isinstance(item.content, str)])
     chunks: list[ChunkDraft] = []
     between = ""
@@ -131,6 +143,42 @@ def _draft(
     )
 
 
+def _given(document_id: str, given: GivenDocument) -> DocumentDraft:
+    if not given.chunks:
+        raise Unprocessable(f"document {document_id!r} has no chunks")
+    chunks = tuple(
+        ChunkDraft(
+            text=chunk.text,
+            separator=chunk.separator,
+            digest=chunk.digest,
+            content_hash=content_hash(chunk.text, chunk.speaker),
+            item=chunk.item,
+            type=chunk.type,
+            speaker=chunk.speaker,
+            role=chunk.role,
+            mentioned_at=chunk.mentioned_at,
+            context=chunk.context,
+            tags=chunk.tags,
+            metadata=chunk.metadata,
+            entities=chunk.entities,
+            recorded_at=chunk.recorded_at,
+        )
+        for chunk in given.chunks
+    )
+    return DocumentDraft(
+        id=document_id,
+        mode="replace",
+        chunks=chunks,
+        tail=given.tail,
+        tags=given.tags,
+        metadata=given.metadata,
+        context=given.context,
+        version=given.version,
+        created_at=given.created_at,
+        updated_at=given.updated_at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     pieces: Pieces
@@ -142,9 +190,10 @@ class _Turn:
 
 def _turns(item: Item, *, prefixed: bool) -> Iterator[_Turn]:
     """A message list gives a turn each; a string one turn if its speaker is known, else passages."""
-    if not isinstance(item.content, str):
+    if isinstance(item.content, tuple):
         yield from (_message_turn(message, item) for message in item.content)
         return
+    assert isinstance(item.content, str)
     role = item.metadata.get("role")
     speaker = item.metadata.get("speaker") or (speaker_prefix(item.content) if prefixed else None)
     cut = cut_message if speaker or role else cut_passages
