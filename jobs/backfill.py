@@ -152,10 +152,11 @@ def _dry_run(reading: Reading, tenant: str, options: argparse.Namespace) -> int:
 
 
 def _sample(part: Part) -> dict[str, Any]:
-    content, item = part.item.content, part.item
-    text, speaker, time = (content, None, item.timestamp) if isinstance(content, str) else (
-        content[0].content, content[0].name or content[0].role, content[0].timestamp or item.timestamp
-    )  # fmt: skip
+    item = part.item
+    text, speaker, time = str(item.content), None, item.timestamp
+    if isinstance(item.content, tuple):
+        first = item.content[0]
+        text, speaker, time = first.content, first.name or first.role, first.timestamp or item.timestamp
     return {
         "bank": part.bank, "document_id": part.document_id, "speaker": speaker,
         "time": time.isoformat() if time else None, "text": text[:80], "tags": list(item.tags),

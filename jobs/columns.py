@@ -56,9 +56,9 @@ class Columns:
                     raise ValueError(f"no column {name!r} ({what}); there are: {', '.join(there)}")
         found = dict(self.given)
         for what, usual in USUAL.items():
-            name = next((name for name in usual if name in there), None)
-            if what not in found and name is not None and not any(name in taken for taken in found.values()):
-                found[what] = (name,)
+            known = next((name for name in usual if name in there), None)
+            if what not in found and known is not None and not any(known in taken for taken in found.values()):
+                found[what] = (known,)
         if "text" not in found:
             raise ValueError(f"no column is the text; say which with --map text=COLUMN; there are: {', '.join(there)}")
         return Columns(found)

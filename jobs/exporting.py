@@ -90,7 +90,7 @@ def _write_document(part: DocumentPart, writers: dict[str, TableWriter]) -> None
                 "separator": entry.separator, "speaker": unit.speaker, "role": unit.role, "type": entry.type.value,
                 "item": entry.item, "mentioned_at": unit.mentioned_at, "recorded_at": unit.recorded_at,
                 "context": unit.context, "tags": list(unit.tags), "metadata": _json(dict(unit.metadata)),
-                "entities": list(unit.entities), "digest": entry.digest, "seq": unit.seq,
+                "entities": list(unit.entities), "digest": entry.digest, "session": unit.session, "seq": unit.seq,
             }
         )  # fmt: skip
     writers["documents"].add(

@@ -100,4 +100,5 @@ def _chunk(row: Mapping[str, Any]) -> GivenChunk:
         tags=tuple(row["tags"] or ()),
         metadata=orjson.loads(row["metadata"]),
         entities=tuple(row["entities"] or ()),
+        session=row["session"],
     )

@@ -41,7 +41,7 @@ CHUNKS: Schema = {
     "document_id": pl.String, "place": pl.Int64, "id": pl.String, "text": pl.String, "separator": pl.String,
     "speaker": pl.String, "role": pl.String, "type": pl.String, "item": pl.Int64, "mentioned_at": _TIME,
     "recorded_at": _TIME, "context": pl.String, "tags": pl.List(pl.String), "metadata": pl.String,
-    "entities": pl.List(pl.String), "digest": pl.String, "seq": pl.Int64,
+    "entities": pl.List(pl.String), "digest": pl.String, "session": pl.String, "seq": pl.Int64,
 }  # fmt: skip
 DERIVED: Schema = {"id": pl.String, "kind": pl.String, "document_id": pl.String, "text": pl.String, "unit": pl.String}
 RECORDS: Schema = {"key": pl.String, "status": pl.String, "order": pl.Int64, "body": pl.String}

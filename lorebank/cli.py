@@ -14,6 +14,7 @@ from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
 from lorebank.cli_server import up
 from lorebank.cli_sessions import session_app
+from lorebank.cli_transfer import export, import_
 from lorebank.cli_verify import verify
 
 app = typer.Typer(
@@ -43,6 +44,8 @@ def root(
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
 for _command in (demo, retain, recall, reflect, backfill, backup, restore, doctor, verify):
     app.command()(_command)
+app.command()(export)
+app.command("import")(import_)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(session_app, name="session")

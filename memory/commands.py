@@ -24,7 +24,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class GivenChunk:
-    """A chunk as another bank has it; `digest` is of all that was given for it there, so that it is known again here."""
+    """A chunk as another bank has it; `digest` is of all that was given for it, by which it is known again here."""
 
     text: str
     separator: str
@@ -39,6 +39,7 @@ class GivenChunk:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     entities: tuple[str, ...] = ()
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class ChunkDraft:
     entities: tuple[str, ...]
     recorded_at: datetime | None = None
     """When it was first stored; None: now."""
+    session: str | None = None
 
     @property
     def dense_text(self) -> str:
@@ -162,6 +163,7 @@ def _given(document_id: str, given: GivenDocument) -> DocumentDraft:
             metadata=chunk.metadata,
             entities=chunk.entities,
             recorded_at=chunk.recorded_at,
+            session=chunk.session,
         )
         for chunk in given.chunks
     )

@@ -305,6 +305,7 @@ def new_unit(
         epoch=epoch,
         speaker=chunk.speaker,
         role=chunk.role,
+        session=chunk.session,
         mentioned_at=chunk.mentioned_at,
         recorded_at=chunk.recorded_at or now,
         entities=chunk.entities,

@@ -132,7 +132,7 @@ def test_a_flag_that_is_none_is_named(flags, complaint):
         columns_of({}, flags)
 
 
-@pytest.mark.parametrize("text", ["colums = 1", "no toml", "[columns]\ntext = ['a', 'b']"])
+@pytest.mark.parametrize("text", ["column = 1", "no toml", "[columns]\ntext = ['a', 'b']"])
 def test_a_mapping_that_is_none_is_named(tmp_path, text):
     (tmp_path / "map.toml").write_text(text)
     with pytest.raises(Unprocessable):
