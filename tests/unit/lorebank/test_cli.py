@@ -285,6 +285,39 @@ def test_verify_becomes_the_job(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert started == [[*program, "all", *flags], [*program, "sample"]]
 
 
+@pytest.mark.parametrize(
+    ("given", "job", "flags"),
+    [
+        (["backfill", "a.csv", "b/*.parquet", "--map", "text=body", "--map", "tags=x", "--dry-run"], "backfill",
+         ["--map=text=body", "--map=tags=x", "--dry-run", "--", "a.csv", "b/*.parquet"]),
+        (["backfill", "a.csv", "-b", "-odd", "--json"], "backfill", ["--bank=-odd", "--json", "--", "a.csv"]),
+        (["backfill", "turns.ndjson", "--bank", "b"], "backfill", ["--bank=b", "--", "turns.ndjson"]),
+        (["import", "http://old", "--from", "mem0", "--api-key", "k", "--max-items-per-s", "5"], "imports",
+         ["--from=mem0", "--api-key=k", "--max-items-per-s=5.0", "--", "http://old"]),
+    ],
+)  # fmt: skip
+def test_bulk_commands_become_jobs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: list[str], job: str, flags: list[str]
+) -> None:
+    """Files of documents alone go over HTTP; turns, tables and several files are a job's."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: started.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / "turns.ndjson", {"document_id": "d", "text": "a turn"})
+    result = run(*given)
+    assert result.exit_code == 0, result.output
+    assert started == [[sys.executable, "-m", f"jobs.{job}", *flags]]
+
+
+def test_export_becomes_the_job(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the directory's full name."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: started.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    assert run("export", "out", "--bank", "b").exit_code == 0
+    assert started == [[sys.executable, "-m", "jobs.export", "--bank=b", "--", str(tmp_path / "out")]]
+
+
 def test_verify_says_how_to_get_the_server(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside a checkout there is nothing to run."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.commands import Item, Message, Retain
+from memory.commands import GivenChunk, GivenDocument, Item, Message, Retain
 from memory.drafting import DocumentDraft, dense_text, draft_documents, lexical_text
 from memory.errors import Unprocessable
 from memory.ids import Scope
@@ -229,3 +229,43 @@ def test_metadata_and_context_of_a_one_item_document_are_the_documents():
 def test_a_messages_metadata_is_laid_over_its_items():
     made = chunk((Message("hi", metadata={"k": "mine", "m": "1"}),), metadata={"k": "item", "i": "2"})
     assert made.metadata == {"k": "mine", "m": "1", "i": "2"}
+
+
+# -- a document as another bank has it
+
+
+def test_a_given_document_is_taken_over_as_it_is():
+    source = draft(retain("Ana: hi\nBo: hello there\nAna: bye\nBo: and bye", context="c", tags=("t",)))
+    chunks = tuple(
+        GivenChunk(
+            text=one.text,
+            separator=one.separator,
+            digest=one.digest,
+            item=one.item,
+            type=one.type,
+            speaker=one.speaker,
+            mentioned_at=THEN,
+            recorded_at=THEN,
+            context=one.context,
+            tags=one.tags,
+            session="s",
+        )
+        for one in source.chunks
+    )
+    given_ = GivenDocument(chunks, source.tail, 7, THEN, THEN, tags=("t",), metadata={"k": "v"}, context="c")
+    drafted = draft(Retain("r", (Item(given_, "d"),)))
+    assert text_of(drafted) == text_of(source)
+    assert [(c.digest, c.content_hash, c.speaker) for c in drafted.chunks] == [
+        (c.digest, c.content_hash, c.speaker) for c in source.chunks
+    ]
+    assert {(c.mentioned_at, c.recorded_at, c.session) for c in drafted.chunks} == {(THEN, THEN, "s")}
+    assert (drafted.version, drafted.created_at, drafted.updated_at) == (7, THEN, THEN)
+    assert (drafted.tags, drafted.metadata, drafted.context, drafted.mode) == (("t",), {"k": "v"}, "c", "replace")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_given_document_has_chunks_and_is_alone(more):
+    given_ = GivenDocument((GivenChunk("x", "", "0", 0, UnitType.WORLD),) * more, "", 1, THEN, THEN)
+    items = (Item(given_, "d"), *(Item("x", "d"),) * more)
+    with pytest.raises(Unprocessable, match="given whole" if more else "no chunks"):
+        draft_documents(SCOPE, Retain("r", items), NOW)
