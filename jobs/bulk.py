@@ -18,7 +18,7 @@ from jobs.batching import Batch
 from jobs.parts import Reject
 from jobs.progress_file import ProgressFile
 from jobs.sending import RejectsFile, Same, Sender, Tally
-from memory.errors import LorebankError, RetryLater
+from memory.errors import BadSettings, LorebankError, RetryLater
 from memory.ids import digest
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
             await sender.send(work.batches(files))
     except* LorebankError as group:
         raise _first(group) from None
+    except* OSError as group:
+        raise BadSettings(f"a file cannot be written or read: {_first(group)}") from None
     finally:
         progress.close()
         rejects.close()
@@ -222,6 +224,8 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         print(f"{name}: {exc}; what is done is kept: run the same command again to go on", file=sys.stderr)
     except LorebankError as exc:
         print(f"{name}: {exc}", file=sys.stderr)
+    except OSError as exc:
+        print(f"{name}: a file cannot be written or read: {exc}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
         return EXIT_INTERRUPTED
