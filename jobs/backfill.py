@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from jobs.batching import Batch, cut_batches
-from jobs.bulk import Files, Work, add_options, files_of, finish, guarded, run_bulk, sentence
+from jobs.bulk import Files, Work, add_options, counted, files_of, finish, guarded, rejected, run_bulk, sentence
 from jobs.columns import columns_of, read_mapping
 from jobs.formats import Format
 from jobs.gathering import Found, gathered, survey
@@ -45,7 +45,9 @@ def _main(options: argparse.Namespace) -> int:
         return _dry_run(reading, tenant, options)
     found = _surveyed(reading)
     report = run_bulk(work_of(reading, tenant, options, found), options)
-    where = f"in bank {reading.bank}" if reading.bank and report["banks"] <= 1 else f"in {report['banks']} banks"
+    where = (
+        f"in bank {reading.bank}" if reading.bank and report["banks"] <= 1 else f"in {counted(report['banks'], 'bank')}"
+    )
     return finish({**report, "tenant": tenant, "found": as_json(found)}, options, sentence(report, where))
 
 
@@ -136,18 +138,15 @@ def _dry_run(reading: Reading, tenant: str, options: argparse.Namespace) -> int:
     path = str(rejects.path) if rejects.rows else None
     report = {
         "job": NAME, "dry_run": True, "tenant": tenant, "found": as_json(found), "banks": len(banks),
-        "rejects": found.rejects, "rejects_file": path, "samples": samples,
+        "rejects": found.rejects, "rejects_file": path,
+        "first_rejects": rejects.first, "samples": samples,
     }  # fmt: skip
     order = "documents stand together" if found.together else "documents are scattered: they will be gathered on disk"
-    lines = [
-        (
-            f"would retain {found.turns} turns in {len(banks)} banks ({order});"
-            f" {found.rejects} rows cannot be stored{f': {path} says why' if path else ''}"
-        )
-    ]
+    lines = [f"would retain {found.turns} turns in {counted(len(banks), 'bank')} ({order})"]
     lines += [
         f"  {s['bank']} / {s['document_id']}: {s['speaker'] or ''} {s['time'] or ''} {s['text']!r}" for s in samples
     ]
+    lines += rejected(report)
     return finish(report, options, "\n".join(lines))
 
 

@@ -152,6 +152,7 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
         **tally.as_json(),
         "progress_file": str(files.progress),
         "rejects_file": str(files.rejects) if rejects.rows else None,
+        "first_rejects": rejects.first,
         "seconds": round(seconds, 3),
         "turns_per_s": round(tally.turns / seconds, 1) if seconds else None,
     }
@@ -197,6 +198,19 @@ def finish(report: Mapping[str, Any], options: argparse.Namespace, said: str) ->
     return EXIT_REJECTS if report["rejects"] else 0
 
 
+def rejected(report: Mapping[str, Any]) -> list[str]:
+    """What is said of rows that are not stored."""
+    if not report["rejects"]:
+        return []
+    said = f"{counted(report['rejects'], 'row')} not stored, {report['rejects_file']} says why:"
+    return [said, *(f"  {line}" for line in report["first_rejects"])]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 bank`, `2 banks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def sentence(report: Mapping[str, Any], where: str) -> str:
     """The report in words."""
     documents, turns = report["documents"], report["turns"]
@@ -206,13 +220,14 @@ def sentence(report: Mapping[str, Any], where: str) -> str:
             f" {turns['retained']} turns in {report['seconds']:.1f} s"
         )
     ]
+    if documents["there_already"]:
+        lines.append(f"{counted(documents['there_already'], 'document')} were there already")
     if documents["retained_before"]:
         lines.append(
             f"{documents['retained_before']} documents were retained before ({report['progress_file']});"
             " --again sends them once more"
         )
-    if report["rejects"]:
-        lines.append(f"{report['rejects']} rows were not stored: {report['rejects_file']} says why")
+    lines += rejected(report)
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.attaching import run_attached
-from jobs.bulk import guarded
+from jobs.bulk import counted, guarded
 from jobs.exporting import PAGE, export_bank
 from jobs.tables import MANIFEST, BankExport, Manifest, bank_directory, write_manifest
 from memory.encoding import instant_to_text
@@ -58,7 +58,7 @@ def _main(options: argparse.Namespace) -> int:
     else:
         counts = report["counts"]
         print(
-            f"exported {report['banks']} banks to {to}: {counts.get('documents', 0)} documents,"
+            f"exported {counted(report['banks'], 'bank')} to {to}: {counts.get('documents', 0)} documents,"
             f" {counts.get('chunks', 0)} chunks, {report['bytes']} bytes in {report['files']} files",
             flush=True,
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.batching import Batch, cut_batches
-from jobs.bulk import Files, Work, add_options, finish, guarded, run_bulk, sentence
+from jobs.bulk import Files, Work, add_options, counted, finish, guarded, run_bulk, sentence
 from jobs.foreign import ForeignApi
 from jobs.hindsight import HindsightServer, read_archive
 from jobs.importing import import_profile, is_same, read_documents
@@ -53,7 +53,7 @@ def _main(options: argparse.Namespace) -> int:
         if options.dry_run:
             return _dry_run(work, options)
         report = run_bulk(work, options)
-    where = f"in {report['banks']} banks"
+    where = f"in {counted(report['banks'], 'bank')}"
     return finish({**report, "from": options.kind, "tenant": work.run["tenant"]}, options, sentence(report, where))
 
 
@@ -175,7 +175,10 @@ def _dry_run(work: Work, options: argparse.Namespace) -> int:
         "job": NAME, "dry_run": True, "from": options.kind, "tenant": work.run["tenant"], "banks": len(banks),
         "documents": {"found": documents}, "turns": {"found": turns}, "rejects": rejects,
     }  # fmt: skip
-    said = f"would import {documents} documents, {turns} pieces, into {len(banks)} banks; {rejects} cannot be stored"
+    said = (
+        f"would import {documents} documents, {turns} pieces, into {counted(len(banks), 'bank')};"
+        f" {rejects} cannot be stored"
+    )
     return finish(report, options, said)
 
 

@@ -29,6 +29,8 @@ class Done:
     """New chunks."""
     tokens: int = 0
     """Tokens embedded."""
+    there: int = 0
+    """Documents that the bank had already, as they are."""
     rejects: tuple[Reject, ...] = ()
     """Rows that the bank refused."""
 
@@ -60,7 +62,8 @@ class ProgressFile:
             return None
         row = orjson.loads(self._line_at(at))
         rejects = tuple(Reject(Origin(*r["origin"].values()), r["reason"], r["document_id"]) for r in row["rejects"])
-        return Done(row["operation_id"], row["documents"], row["turns"], row["added"], row["tokens"], rejects)
+        counts = (row[name] for name in ("documents", "turns", "added", "tokens", "there"))
+        return Done(row["operation_id"], *counts, rejects)
 
     @property
     def batches(self) -> int:

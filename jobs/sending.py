@@ -20,6 +20,8 @@ from memory.ids import Scope
 from memory.records import Document
 
 LONGEST_PAUSE_S = 5.0
+SHOWN = 3
+"""Rejects that are shown; the file has all."""
 Same = Callable[[Gathered, Document], bool]
 """Whether a stored document is what would be sent."""
 
@@ -41,6 +43,8 @@ class Tally:
     documents: int = 0
     """Retained by this run."""
     turns: int = 0
+    documents_there: int = 0
+    """Those that their banks had already, as they are."""
     documents_before: int = 0
     """Retained by an earlier run of the same job."""
     turns_before: int = 0
@@ -53,13 +57,17 @@ class Tally:
     @property
     def documents_done(self) -> int:
         """By this run or an earlier one."""
-        return self.documents + self.documents_before
+        return self.documents + self.documents_there + self.documents_before
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "banks": len(self.banks),
-            "documents": {"retained": self.documents, "retained_before": self.documents_before},
+            "documents": {
+                "retained": self.documents,
+                "there_already": self.documents_there,
+                "retained_before": self.documents_before,
+            },
             "turns": {"retained": self.turns, "retained_before": self.turns_before},
             "chunks_added": self.chunks_added,
             "tokens_embedded": self.tokens,
@@ -74,6 +82,8 @@ class RejectsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
+        self.first: list[str] = []
+        """The first few, as lines to be shown."""
         self._file: IO[bytes] | None = None
         path.unlink(missing_ok=True)
 
@@ -85,6 +95,8 @@ class RejectsFile:
         if reject.document_id is not None:
             row["document_id"] = reject.document_id
         self._file.write(orjson.dumps(row) + b"\n")
+        if self.rows < SHOWN:
+            self.first.append(f"{reject.origin.file}, row {reject.origin.row}: {reject.reason}")
         self.rows += 1
 
     def close(self) -> None:
@@ -159,7 +171,7 @@ class Sender:
             self.tally.banks.add(batch.scope.bank)
             before = self._progress.find(batch.operation_id)
             if before is not None and await self._still_there(batch, before):
-                self.tally.documents_before += before.documents
+                self.tally.documents_before += before.documents + before.there
                 self.tally.turns_before += before.turns
                 self._tell(before, batch)
                 return
@@ -168,6 +180,7 @@ class Sender:
             async with self._writing:
                 await asyncio.to_thread(self._progress.add, done)
             self.tally.documents += done.documents
+            self.tally.documents_there += done.there
             self.tally.turns += done.turns
             self.tally.chunks_added += done.added
             self.tally.tokens += done.tokens
@@ -185,9 +198,9 @@ class Sender:
         """One call; where the bank refuses it, one for each document, so that only what is refused is not stored."""
         left = await self._left(batch)
         if not left.documents:
-            return Done(batch.operation_id, len(batch.documents), batch.turns)
+            return Done(batch.operation_id, 0, 0, there=len(batch.documents))
         try:
-            return _done(batch, await self._patiently(left.scope, left.command))
+            return _done(batch, left, await self._patiently(left.scope, left.command))
         except InvalidRequest as exc:
             if len(batch.documents) == 1:
                 return _refused(batch, str(exc))
@@ -198,6 +211,7 @@ class Sender:
             turns=sum(done.turns for done in each),
             added=sum(done.added for done in each),
             tokens=sum(done.tokens for done in each),
+            there=sum(done.there for done in each),
             rejects=tuple(reject for done in each for reject in done.rejects),
         )
 
@@ -235,10 +249,11 @@ class Sender:
         self.tally.rejects += 1
 
 
-def _done(batch: Batch, receipt: RetainReceipt) -> Done:
+def _done(batch: Batch, sent: Batch, receipt: RetainReceipt) -> Done:
     added = 0 if receipt.replayed else sum(document.added for document in receipt.documents)
     tokens = 0 if receipt.replayed else receipt.tokens
-    return Done(batch.operation_id, len(batch.documents), batch.turns, added, tokens)
+    there = len(batch.documents) - len(sent.documents)
+    return Done(batch.operation_id, len(sent.documents), sent.turns, added, tokens, there)
 
 
 def _refused(batch: Batch, reason: str) -> Done:

@@ -136,7 +136,7 @@ def test_importing_again_writes_nothing_and_what_was_retained_first_is_known_aga
         await import_(other, tmp_path, str(to))
         head = await other.find_head(ANA)
         report = await import_(other, tmp_path, str(to))
-        assert (report["chunks_added"], report["calls"]) == (0, 0)
+        assert (report["documents"]["there_already"], report["chunks_added"], report["calls"]) == (8, 0, 0)
         assert await other.find_head(ANA) == head
         receipt = await other.retain(ANA, Retain("again", ITEMS[:3]))
         assert [(d.document_id, d.added, d.retired) for d in receipt.documents] == [

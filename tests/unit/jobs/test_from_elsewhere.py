@@ -158,7 +158,7 @@ def test_a_hindsight_server_with_its_times_in_its_order(hindsight, tmp_path):
     assert dict(head.profile) == {"name": "Ann", "reflect_mission": "Help.", "disposition_empathy": 4}
     assert {authorization for _, _, authorization in hindsight.asked} == {"Bearer k"}
     _, again = run(tmp_path, hindsight.url, "--from", "hindsight", client=client)
-    assert again["documents"] == {"retained": 0, "retained_before": 120}
+    assert again["documents"] == {"retained": 0, "there_already": 0, "retained_before": 120}
 
 
 def test_a_document_transfer_archive(tmp_path):

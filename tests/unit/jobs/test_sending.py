@@ -97,14 +97,14 @@ def test_what_was_done_is_known_after_a_line_was_cut_off(tmp_path):
     progress = ProgressFile(path, {"bank": "b"})
     reject = Reject(Origin("f", 3), "bad", "d")
     for number, operation_id in enumerate(ids):
-        progress.add(Done(operation_id, number, 5, 4, 3, (reject,)))
+        progress.add(Done(operation_id, number, 5, 4, 3, 2, (reject,)))
     progress.close()
     whole = path.read_bytes()
     for cut in range(len(whole) - 40, len(whole)):
         path.write_bytes(whole[:cut])
         again = ProgressFile(path, {"bank": "b"})
         assert [again.find(operation_id) is not None for operation_id in ids] == [True, True, False]
-        assert again.find(ids[1]) == Done(ids[1], 1, 5, 4, 3, (reject,))
+        assert again.find(ids[1]) == Done(ids[1], 1, 5, 4, 3, 2, (reject,))
         again.add(Done(ids[2], 2, 5))
         assert again.find(ids[2]) == Done(ids[2], 2, 5)
         again.close()
@@ -204,7 +204,7 @@ def test_every_row_is_stored_or_rejected_with_its_reason(tmp_path):
     banks = Banks()
     banks.busy = 3
     report = asyncio.run(fill(banks, write_rows(tmp_path), options(tmp_path, "--batch-documents", "8")))
-    assert report["documents"] == {"retained": 60, "retained_before": 0}
+    assert report["documents"] == {"retained": 60, "there_already": 0, "retained_before": 0}
     assert (report["turns"]["retained"], report["chunks_added"], report["banks"], report["rejects"]) == (300, 300, 3, 3)
     kept = asyncio.run(stored(banks))
     assert len(kept) == 60
@@ -249,10 +249,10 @@ def test_running_again_does_nothing_until_a_bank_is_gone(tmp_path):
     calls = banks.calls
     report = asyncio.run(fill(banks, file, given))
     assert (banks.calls, report["calls"]) == (calls, 0)
-    assert report["documents"] == {"retained": 0, "retained_before": 60}
+    assert report["documents"] == {"retained": 0, "there_already": 0, "retained_before": 60}
     del banks._banks[Scope(TENANT, "bank1")]
     report = asyncio.run(fill(banks, file, given))
-    assert report["documents"] == {"retained": 20, "retained_before": 40}
+    assert report["documents"] == {"retained": 20, "there_already": 0, "retained_before": 40}
     assert len(asyncio.run(stored(banks))) == 60
 
 
