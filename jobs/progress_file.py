@@ -62,8 +62,15 @@ class ProgressFile:
             return None
         row = orjson.loads(self._line_at(at))
         rejects = tuple(Reject(Origin(*r["origin"].values()), r["reason"], r["document_id"]) for r in row["rejects"])
-        counts = (row[name] for name in ("documents", "turns", "added", "tokens", "there"))
-        return Done(row["operation_id"], *counts, rejects)
+        return Done(
+            operation_id=row["operation_id"],
+            documents=row["documents"],
+            turns=row["turns"],
+            added=row["added"],
+            tokens=row["tokens"],
+            there=row["there"],
+            rejects=rejects,
+        )
 
     @property
     def batches(self) -> int:
