@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.filters import TRUE, AnyOf, Filter, every
-from memory.fusion import final_score, keyword_score
+from memory.fusion import final_score, fuse, keyword_score
 from memory.late import Columns, match_tokens, z_rows
 from memory.neighbours import around
 from memory.packing import pack
@@ -87,6 +87,28 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerank:
+    """Compare the query's packed token vectors with those of the `units` best by the lanes' weights, not of all.
+
+    What a comparison costs grows with how many units there are and how long they are; those far down gained nothing.
+    """
+
+    tokens: bytes
+    units: int
+    weights: tuple[float, float]
+
+    def matches(self, hits: Hits) -> Columns:
+        """As memory.late.match_tokens: NaN for units that are not compared or have no token vectors."""
+        if len(hits.ids) > self.units:
+            fused = fuse(list(zip(self.weights, (hits.semantic, hits.keyword), strict=True)))
+            best = frozenset(np.argsort(-fused, kind="stable")[: self.units].tolist())
+            return match_tokens(
+                self.tokens, [packed if place in best else b"" for place, packed in enumerate(hits.tokens)]
+            )
+        return match_tokens(self.tokens, hits.tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class FindCandidates:
     """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole.
 
@@ -102,8 +124,8 @@ class FindCandidates:
     seeds: int = 0
     reach: int = 0
     trace: bool = False
-    tokens: bytes = b""
-    """The query's packed token vectors; empty: units are not compared token by token."""
+    rerank: Rerank | None = None
+    """None: units are not compared token by token."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -121,11 +143,11 @@ class FindCandidates:
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes, with_words=cut)
             hits = yield CompleteHits(
-                semantic, keyword, self.dense, self.lexical, unseen, unworded, near, bool(self.tokens)
+                semantic, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
             )
             if (semantic.keys() | keyword.keys()) <= set(hits.ids):
                 break
-        matches = match_tokens(self.tokens, hits.tokens) if self.tokens else None
+        matches = self.rerank.matches(hits) if self.rerank else None
         return Candidates(replace(hits, tokens=()), lanes if self.trace else (), matches)
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
@@ -140,9 +162,10 @@ def plan_candidates(
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
     where = every(query.where, types)
-    tokens = embedded.tokens if recipe.late else b""
+    weights = (recipe.semantic_weight, recipe.keyword_weight)
+    rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
     return FindCandidates(
-        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, tokens
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank
     )
 
 
