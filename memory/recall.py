@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
-from memory.fusion import final_score, keyword_score
+from memory.fusion import final_score, fuse, keyword_score
 from memory.late import Columns, match_tokens, z_rows
 from memory.neighbours import around
 from memory.packing import pack
@@ -104,6 +104,28 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerank:
+    """Compare the query's packed token vectors with those of the `units` best by the lanes' weights, not of all.
+
+    What a comparison costs grows with how many units there are and how long they are; those far down gained nothing.
+    """
+
+    tokens: bytes
+    units: int
+    weights: tuple[float, float]
+
+    def matches(self, hits: Hits) -> Columns:
+        """As memory.late.match_tokens: NaN for units that are not compared or have no token vectors."""
+        if len(hits.ids) > self.units:
+            fused = fuse(list(zip(self.weights, (hits.semantic, hits.keyword), strict=True)))
+            best = frozenset(np.argsort(-fused, kind="stable")[: self.units].tolist())
+            return match_tokens(
+                self.tokens, [packed if place in best else b"" for place, packed in enumerate(hits.tokens)]
+            )
+        return match_tokens(self.tokens, hits.tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class FindCandidates:
     """Procedure: trip 1 asks the lanes in one batch, trip 2 scores their union in both and brings it whole.
 
@@ -121,8 +143,8 @@ class FindCandidates:
     seeds: int = 0
     reach: int = 0
     trace: bool = False
-    tokens: bytes = b""
-    """The query's packed token vectors; empty: units are not compared token by token."""
+    rerank: Rerank | None = None
+    """None: units are not compared token by token."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -144,14 +166,14 @@ class FindCandidates:
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes, with_words=cut)
             hits = yield CompleteHits(
-                semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, bool(self.tokens)
+                semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
             )
             if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
         lanes = lanes if self.trace else ()
         is_fact = np.fromiter((payload["kind"] == UnitKind.FACT for payload in hits.payloads), np.bool_)
         evidence, found = (_those(hits, ~is_fact), _those(hits, is_fact)) if is_fact.any() else (hits, NOTHING)
-        matches = match_tokens(self.tokens, evidence.tokens) if self.tokens else None
+        matches = self.rerank.matches(evidence) if self.rerank else None
         return Candidates(replace(evidence, tokens=()), lanes, replace(found, tokens=()), matches)
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
@@ -177,9 +199,10 @@ def plan_candidates(
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
     where = every(query.where, types)
-    tokens = embedded.tokens if recipe.late else b""
+    weights = (recipe.semantic_weight, recipe.keyword_weight)
+    rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
     return FindCandidates(
-        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, tokens
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank
     )
 
 

@@ -33,7 +33,7 @@ class Signals:
 class Recipe:
     """Candidates per lane by budget, weights of the z-scored lanes, and signals.
 
-    late: share of late interaction in the fused score, where units have token vectors.
+    late: share of late interaction in the fused score, where units have token vectors, for the `late_units` best of it.
 
     The best `seeds` of each lane bring their neighbours along, `reach` on each side in their document.
     """
@@ -43,6 +43,7 @@ class Recipe:
     semantic_weight: float
     keyword_weight: float
     late: float = 0.0
+    late_units: int = 0
     signals: Signals = field(default_factory=Signals)
     seeds: int = 0
     reach: int = 0
@@ -77,7 +78,7 @@ CONTEXTUAL = replace(
 WITH_NEIGHBOURS = replace(CONTEXTUAL, name="contextual-with-neighbours", seeds=20, reach=2)
 """CONTEXTUAL over what stands beside the best units too: it finds more in big banks, and takes a tenth longer."""
 
-LATE = replace(WITH_NEIGHBOURS, name="late-interaction", late=0.6)
+LATE = replace(WITH_NEIGHBOURS, name="late-interaction", late=0.6, late_units=100)
 """WITH_NEIGHBOURS, the fused score mostly by the words' own vectors."""
 
 DEFAULT = LATE

@@ -250,8 +250,17 @@ def test_every_recipe_answers_alike_each_time(texts, query, name):
 
 def test_the_default_is_late_interaction():
     assert recipe_of(RecallQuery("q").recipe, reranking=True) == LATE
-    assert recipe_of(None, reranking=False) == replace(LATE, name=WITH_NEIGHBOURS.name, late=0.0)
+    assert recipe_of(None, reranking=False) == replace(LATE, name=WITH_NEIGHBOURS.name, late=0.0, late_units=0)
     assert recipe_of("hybrid", reranking=False) == HYBRID
     assert plan_candidates(RecallQuery("q"), understand("q", ()), embedding("q")).reach == LATE.reach
     assert set(RECIPES) >= {"hybrid", "contextual", "late-interaction", "late-interaction-without-speaker"}
     assert all(RECIPES[name].name == name for name in RECIPES)
+
+
+def test_only_the_best_by_the_lanes_are_compared_token_by_token():
+    engine = bank("red apple", "green pear", "apple pie", "nothing")
+    few = replace(LATE, late_units=2)
+    units = recall(engine, RecallQuery("apple", trace=True), few).trace["ranked"]
+    assert {unit["id"] for unit in units if unit["late"] is not None} == {
+        unit["id"] for unit in recall(engine, RecallQuery("apple", trace=True)).trace["ranked"][:2]
+    }
