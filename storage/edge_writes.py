@@ -38,8 +38,8 @@ from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
-_CHANGED_BYTES: Final = 1024
-"""What a change or removal counts: a flush has a dozen indexes to write for each."""
+_CHANGED_BYTES: Final = 512
+"""What a change or removal counts: a flush has several indexes to write for each."""
 _STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
