@@ -16,7 +16,7 @@ from typing import Final
 
 from qdrant_edge import CountRequest, EdgeShard
 
-from memory.filters import Any_, AnyOf, Between, Filter
+from memory.filters import AnyOf, Between, Filter
 from memory.ids import Scope, scope_of_key
 from memory.records import Head, UnitState
 from storage import schema
@@ -27,7 +27,7 @@ from storage.query_to_edge import scoped
 log = logging.getLogger("lorebank.indexes")
 
 DIRECTORY: Final = "indexes"
-OUTDATED_SHARE: Final = 0.2
+OUTDATED_SHARE: Final = 0.05
 """An index is built anew once so many of its units have gone, or as many have come since."""
 RETRY_S: Final = 60.0
 """How long a bank whose index could not be built is left alone."""
@@ -50,11 +50,12 @@ class _Bank:
 class BankIndexes:
     """Indexes of the banks of one shard that hold at least `least_units`; safe for several readers beside one writer.
 
+    0: none are used, and those that are there removed; None: none are used, for this time.
     A bank is looked after when it is searched: nobody waits for that.
     """
 
     def __init__(
-        self, directory: Path, units: EdgeShard, read_head: Callable[[Scope], Head | None], least_units: int
+        self, directory: Path, units: EdgeShard, read_head: Callable[[Scope], Head | None], least_units: int | None
     ) -> None:
         self._directory = directory / DIRECTORY
         self._units = units
@@ -77,10 +78,10 @@ class BankIndexes:
         """
         if not self._directory.exists():
             return
-        big = {scope.key for scope in indexed_banks(self._directory) if not self._is_small(scope)}
-        names = () if everything else tuple(name_of(key) for key in big)
+        kept = [] if everything else [scope for scope in indexed_banks(self._directory) if not self._is_small(scope)]
+        names = {name_of(scope.key) for scope in kept}
         for path in self._directory.iterdir():
-            if path.stem not in names or path.suffix == MAKING:
+            if path.stem not in names:  # nor is that of one half made
                 shutil.rmtree(path)
 
     def find(self, scope: Scope) -> CellIndex | None:
@@ -115,10 +116,6 @@ class BankIndexes:
         """Id of the process that builds now."""
         return self._maker.builder_pid
 
-    def newer(self, index: CellIndex) -> Filter:
-        """Matches the units that have come since an index was built, and perhaps a few more."""
-        return Any_((Between(schema.SEQ, gte=index.card.seq + 1), Between(schema.EPOCH, gte=index.card.epoch + 1)))
-
     def _look(self, scope: Scope, key: str) -> _Bank:
         """Have the bank looked after if need be; it is left alone for the next searches."""
         with self._lock:
@@ -138,14 +135,15 @@ class BankIndexes:
     def _wants(self, scope: Scope, index: CellIndex | None) -> bool:
         live = self._count(scope)
         if index is None:
-            return live >= self._least_units
-        come, held = self._count(scope, self.newer(index)), index.card.units
+            return live >= (self._least_units or 0)
+        come, held = self._count(scope, Between(schema.SEQ, gte=index.card.seq + 1)), index.card.units
         gone = held + come - live
         return max(come, gone) > OUTDATED_SHARE * held
 
     def _is_small(self, scope: Scope) -> bool:
         """Half of what makes a bank a big one, so that one at the threshold does not come and go."""
-        return 2 * self._count(scope) < self._least_units or not self._least_units
+        least = self._least_units
+        return least is not None and (not least or 2 * self._count(scope) < least)
 
     def _count(self, scope: Scope, *where: Filter) -> int:
         return self._units.count(CountRequest(filter=scoped(scope, _LIVE, *where), exact=False))

@@ -1,11 +1,23 @@
 """The lanes of recall on the embedded engine: by the bank's cell index where it has one, else over all its units."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from math import ceil
 from typing import Final
 
-from qdrant_edge import EdgeShard, Filter, HasIdCondition, IdfParams, Query, QueryRequest, SearchParams, SparseVector
+from qdrant_edge import (
+    EdgeShard,
+    Filter,
+    HasIdCondition,
+    IdfParams,
+    Query,
+    QueryRequest,
+    ScrollRequest,
+    SearchParams,
+    SparseVector,
+)
 
-from memory.filters import TRUE, AnyOf, HasId, every
+from memory.filters import TRUE, AnyOf, Between, HasId, every
 from memory.filters import Filter as Where
 from memory.ids import Scope
 from memory.records import UnitState
@@ -19,9 +31,11 @@ from storage.query_to_edge import scoped
 Scored = list[tuple[str, float]]
 
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
-_SPARE: Final = 2
+_SPARE: Final = 1.25
 """How many times as many units an index is asked for as are wanted, for some may have gone."""
 _SPARE_FILTERED: Final = 10
+_LATE: Final = 1000
+"""So many units of older seqs that later owners changed are looked at one by one."""
 _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 
 
@@ -48,13 +62,28 @@ class EdgeLanes:
         The index proposes, without looking at filters; the engine says who lives and matches, and scores. As nothing
         that it did not propose is better than what it did, those who are left are the best if they fill the lane.
         """
-        wanted = lane.limit * (_SPARE if where == TRUE else _SPARE_FILTERED)
+        wanted = ceil(lane.limit * (_SPARE if where == TRUE else _SPARE_FILTERED))
         proposed, exhausted = _propose(index, lane, wanted)
         kept = self._scan(scope, replace(lane, limit=len(proposed)), every(where, HasId(tuple(proposed))), index)
         if len(kept) < lane.limit and not exhausted:
             return None
-        merged = dict(kept) | dict(self._scan(scope, lane, every(where, self._indexes.newer(index)), index))
+        merged = dict(kept)
+        for newer in self._newer(index, scope):
+            merged.update(self._scan(scope, lane, every(where, newer), index))
         return sorted(merged.items(), key=lambda one: (-one[1], one[0]))[: lane.limit]
+
+    def _newer(self, index: CellIndex, scope: Scope) -> Iterator[Where]:
+        """What matches the units that have come since the index was built.
+
+        Those that a later owner put back have older seqs: they are named, for the engine guesses that many units could
+        have a later epoch, and then goes through all that hold the words.
+        """
+        yield Between(schema.SEQ, gte=index.card.seq + 1)
+        put_back = (Between(schema.EPOCH, gte=index.card.epoch + 1), Between(schema.SEQ, lte=index.card.seq))
+        request = ScrollRequest(limit=_LATE, filter=scoped(scope, *put_back), with_payload=False)
+        late, more = self._units.scroll(request)
+        if late:
+            yield every(*put_back) if more else HasId(tuple(str(record.id) for record in late))
 
     def _scan(self, scope: Scope, lane: Lane, where: Where, index: CellIndex | None) -> Scored:
         if not lane.limit:

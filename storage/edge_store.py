@@ -59,8 +59,8 @@ class EdgeStore:
     Every method raises StoreDamaged, StoreLocked or Unavailable where the engine fails (storage.edge_errors).
     """
 
-    def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0, index_units: int = 0) -> None:
-        """`index_units`: banks with at least so many units are searched by an index of their own; 0: none are."""
+    def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0, index_units: int | None = None) -> None:
+        """`index_units`: banks with at least so many units are searched by an index; 0 or None: as of BankIndexes."""
         self._directory = directory
         self._units_path, self._records_path = directory / schema.UNITS, directory / schema.RECORDS
         self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)

@@ -25,7 +25,9 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 _TIMEOUT_S: Final = 900.0
 
 
-def open_store(directory: Path, dim: int, lock_timeout_s: float, *, again: bool, index_units: int = 0) -> EdgeStore:
+def open_store(
+    directory: Path, dim: int, lock_timeout_s: float, *, again: bool, index_units: int | None = None
+) -> EdgeStore:
     """Open a directory; one that was not closed is loaded by a process of its own before.
 
     again: this process takes the place of one that ended without closing the directory; index_units: as of EdgeStore.

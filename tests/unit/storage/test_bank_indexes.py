@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from memory.filters import TRUE, AnyOf, Filter
 from memory.ids import Scope
 from memory.recall import FindCandidates
 from memory.records import Head, Vectors
-from memory.store_calls import ClearBank, CreateHead, Lane, LaneHits, NewUnit, RetireUnits, SearchLanes
+from memory.store_calls import ClearBank, CreateHead, Hits, Lane, LaneHits, NewUnit, RetireUnits, SearchLanes
 from storage import bank_indexes, cell_index, edge_lanes, index_making
 from storage.edge_store import EdgeStore
 from storage.run import run
@@ -28,19 +29,14 @@ DEADLINE_S = 60.0
 WORDS = 40
 
 
-@pytest.fixture(autouse=True)
-def _small_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _small_searches() -> Iterator[None]:
     """A search of so small a bank looks at a part of it, as one of a big bank does, and looks after it every time."""
-    monkeypatch.setattr(cell_index, "SCANNED_UNITS", 150)
-    monkeypatch.setattr(bank_indexes, "_LOOK_EVERY", 1)
-    monkeypatch.setattr(bank_indexes, "RETRY_S", 0.0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[EdgeStore]:
-    opened = EdgeStore(tmp_path, DIM, index_units=BIG)
-    yield opened
-    opened.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cell_index, "SCANNED_UNITS", 150)
+        patch.setattr(bank_indexes, "_LOOK_EVERY", 1)
+        patch.setattr(bank_indexes, "RETRY_S", 0.0)
+        yield
 
 
 def vectors(count: int, seed: int) -> np.ndarray:
@@ -49,6 +45,44 @@ def vectors(count: int, seed: int) -> np.ndarray:
     centres = np.random.default_rng(0).normal(size=(12, DIM))
     rows = centres[chance.integers(0, 12, count)] + 0.5 * chance.normal(size=(count, DIM))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A bank with an index, to be read only; what was searched before it had one."""
+
+    store: EdgeStore
+    scope: Scope
+    ids: tuple[str, ...]
+    exact_words: tuple[LaneHits, ...]
+    exact_hits: Hits
+
+
+WORD_LANES = tuple(
+    Lane(20, lexical=text) for text in ("shared7", "item33 everywhere", "shared3 item44 item7", "unheard")
+)
+FIND = FindCandidates(vectors(1, 3)[0], "shared5 item5", 20, TRUE, seeds=5, reach=2)
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, _small_searches: None) -> Iterator[Indexed]:
+    path, scope = tmp_path_factory.mktemp("indexed"), fresh_scope()
+    plain = EdgeStore(path, DIM)
+    ids = fill(plain, scope)
+    words = tuple(search(plain, scope, lane) for lane in WORD_LANES)
+    hits = run(plain, scope, FIND).hits
+    plain.close()
+    opened = EdgeStore(path, DIM, index_units=BIG)
+    wait_for_index(opened, scope)
+    yield Indexed(opened, scope, ids, words, hits)
+    opened.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EdgeStore]:
+    opened = EdgeStore(tmp_path, DIM, index_units=BIG)
+    yield opened
+    opened.close()
 
 
 def made(scope: Scope, rows: np.ndarray, name: str, **fields: object) -> list[NewUnit]:
@@ -98,39 +132,36 @@ def indexes(directory: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("where", [TRUE, AnyOf("tags", ("even",))])
-def test_an_index_brings_what_an_exact_search_brings(store, where):
-    scope = fresh_scope()
-    fill(store, scope)
-    wait_for_index(store, scope)
+def test_an_index_brings_what_an_exact_search_brings(indexed, where):
     found = 0
     for query in vectors(50, 2):
         lane = Lane(LIMIT, dense=query)
-        wanted = exactly(store, scope, lane, where)
-        got = search(store, scope, lane, where)
+        wanted = exactly(indexed.store, indexed.scope, lane, where)
+        got = search(indexed.store, indexed.scope, lane, where)
         assert len(got.ids) == len(wanted) == LIMIT
         assert list(got.scores) == sorted(got.scores, reverse=True)
         found += len(set(got.ids) & set(wanted))
     assert found >= 0.95 * 50 * LIMIT
 
 
-def test_words_are_scored_as_the_engine_scores_them(store):
-    scope = fresh_scope()
-    fill(store, scope)
-    lanes = [Lane(20, lexical=text) for text in ("shared7", "item33 everywhere", "shared3 item44 item7", "unheard")]
-    exact = [search(store, scope, lane) for lane in lanes]
-    wait_for_index(store, scope)
-    for lane, wanted in zip(lanes, exact, strict=True):
-        got = search(store, scope, lane)
+def test_words_are_scored_as_the_engine_scores_them(indexed):
+    for lane, wanted in zip(WORD_LANES, indexed.exact_words, strict=True):
+        got = search(indexed.store, indexed.scope, lane)
         assert got.scores == pytest.approx(wanted.scores, rel=1e-4)
         above = [score > wanted.scores[-1] * 1.001 for score in wanted.scores]  # of equal ones, any may be cut off
-        assert {u for u, a in zip(wanted.ids, above, strict=True) if a} <= set(got.ids)
+        assert {unit for unit, kept in zip(wanted.ids, above, strict=True) if kept} <= set(got.ids)
 
 
-def test_the_index_answers_without_a_scan_of_the_bank(store, monkeypatch):
-    scope = fresh_scope()
-    ids = fill(store, scope)
-    wait_for_index(store, scope)
-    asked: list[object] = []
+def test_candidates_of_a_recall_are_those_of_an_exact_one(indexed):
+    found = run(indexed.store, indexed.scope, FIND).hits
+    assert found.ids == indexed.exact_hits.ids
+    assert found.semantic == pytest.approx(indexed.exact_hits.semantic, rel=1e-4)
+    assert found.keyword == pytest.approx(indexed.exact_hits.keyword, rel=1e-4)
+    assert run(indexed.store, indexed.scope, FIND).hits.ids == found.ids
+
+
+def test_the_index_answers_without_a_scan_of_the_bank(indexed, monkeypatch):
+    asked: list[Filter] = []
     scan = edge_lanes.EdgeLanes._scan
 
     def watched(self, scope, lane, where, index):
@@ -138,9 +169,9 @@ def test_the_index_answers_without_a_scan_of_the_bank(store, monkeypatch):
         return scan(self, scope, lane, where, index)
 
     monkeypatch.setattr(edge_lanes.EdgeLanes, "_scan", watched)
-    rows = vectors(UNITS, 1)
-    for lane in (Lane(LIMIT, dense=rows[5]), Lane(LIMIT, lexical="item5")):
-        assert search(store, scope, lane).ids[0] == ids[5]
+    for lane in (Lane(LIMIT, dense=vectors(UNITS, 1)[5]), Lane(LIMIT, lexical="item5")):
+        assert search(indexed.store, indexed.scope, lane).ids[0] == indexed.ids[5]
+    assert asked
     assert TRUE not in asked
 
 
@@ -174,19 +205,6 @@ def test_a_unit_of_a_moment_ago_is_found_and_a_removed_one_is_not(store):
     assert search(store, scope, Lane(LIMIT, lexical="late0")).ids == (again,)
 
 
-def test_candidates_of_a_recall_are_those_of_an_exact_one(store):
-    scope = fresh_scope()
-    fill(store, scope)
-    find = FindCandidates(vectors(1, 3)[0], "shared5 item5", 20, TRUE, seeds=5, reach=2)
-    before = run(store, scope, find).hits
-    wait_for_index(store, scope)
-    after = run(store, scope, find).hits
-    assert after.ids == before.ids
-    assert after.semantic == pytest.approx(before.semantic, rel=1e-4)
-    assert after.keyword == pytest.approx(before.keyword, rel=1e-4)
-    assert run(store, scope, find).hits.ids == after.ids
-
-
 def test_an_index_is_built_anew_once_a_share_of_its_units_is_new_or_gone(store, tmp_path):
     scope = fresh_scope()
     ids = fill(store, scope)
@@ -214,12 +232,13 @@ def test_a_restart_opens_the_index_that_is_there(tmp_path):
     assert search(store, scope, Lane(LIMIT, dense=vectors(UNITS, 1)[7])).ids[0] == ids[7]
     store.close()
     assert indexes(tmp_path) == built
-    EdgeStore(tmp_path, DIM).close()  # without indexes none is kept: it would never be looked after
+    EdgeStore(tmp_path, DIM).close()
+    assert indexes(tmp_path) == built
+    EdgeStore(tmp_path, DIM, index_units=0).close()  # switched off, they would never be looked after
     assert indexes(tmp_path) == []
 
 
-@pytest.mark.parametrize("column", ["card.json", "vectors.npy", "holders.npy"])
-@pytest.mark.parametrize("flipped", [True, False])
+@pytest.mark.parametrize(("column", "flipped"), [("card.json", True), ("vectors.npy", True), ("holders.npy", False)])
 def test_a_damaged_index_is_not_used_and_another_is_built(tmp_path, column, flipped):
     scope = fresh_scope()
     store = EdgeStore(tmp_path, DIM, index_units=BIG)
@@ -260,7 +279,7 @@ def test_closing_and_deleting_end_what_is_being_built(tmp_path, monkeypatch):
     store = EdgeStore(tmp_path, DIM, index_units=BIG)
     for end in (lambda scope: store.call(scope, ClearBank(2, 1, 0)), lambda _: store.close()):
         scope = fresh_scope()
-        fill(store, scope, BIG)
+        fill(store, scope)
         search(store, scope, Lane(LIMIT, lexical="item1"))
         wait_for(lambda: store._indexes.builder_pid is not None)
         end(scope)
@@ -270,7 +289,7 @@ def test_closing_and_deleting_end_what_is_being_built(tmp_path, monkeypatch):
 def test_a_deleted_bank_has_no_index(store, tmp_path):
     scope, other = fresh_scope(), fresh_scope()
     for each in (scope, other):
-        fill(store, each, BIG)
+        fill(store, each)
         wait_for_index(store, each)
     store.call(scope, ClearBank(2, 1, 0))
     assert len(indexes(tmp_path)) == 1
@@ -295,7 +314,7 @@ def test_a_process_that_is_killed_while_it_builds_leaves_nothing_that_stays(tmp_
         "from storage import index_making\n"
         "index_making.BUILDER = (sys.executable, '-c', 'import sys; sys.stdin.read()')\n"
         "store, scope = t.EdgeStore(Path(sys.argv[1]), t.DIM, index_units=t.BIG), t.fresh_scope()\n"
-        "t.fill(store, scope, t.BIG)\n"
+        "t.fill(store, scope)\n"
         "t.search(store, scope, t.Lane(t.LIMIT, lexical='item1'))\n"
         "t.wait_for(lambda: store._indexes.builder_pid is not None)\n"
         "print(store._indexes.builder_pid, flush=True); sys.stdin.read()\n"
