@@ -4,6 +4,7 @@ The storage shard's own code runs in this process. The bank is searched exactly 
 meanwhile; beside the building another thread recalls from small banks without a pause.
 """
 
+import itertools
 import os
 import tempfile
 import time
@@ -37,6 +38,7 @@ _PERTURBED = 0.5
 _FILTERED: Filter = AnyOf("speaker", ("Ada",))
 """A third of all units: generated turns have three speakers."""
 _POLL_S = 0.05
+_SEARCH_EVERY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,15 @@ def shares(exact: Searched, found: Searched) -> list[str]:
 
 
 def build(shard: StorageShard, directory: Path, bank: BankSize, banks: Sequence[BankSize], seed: int) -> Pause:
-    """Search the bank until its index is used; what recalls of small banks saw meanwhile."""
+    """Search the bank now and then until it has an index; what recalls of small banks saw meanwhile."""
     with MachinePauses() as machine, Reader(shard, banks, seed, machine) as reader:
 
         def searched_until_built() -> None:
-            while not any(path.suffix != ".making" for path in (directory / "indexes").glob("*")):
-                shard.perform(bank.scope, SearchLanes((Lane(1, lexical="w1"),)))
+            for looks in itertools.count():
+                if any(path.suffix != ".making" for path in (directory / "indexes").glob("*")):
+                    return
+                if looks % _SEARCH_EVERY == 0:
+                    shard.perform(bank.scope, SearchLanes((Lane(1, lexical="w1"),)))
                 time.sleep(_POLL_S)
 
         reader.watch("nothing", lambda: time.sleep(1.0))
@@ -162,7 +167,7 @@ def main(
             exact = search(exact_shard, bank, compared, asked)
         finally:
             exact_shard.close()
-        least = min(load_settings().index_units, bank.units)
+        least = min(load_settings().index_units, bank.units // 2)
         shard = StorageShard(load_settings(data=data, index_units=least), 0, Space("generated", DIM))
         try:
             shard.open()

@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from qdrant_edge import CountRequest, EdgeShard
 
-from memory.filters import AnyOf, Between, Filter
+from memory.filters import Any_, AnyOf, Between
 from memory.ids import Scope, scope_of_key
 from memory.records import Head, UnitState
 from storage import schema
 from storage.cell_index import CellIndex, Unusable, open_index, read_card
+from storage.edge_scroll import all_points
 from storage.index_making import MAKING, IndexMaker, Stopped, name_of
 from storage.query_to_edge import scoped
 
@@ -36,11 +38,24 @@ _MOST_LOOKED: Final = 20_000
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An open index, and the units made live since what it was built of was read, or before; some may have gone."""
+
+    index: CellIndex
+    came: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class _Bank:
-    """A big bank: its open index, whether a look after it is under way, and how many searches pass before the next."""
+    """A bank that was searched: its index, whether it is looked after, how many searches pass before the next look.
+
+    came, coming: what was made live since the index was built, and since the next one was begun.
+    """
 
     index: CellIndex | None = None
+    came: dict[str, None] = field(default_factory=dict)
+    coming: dict[str, None] = field(default_factory=dict)
     busy: bool = False
     left: int = 0
     retry_at_s: float = 0.0
@@ -84,7 +99,7 @@ class BankIndexes:
             if path.stem not in names:  # nor is that of one half made
                 shutil.rmtree(path)
 
-    def find(self, scope: Scope) -> CellIndex | None:
+    def find(self, scope: Scope) -> Use | None:
         """The bank's index if there is one now; a bank that should have one, or a newer one, will be looked after."""
         if not self._least_units:
             return None
@@ -93,7 +108,19 @@ class BankIndexes:
         if bank is None or bank.left <= 0:
             bank = self._look(scope, key)
         bank.left -= 1
-        return bank.index
+        if bank.index is None:
+            return None
+        with self._lock:
+            return Use(bank.index, tuple(bank.came))
+
+    def came(self, scope: Scope, ids: tuple[str, ...]) -> None:
+        """Units of the bank were made live."""
+        bank = self._banks.get(scope.key)
+        if bank is not None and (bank.index is not None or bank.busy):
+            with self._lock:
+                bank.came.update(dict.fromkeys(ids))
+                if bank.busy:
+                    bank.coming.update(dict.fromkeys(ids))
 
     def drop(self, scope: Scope) -> None:
         """The bank was deleted: so is its index, and one that is being built."""
@@ -123,8 +150,9 @@ class BankIndexes:
                 self._banks = {known: one for known, one in self._banks.items() if one.index or one.busy}
             bank = self._banks.setdefault(key, _Bank())
             bank.left = _LOOK_EVERY
-            if bank.busy or time.monotonic() < bank.retry_at_s or not self._wants(scope, bank.index):
+            if bank.busy or time.monotonic() < bank.retry_at_s or not self._wants(scope, bank):
                 return bank
+            bank.coming = {}
             bank.busy = True
             if self._worker is None and not self._stop.is_set():
                 self._worker = threading.Thread(target=self._work, name="indexes", daemon=True)
@@ -132,21 +160,20 @@ class BankIndexes:
         self._wanted.put(scope)
         return bank
 
-    def _wants(self, scope: Scope, index: CellIndex | None) -> bool:
+    def _wants(self, scope: Scope, bank: _Bank) -> bool:
         live = self._count(scope)
-        if index is None:
+        if bank.index is None:
             return live >= (self._least_units or 0)
-        come, held = self._count(scope, Between(schema.SEQ, gte=index.card.seq + 1)), index.card.units
-        gone = held + come - live
-        return max(come, gone) > OUTDATED_SHARE * held
+        gone = bank.index.card.units + len(bank.came) - live
+        return max(len(bank.came), gone) > _most_changed(bank.index)
 
     def _is_small(self, scope: Scope) -> bool:
         """Half of what makes a bank a big one, so that one at the threshold does not come and go."""
         least = self._least_units
         return least is not None and (not least or 2 * self._count(scope) < least)
 
-    def _count(self, scope: Scope, *where: Filter) -> int:
-        return self._units.count(CountRequest(filter=scoped(scope, _LIVE, *where), exact=False))
+    def _count(self, scope: Scope) -> int:
+        return self._units.count(CountRequest(filter=scoped(scope, _LIVE), exact=False))
 
     def _work(self) -> None:
         while (scope := self._wanted.get()) is not None and not self._stop.is_set():
@@ -166,9 +193,12 @@ class BankIndexes:
 
     def _look_after(self, scope: Scope, bank: _Bank) -> None:
         """Open the index that is there, else, or if it is outdated, build one."""
-        if bank.index is None:
-            bank.index = self._open(scope)
-        if not self._wants(scope, bank.index):
+        if bank.index is None and (found := self._open(scope)) is not None:
+            came = self._came_since(scope, found)
+            if came is not None:
+                with self._lock:
+                    bank.index, bank.came = found, came | bank.coming
+        if not self._wants(scope, bank):
             return
         if self._is_small(scope):
             self.drop(scope)
@@ -176,7 +206,9 @@ class BankIndexes:
         head = self._read_head(scope)
         if head is None or head.settled != head.commit:  # units of a plan that is not settled may be yet to come
             return
-        bank.index = self._build(scope, bank, head)
+        index = self._build(scope, bank, head)
+        with self._lock:
+            bank.index, bank.came = index, bank.coming
 
     def _open(self, scope: Scope) -> CellIndex | None:
         """The newest whole index of the bank; what else there is of it is removed."""
@@ -192,6 +224,14 @@ class BankIndexes:
                     log.warning("%s; the bank is searched exactly until it has another", exc)
             shutil.rmtree(path, ignore_errors=True)
         return found
+
+    def _came_since(self, scope: Scope, index: CellIndex) -> dict[str, None] | None:
+        """Units of later seqs than the index was built of, or put back by later owners; None if it is outdated."""
+        later = Any_((Between(schema.SEQ, gte=index.card.seq + 1), Between(schema.EPOCH, gte=index.card.epoch + 1)))
+        found = all_points(self._units, scoped(scope, _LIVE, later), ())
+        most = _most_changed(index)
+        came = {str(point.id): None for point in islice(found, most + 1)}
+        return came if len(came) <= most else None
 
     def _build(self, scope: Scope, bank: _Bank, head: Head) -> CellIndex:
         began_s = time.monotonic()
@@ -220,6 +260,10 @@ def indexed_banks(directory: Path) -> set[Scope]:
         with contextlib.suppress(Unusable):  # half made, or damaged
             found.add(scope_of_key(read_card(path).bank_key))
     return found
+
+
+def _most_changed(index: CellIndex) -> int:
+    return int(OUTDATED_SHARE * index.card.units)
 
 
 def _age(path: Path) -> tuple[int, int]:

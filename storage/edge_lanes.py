@@ -1,6 +1,5 @@
 """The lanes of recall on the embedded engine: by the bank's cell index where it has one, else over all its units."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 from typing import Final
@@ -12,18 +11,17 @@ from qdrant_edge import (
     IdfParams,
     Query,
     QueryRequest,
-    ScrollRequest,
     SearchParams,
     SparseVector,
 )
 
-from memory.filters import TRUE, AnyOf, Between, HasId, every
+from memory.filters import TRUE, AnyOf, HasId, every
 from memory.filters import Filter as Where
 from memory.ids import Scope
 from memory.records import UnitState
 from memory.store_calls import Lane
 from storage import schema
-from storage.bank_indexes import BankIndexes
+from storage.bank_indexes import BankIndexes, Use
 from storage.bm25 import query_weights
 from storage.cell_index import CellIndex
 from storage.query_to_edge import scoped
@@ -34,8 +32,6 @@ _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 _SPARE: Final = 1.25
 """How many times as many units an index is asked for as are wanted, for some may have gone."""
 _SPARE_FILTERED: Final = 10
-_LATE: Final = 1000
-"""So many units of older seqs that later owners changed are looked at one by one."""
 _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 
 
@@ -48,42 +44,32 @@ class EdgeLanes:
 
     def best(self, scope: Scope, lane: Lane, where: Where) -> Scored:
         """Live units of the bank that match, best first, with their scores."""
-        index = self._indexes.find(scope)
-        found = None if index is None else self._find_by(index, scope, lane, where)
-        return self._scan(scope, lane, where, index) if found is None else found
+        use = self._indexes.find(scope)
+        if use is None:
+            return self._scan(scope, lane, where, None)
+        found = self._find_by(use, scope, lane, where)
+        return self._scan(scope, lane, where, use.index) if found is None else found
 
     def among(self, scope: Scope, lane: Lane, where: Where) -> Scored:
         """The same, of a few units that `where` names."""
-        return self._scan(scope, lane, where, self._indexes.find(scope))
+        use = self._indexes.find(scope)
+        return self._scan(scope, lane, where, use.index if use else None)
 
-    def _find_by(self, index: CellIndex, scope: Scope, lane: Lane, where: Where) -> Scored | None:
+    def _find_by(self, use: Use, scope: Scope, lane: Lane, where: Where) -> Scored | None:
         """What the index and the units that have come since bring; None where that may not be the best that match.
 
         The index proposes, without looking at filters; the engine says who lives and matches, and scores. As nothing
         that it did not propose is better than what it did, those who are left are the best if they fill the lane.
         """
         wanted = ceil(lane.limit * (_SPARE if where == TRUE else _SPARE_FILTERED))
-        proposed, exhausted = _propose(index, lane, wanted)
-        kept = self._scan(scope, replace(lane, limit=len(proposed)), every(where, HasId(tuple(proposed))), index)
+        proposed, exhausted = _propose(use.index, lane, wanted)
+        kept = self._scan(scope, replace(lane, limit=len(proposed)), every(where, HasId(tuple(proposed))), use.index)
         if len(kept) < lane.limit and not exhausted:
             return None
         merged = dict(kept)
-        for newer in self._newer(index, scope):
-            merged.update(self._scan(scope, lane, every(where, newer), index))
+        if use.came:
+            merged.update(self._scan(scope, lane, every(where, HasId(use.came)), use.index))
         return sorted(merged.items(), key=lambda one: (-one[1], one[0]))[: lane.limit]
-
-    def _newer(self, index: CellIndex, scope: Scope) -> Iterator[Where]:
-        """What matches the units that have come since the index was built.
-
-        Those that a later owner put back have older seqs: they are named, for the engine guesses that many units could
-        have a later epoch, and then goes through all that hold the words.
-        """
-        yield Between(schema.SEQ, gte=index.card.seq + 1)
-        put_back = (Between(schema.EPOCH, gte=index.card.epoch + 1), Between(schema.SEQ, lte=index.card.seq))
-        request = ScrollRequest(limit=_LATE, filter=scoped(scope, *put_back), with_payload=False)
-        late, more = self._units.scroll(request)
-        if late:
-            yield every(*put_back) if more else HasId(tuple(str(record.id) for record in late))
 
     def _scan(self, scope: Scope, lane: Lane, where: Where, index: CellIndex | None) -> Scored:
         if not lane.limit:

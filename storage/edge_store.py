@@ -22,6 +22,7 @@ from memory.store_calls import (
     ListRecords,
     ReadHead,
     RemoveRecords,
+    SetLive,
     SwapHead,
     TrimCommits,
     WriteRecords,
@@ -162,7 +163,9 @@ class EdgeStore:
         answer = cast("T", _guarded(lambda: perform(scope, call), where))
         if isinstance(call, WRITES):
             self._flush_if_wanted()
-        if isinstance(call, ClearBank):
+        if isinstance(call, SetLive):
+            self._indexes.came(scope, call.ids)
+        elif isinstance(call, ClearBank):
             self._indexes.drop(scope)
         return answer
 

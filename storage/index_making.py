@@ -26,7 +26,7 @@ MAKING: Final = ".making"
 """Suffix of what is not whole yet."""
 _PAGE_UNITS: Final = 64
 _REST: Final = 3.0
-"""For so many times as long as a page took to read, others have the interpreter."""
+"""For so many times as long as a page kept the interpreter, it is left to others."""
 _POLL_S: Final = 0.05
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -86,7 +86,7 @@ class IndexMaker:
         start, end = first_id(scope.bucket), first_id(scope.bucket + 1)
         while start < end:
             check()
-            began_s = time.monotonic()
+            began_s = time.thread_time()
             request = ScrollRequest(
                 offset=cast("Any", start),
                 limit=_PAGE_UNITS,
@@ -101,7 +101,7 @@ class IndexMaker:
                 words = [_words(vector.get(schema.LEXICAL)) for vector in vectors]
                 raw.append(b"".join(uuid.UUID(str(record.id)).bytes for record in own), dense, words)
             start = end if following is None else str(following)
-            time.sleep(_REST * (time.monotonic() - began_s))
+            time.sleep(_REST * (time.thread_time() - began_s))
 
     def _run_builder(self, source: Path, target: Path, check: Callable[[], None]) -> None:
         """Wait for the process that builds; it ends with this one, for its standard input is closed then."""

@@ -225,11 +225,16 @@ def test_a_restart_opens_the_index_that_is_there(tmp_path):
     wait_for_index(store, scope)
     store.close()
     built = indexes(tmp_path)
+    store = EdgeStore(tmp_path, DIM, index_units=BIG)
+    new = put_live(store, scope, *made(scope, vectors(1, 9), "new"), seq=2)
+    late = put_live(store, scope, *made(scope, vectors(1, 9), "late"), seq=1, epoch=2)  # by a later owner
+    store.close()
     (tmp_path / bank_indexes.DIRECTORY / f"killed{bank_indexes.MAKING}" / "raw").mkdir(parents=True)
     store = EdgeStore(tmp_path, DIM, index_units=BIG)
     assert indexes(tmp_path) == built
     wait_for_index(store, scope)
     assert search(store, scope, Lane(LIMIT, dense=vectors(UNITS, 1)[7])).ids[0] == ids[7]
+    assert set(search(store, scope, Lane(LIMIT, dense=vectors(1, 9)[0])).ids[:2]) == {*new, *late}
     store.close()
     assert indexes(tmp_path) == built
     EdgeStore(tmp_path, DIM).close()
