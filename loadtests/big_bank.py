@@ -51,10 +51,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Ids by query of the dense lane, of the keyword lane and of the dense lane with a filter; times of recalls."""
+    """Ids by query of the dense lane, of the keyword lane and of the dense lane with a filter; times by name.
+
+    cpu_ms: medians of what this process, which does nothing else meanwhile, takes of its cores: on a busy machine they
+    say more.
+    """
 
     lanes: tuple[list[tuple[str, ...]], ...]
-    times: dict[str, Percentiles | None]
+    times: dict[str, Percentiles]
+    cpu_ms: dict[str, float]
 
 
 def near_stored(shard: StorageShard, bank: BankSize, material: Material, count: int, seed: int) -> list[Query]:
@@ -71,15 +76,17 @@ def near_stored(shard: StorageShard, bank: BankSize, material: Material, count: 
 def search(shard: StorageShard, bank: BankSize, compared: BankSize, queries: Sequence[Query]) -> Searched:
     """What the big bank's lanes bring, and how long they and whole recalls of both banks take."""
     limit = DEFAULT.candidates["mid"]
-    times: dict[str, Percentiles | None] = {}
+    times: dict[str, Percentiles] = {}
+    cpu_ms: dict[str, float] = {}
 
     def timed(name: str, request: Callable[[Query], Any], of: BankSize = bank) -> list[Any]:
-        answers, taken_ms = [], []
+        answers, taken_ms, used_ms = [], [], []
         for query in queries:
-            began_s = time.perf_counter()
+            began_s, idle_s = time.perf_counter(), time.process_time()
             answers.append(shard.perform(of.scope, request(query)))
             taken_ms.append((time.perf_counter() - began_s) * 1000)
-        times[name] = Percentiles.find(taken_ms)
+            used_ms.append((time.process_time() - idle_s) * 1000)
+        times[name], cpu_ms[name] = Percentiles.of(taken_ms), float(np.median(used_ms))
         return answers
 
     def lane(name: str, request: Callable[[Query], SearchLanes]) -> list[tuple[str, ...]]:
@@ -92,7 +99,7 @@ def search(shard: StorageShard, bank: BankSize, compared: BankSize, queries: Seq
     )
     timed("recall", lambda q: FindCandidates(q.dense, q.words, limit, TRUE))
     timed(f"recall of {compared.units:,}", lambda q: FindCandidates(q.dense, q.words, limit, TRUE), compared)
-    return Searched(lanes, times)
+    return Searched(lanes, times, cpu_ms)
 
 
 def shares(exact: Searched, found: Searched) -> list[str]:
@@ -124,14 +131,15 @@ def print_figures(exact: Searched, found: Searched, built: Pause, bank: BankSize
     """One row for each lane and recall, then the building."""
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     table = Table(title=f"A bank of {bank.units:,} units ({load})")
-    for heading in ("", "exact p50 ms", "p95", "index p50 ms", "p95", f"of the {NEAREST} best"):
+    for heading in ("", "exact p50 ms", "p95", "CPU", "index p50 ms", "p95", "CPU", f"of the {NEAREST} best"):
         table.add_column(heading, justify="right" if heading else "left")
     told = shares(exact, found)
     for number, name in enumerate(exact.times):
-        before, after = exact.times[name], found.times[name]
-        assert before is not None
-        assert after is not None
-        figures = (f"{before.p50_ms:.1f}", f"{before.p95_ms:.1f}", f"{after.p50_ms:.1f}", f"{after.p95_ms:.1f}")
+        figures = [
+            f"{value:.1f}"
+            for one in (exact, found)
+            for value in (one.times[name].p50_ms, one.times[name].p95_ms, one.cpu_ms[name])
+        ]
         table.add_row(name, *figures, told[number] if number < len(told) else "")
     console.print(table)
     seen = built.recalls

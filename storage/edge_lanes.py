@@ -31,7 +31,7 @@ Scored = list[tuple[str, float]]
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 _SPARE: Final = 1.25
 """How many times as many units an index is asked for as are wanted, for some may have gone."""
-_SPARE_FILTERED: Final = 10
+_SPARE_FILTERED: Final = 5
 _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 
 
