@@ -34,7 +34,9 @@ OUTDATED_SHARE: Final = 0.05
 RETRY_S: Final = 60.0
 """How long a bank whose index could not be built is left alone."""
 _LOOK_EVERY: Final = 16
+"""Searches of a bank between two looks at its size."""
 _MOST_LOOKED: Final = 20_000
+"""Banks that are remembered."""
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 
 
@@ -86,18 +88,13 @@ class BankIndexes:
     def clean(self, *, everything: bool) -> None:
         """Remove what a killed process left half made, and indexes of banks that are small by now.
 
-        everything: all indexes, for the units are not what they were.
-
-        Raises:
-            OSError: files cannot be removed.
+        everything: all indexes, for the units are not what they were. Where they cannot be removed none is used.
         """
-        if not self._directory.exists():
-            return
-        kept = [] if everything else [scope for scope in indexed_banks(self._directory) if not self._is_small(scope)]
-        names = {name_of(scope.key) for scope in kept}
-        for path in self._directory.iterdir():
-            if path.stem not in names:  # nor is that of one half made
-                shutil.rmtree(path)
+        try:
+            self._clean(everything=everything)
+        except OSError:
+            log.exception("%s cannot be cleaned; big banks are searched exactly", self._directory)
+            self._least_units = None
 
     def find(self, scope: Scope) -> Use | None:
         """The bank's index if there is one now; a bank that should have one, or a newer one, will be looked after."""
@@ -142,6 +139,15 @@ class BankIndexes:
     def builder_pid(self) -> int | None:
         """Id of the process that builds now."""
         return self._maker.builder_pid
+
+    def _clean(self, *, everything: bool) -> None:
+        if not self._directory.exists():
+            return
+        kept = [] if everything else [scope for scope in indexed_banks(self._directory) if not self._is_small(scope)]
+        names = {name_of(scope.key) for scope in kept}
+        for path in self._directory.iterdir():
+            if path.stem not in names:  # nor is that of one half made
+                shutil.rmtree(path)
 
     def _look(self, scope: Scope, key: str) -> _Bank:
         """Have the bank looked after if need be; it is left alone for the next searches."""
