@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     flush_interval_s: Seconds = 1.0
     flush_bytes: Count = 4 << 20
     engine_flush_interval_s: Seconds = 30.0
+    index_units: Annotated[int, Field(ge=0)] = 20_000
+    """Banks of the embedded store with at least so many units are searched by an index of their own; 0: none are."""
 
     embedded_on_head: bool = False
     """On a cluster of several nodes: keep the embedded store on the head node's disk instead of refusing to start."""

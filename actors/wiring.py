@@ -242,7 +242,8 @@ def open_shard(settings: Settings, index: int, space: Space, *, again: bool = Fa
         StoreLocked: another process holds it.
         StoreDamaged: its files cannot be read.
     """
-    return open_store(shard_path(settings.data, index), space.dim, LOCK_TIMEOUT_S, again=again)
+    path, least = shard_path(settings.data, index), settings.index_units
+    return open_store(path, space.dim, LOCK_TIMEOUT_S, again=again, index_units=least)
 
 
 def copy_closed(data: Path) -> Callable[[str, Path], dict[str, int]]:

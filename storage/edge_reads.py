@@ -7,19 +7,8 @@ from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_edge import (
-    CountRequest,
-    EdgeShard,
-    FacetRequest,
-    Filter,
-    IdfParams,
-    Query,
-    QueryRequest,
-    ScoredPoint,
-    SearchParams,
-)
+from qdrant_edge import CountRequest, EdgeShard, FacetRequest, Filter
 
-from memory import filters as neutral
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.filters import EVIDENCE, AnyOf, Between, HasId
 from memory.ids import Scope, record_id
@@ -46,8 +35,9 @@ from memory.store_calls import (
 )
 from memory.upkeep_calls import GetEmbeddings
 from storage import codec, schema
-from storage.bm25 import query_weights
+from storage.bank_indexes import BankIndexes
 from storage.edge_audit import EdgeAudit
+from storage.edge_lanes import EdgeLanes
 from storage.edge_scroll import all_payloads, ordered_page
 from storage.payload_cache import Payload, PayloadCache, Recalled, recalled
 from storage.query_to_edge import condition, scoped
@@ -60,10 +50,11 @@ _OF_COMMITTED: Final = frozenset({UnitState.LIVE.value, UnitState.PENDING.value}
 class EdgeReads:
     """Reads over the two collections; what recall returns of live units is taken from `cache` where it is there."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache) -> None:
+    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, indexes: BankIndexes) -> None:
         self._units = units
         self._records = records
         self._cache = cache
+        self._lanes = EdgeLanes(units, indexes)
         self.audit = EdgeAudit(units, records)
 
     def perform(self, scope: Scope, call: Call[Any]) -> Any:
@@ -130,28 +121,13 @@ class EdgeReads:
 
     def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         # One by one: the engine lets no other thread run meanwhile, and in a batch a big bank's lanes would add up.
-        answers = [
-            self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, call.where, lane.where)))
-            for lane in call.lanes
-        ]
-        lanes = [(tuple(str(point.id) for point in found), tuple(point.score for point in found)) for found in answers]
+        answers = [self._lanes.best(scope, lane, call.where) for lane in call.lanes]
+        lanes = [(tuple(unit for unit, _ in found), tuple(score for _, score in found)) for found in answers]
         first = [ids[: call.places] for ids, _ in lanes]
         payloads = self._recalled(scope, {unit for ids in first for unit in ids})
         return tuple(
             LaneHits(ids, scores, tuple(_place(payloads[unit].payload) for unit in placed if unit in payloads))
             for (ids, scores), placed in zip(lanes, first, strict=True)
-        )
-
-    def _lane(self, scope: Scope, lane: Lane, where: Filter) -> QueryRequest:
-        if lane.dense is not None:
-            # A graph over 22,000 units of one bank, where the engine had built one, missed a fifth of the ten nearest.
-            exact = SearchParams(exact=True)
-            return QueryRequest(limit=lane.limit, query=_nearest(lane.dense), filter=where, params=exact)
-        return QueryRequest(
-            limit=lane.limit,
-            query=Query.Nearest(query_weights(lane.lexical or ""), schema.LEXICAL),
-            filter=where,
-            params=SearchParams(idf=IdfParams(corpus=scoped(scope, _LIVE, EVIDENCE))),
         )
 
     def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
@@ -186,23 +162,18 @@ class EdgeReads:
         """Add the missing cosines, and those of what stands near; what stands near."""
         found: set[str] = set()
         if call.near:
-            for point in self._nearest(scope, Lane(call.near.limit, dense=call.dense), call.near.where):
-                unit = str(point.id)
+            for unit, score in self._lanes.among(scope, Lane(call.near.limit, dense=call.dense), call.near.where):
                 found.add(unit)
-                semantic.setdefault(unit, point.score)
+                semantic.setdefault(unit, score)
         if call.dense_for:
-            points = self._nearest(scope, Lane(len(call.dense_for), dense=call.dense), HasId(call.dense_for))
-            semantic.update((str(point.id), point.score) for point in points)
+            asked = Lane(len(call.dense_for), dense=call.dense)
+            semantic.update(self._lanes.among(scope, asked, HasId(call.dense_for)))
         return found
 
     def _score_words(self, scope: Scope, lexical: str, ids: tuple[str, ...], keyword: dict[str, float]) -> None:
         """Add the BM25 scores of the named units."""
         if ids:
-            points = self._nearest(scope, Lane(len(ids), lexical=lexical), HasId(ids))
-            keyword.update((str(point.id), point.score) for point in points)
-
-    def _nearest(self, scope: Scope, lane: Lane, where: neutral.Filter) -> list[ScoredPoint]:
-        return self._units.query(self._lane(scope, lane, scoped(scope, _LIVE, where)))
+            keyword.update(self._lanes.among(scope, Lane(len(ids), lexical=lexical), HasId(ids)))
 
     def _head(self, scope: Scope) -> Head | None:
         found = self._records.retrieve([codec.head_id(scope)], True, False)
@@ -271,10 +242,6 @@ def _is_of(scope: Scope, payload: dict[str, Any] | None, states: Container[str])
 
 def _place(payload: Payload) -> tuple[str, int]:
     return payload[schema.DOCUMENT_ID], payload[schema.POSITION]
-
-
-def _nearest(dense: NDArray[np.float32]) -> Query:
-    return Query.Nearest(dense.tolist(), schema.DENSE)
 
 
 def _equals(field: str, value: str) -> Any:

@@ -10,15 +10,17 @@ from qdrant_edge import EdgeShard
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError, Unavailable
 from memory.ids import Scope
-from memory.records import Unit
+from memory.records import Head, Unit
 from memory.store_calls import (
     Call,
+    ClearBank,
     CreateHead,
     GetRecords,
     HeadPage,
     ListRecords,
     ReadHead,
     RemoveRecords,
+    SetLive,
     SwapHead,
     TrimCommits,
     WriteRecords,
@@ -26,6 +28,7 @@ from memory.store_calls import (
 from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
+from storage.bank_indexes import BankIndexes
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
@@ -55,18 +58,21 @@ class EdgeStore:
     Every method raises StoreDamaged, StoreLocked or Unavailable where the engine fails (storage.edge_errors).
     """
 
-    def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0) -> None:
+    def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0, index_units: int | None = None) -> None:
+        """`index_units`: banks with at least so many units are searched by an index; 0 or None: as of BankIndexes."""
         self._directory = directory
         self._units_path, self._records_path = directory / schema.UNITS, directory / schema.RECORDS
         self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
-        self._reads = EdgeReads(self._units, self._records, cache)
+        self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
+        self._reads = EdgeReads(self._units, self._records, cache, self._indexes)
         self._writes = EdgeWrites(self._units, self._records, cache, dim)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())
         """What was found lost when the directory was opened; None where nothing was."""
+        self._indexes.clean(everything=self.report is not None)
         self._marks.accept()
         self._synced = 0
         (directory / CLEAN_FILE).unlink(missing_ok=True)
@@ -146,6 +152,7 @@ class EdgeStore:
 
     def close(self) -> None:
         """Flush and release the directory."""
+        self._indexes.close()
         self.flush()
         if self.dirty_bytes:
             self.flush()
@@ -162,7 +169,15 @@ class EdgeStore:
         """
         perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
         where = self._records_path if isinstance(call, ON_RECORDS) else self._units_path
-        return cast("T", _guarded(lambda: perform(scope, call), where))
+        answer = cast("T", _guarded(lambda: perform(scope, call), where))
+        if isinstance(call, SetLive):
+            self._indexes.came(scope, call.ids)
+        elif isinstance(call, ClearBank):
+            self._indexes.drop(scope)
+        return answer
+
+    def _read_head(self, scope: Scope) -> Head | None:
+        return self.call(scope, ReadHead())
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""

@@ -25,10 +25,12 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 _TIMEOUT_S: Final = 900.0
 
 
-def open_store(directory: Path, dim: int, lock_timeout_s: float, *, again: bool) -> EdgeStore:
+def open_store(
+    directory: Path, dim: int, lock_timeout_s: float, *, again: bool, index_units: int | None = None
+) -> EdgeStore:
     """Open a directory; one that was not closed is loaded by a process of its own before.
 
-    again: this process takes the place of one that ended without closing the directory.
+    again: this process takes the place of one that ended without closing the directory; index_units: as of EdgeStore.
 
     Raises:
         StoreDamaged: the engine ended the process that loaded it, just now or the last times; or as EdgeStore.
@@ -46,7 +48,7 @@ def open_store(directory: Path, dim: int, lock_timeout_s: float, *, again: bool)
     directory.mkdir(parents=True, exist_ok=True)
     attempts.write_text(str(before + 1), encoding="ascii")
     try:
-        return EdgeStore(directory, dim, lock_timeout_s)
+        return EdgeStore(directory, dim, lock_timeout_s, index_units)
     finally:
         attempts.unlink()
 
