@@ -26,7 +26,7 @@ from loadtests.entry import start
 from loadtests.machine_pauses import MachinePauses
 from loadtests.percentiles import Percentiles
 from loadtests.stalls import Pause, Reader, fill_up
-from memory.filters import TRUE, AnyOf, Filter
+from memory.filters import EVIDENCE, TRUE, AnyOf, Filter
 from memory.recall import FindCandidates
 from memory.recipes import DEFAULT
 from memory.store_calls import GetDense, Lane, ListUnits, SearchLanes
@@ -93,9 +93,12 @@ def search(shard: StorageShard, bank: BankSize, compared: BankSize, queries: Seq
         return [answer[0].ids for answer in timed(name, request)]
 
     lanes = (
-        lane("dense lane", lambda q: SearchLanes((Lane(limit, dense=q.dense),))),
-        lane("keyword lane", lambda q: SearchLanes((Lane(limit, lexical=q.words),))),
-        lane("dense lane, a third matches", lambda q: SearchLanes((Lane(limit, dense=q.dense),), _FILTERED)),
+        lane("dense lane", lambda q: SearchLanes((Lane(limit, dense=q.dense, where=EVIDENCE),))),
+        lane("keyword lane", lambda q: SearchLanes((Lane(limit, lexical=q.words, where=EVIDENCE),))),
+        lane(
+            "dense lane, a third matches",
+            lambda q: SearchLanes((Lane(limit, dense=q.dense, where=EVIDENCE),), _FILTERED),
+        ),
     )
     timed("recall", lambda q: FindCandidates(q.dense, q.words, limit, TRUE))
     timed(f"recall of {compared.units:,}", lambda q: FindCandidates(q.dense, q.words, limit, TRUE), compared)
@@ -120,7 +123,7 @@ def build(shard: StorageShard, directory: Path, bank: BankSize, banks: Sequence[
                 if any(path.suffix != ".making" for path in (directory / "indexes").glob("*")):
                     return
                 if looks % _SEARCH_EVERY == 0:
-                    shard.perform(bank.scope, SearchLanes((Lane(1, lexical="w1"),)))
+                    shard.perform(bank.scope, SearchLanes((Lane(1, lexical="w1", where=EVIDENCE),)))
                 time.sleep(_POLL_S)
 
         reader.watch("nothing", lambda: time.sleep(1.0))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qdrant_edge import CountRequest, EdgeShard, FacetRequest, Filter
 
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
-from memory.filters import EVIDENCE, AnyOf, Between, HasId
+from memory.filters import AnyOf, Between, HasId
 from memory.ids import Scope, record_id
 from memory.records import Embedding, Head, Record, RecordKind, Unit, UnitState
 from memory.store_calls import (

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from memory.filters import TRUE, AnyOf, Filter
+from memory.filters import EVIDENCE, TRUE, AnyOf, Filter
 from memory.ids import Scope
 from memory.recall import FindCandidates
 from memory.records import Head, Vectors
@@ -110,7 +110,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 
 
 def search(store: EdgeStore, scope: Scope, lane: Lane, where: Filter = TRUE) -> LaneHits:
-    return store.call(scope, SearchLanes((lane,), where))[0]
+    return store.call(scope, SearchLanes((replace(lane, where=EVIDENCE),), where))[0]
 
 
 def wait_for_index(store: EdgeStore, scope: Scope) -> None:
