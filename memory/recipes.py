@@ -90,7 +90,10 @@ def _without(recipe: Recipe, part: str, **changed: Any) -> Recipe:
 
 
 ABLATIONS = (
-    *(_without(LATE, one.name, signals=replace(LATE.signals, **{one.name: 0.0})) for one in fields(Signals)),
+    *(
+        _without(LATE, one.name, signals=replace(LATE.signals, **{one.name: getattr(Signals(), one.name)}))
+        for one in fields(Signals)
+    ),
     _without(LATE, "keywords", keyword_weight=0.0),
     _without(LATE, "vectors", semantic_weight=0.0),
     _without(LATE, "neighbours", seeds=0, reach=0),
