@@ -30,7 +30,6 @@ class Procedure(Protocol[T_co]):
 
     def steps(self) -> Generator[Call[Any], Any, T_co]:
         """Yield each call, receive its answer, return the result. Leaving it anywhere must be safe."""
-        ...
 
 
 Request = Call[T_co] | Procedure[T_co]
@@ -48,19 +47,15 @@ class Store(Protocol):
             Unavailable: the engine is restarting or unreachable.
             StoreDamaged: the engine's files cannot be read.
         """
-        ...
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> "HeadPage":
         """Heads of the tenant's banks that exist, by name."""
-        ...
 
     async def list_due(self, now: datetime, limit: int) -> "tuple[Scope, ...]":
         """Banks of all tenants whose head is due, at most `limit`; which of several is not said."""
-        ...
 
     async def find_unit(self, tenant: str, unit_id: str) -> "tuple[Scope, Unit] | None":
         """A live unit by its bare id, if it belongs to the tenant."""
-        ...
 
 
 # -- reads ------------------------------------------------------------------------------------------------------------
