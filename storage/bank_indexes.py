@@ -180,7 +180,7 @@ class BankIndexes:
         return least is not None and (not least or 2 * self._count(scope) < least)
 
     def _count(self, scope: Scope) -> int:
-        """Live evidence of the bank, about. The engine guesses all units well, and badly what a second filter leaves."""
+        """Live evidence of the bank, about. The engine guesses all units well, not so what a second filter leaves."""
         head = self._read_head(scope)
         derived = head.counters.get(DERIVED, 0) if head else 0
         return self._units.count(CountRequest(filter=scoped(scope, _LIVE), exact=False)) - derived
