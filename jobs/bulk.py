@@ -138,10 +138,11 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
             if work.prepare is not None:
                 await work.prepare(client)
             await sender.send(work.batches(files))
-    except* LorebankError as group:
-        raise _first(group) from None
-    except* OSError as group:
-        raise BadSettings(f"a file cannot be written or read: {_first(group)}") from None
+    except (LorebankError, OSError, BaseExceptionGroup) as exc:
+        reason = _reason(exc)
+        if isinstance(reason, OSError):
+            raise BadSettings(f"a file cannot be written or read: {reason}") from None
+        raise reason from None
     finally:
         progress.close()
         rejects.close()
@@ -158,10 +159,18 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
     }
 
 
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+def _reason(exc: BaseException) -> BaseException:
+    """Of the errors in a group the first that nobody expects, else the first."""
+    errors = list(_leaves(exc))
+    return next((error for error in errors if not isinstance(error, (LorebankError, OSError))), errors[0])
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for inner in exc.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield exc
 
 
 @contextmanager
