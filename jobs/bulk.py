@@ -139,10 +139,12 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
                 await work.prepare(client)
             await sender.send(work.batches(files))
     except (LorebankError, OSError, BaseExceptionGroup) as exc:
-        reason = _reason(exc)
-        if isinstance(reason, OSError):
-            raise BadSettings(f"a file cannot be written or read: {reason}") from None
-        raise reason from None
+        errors = list(_leaves(exc))
+        if not all(isinstance(error, (LorebankError, OSError)) for error in errors):
+            raise
+        if isinstance(errors[0], OSError):
+            raise BadSettings(f"a file cannot be written or read: {errors[0]}") from None
+        raise errors[0] from None
     finally:
         progress.close()
         rejects.close()
@@ -157,12 +159,6 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
         "seconds": round(seconds, 3),
         "turns_per_s": round(tally.turns / seconds, 1) if seconds else None,
     }
-
-
-def _reason(exc: BaseException) -> BaseException:
-    """Of the errors in a group the first that nobody expects, else the first."""
-    errors = list(_leaves(exc))
-    return next((error for error in errors if not isinstance(error, (LorebankError, OSError))), errors[0])
 
 
 def _leaves(exc: BaseException) -> Iterator[BaseException]:
