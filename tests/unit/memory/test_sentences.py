@@ -24,3 +24,7 @@ def test_me_is_no_abbreviation():
 @given(st.text())
 def test_nothing_but_white_space_is_lost(text):
     assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
+
+
+def test_what_no_encoding_can_carry_is_replaced():
+    assert split_sentences("I moved \ud800 to Oslo. It rained.") == ("I moved \ufffd to Oslo.", "It rained.")
