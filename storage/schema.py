@@ -29,6 +29,7 @@ IndexKind = Literal["tenant", "keyword", "integer", "datetime"]
 UNIT_INDEXES: dict[str, IndexKind] = {
     BANK_KEY: "tenant",
     STATE: "keyword",
+    "kind": "keyword",
     "type": "keyword",
     "document_id": "keyword",
     "entities": "keyword",

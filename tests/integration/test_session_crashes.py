@@ -8,7 +8,6 @@ import pytest
 
 from memory.commands import (
     AppendTurns,
-    BeginStage,
     CloseSession,
     Command,
     DeleteSession,
@@ -18,13 +17,14 @@ from memory.commands import (
     OpenSession,
     Retain,
     RetryOperation,
+    StageEnd,
     StageResult,
 )
 from memory.ids import Scope, point_id
 from memory.policy import BankPolicy
-from memory.records import RecordKind, Unit, UnitKind, UnitType
+from memory.records import RecordKind, Source, Unit, UnitKind, UnitType
 from memory.stages import decode_work
-from memory.store_calls import ListRecords, ReadHead
+from memory.store_calls import ListRecords, ListUnits, ReadHead
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import BankState, check_bank, read_bank
 from tests.support.builders import fresh_scope
@@ -100,35 +100,43 @@ def test_a_crash_at_any_call_loses_nothing_and_a_retry_doubles_nothing(fresh, na
         check_bank(engine, scope)
         assert seen(engine, scope) == (new if committed else old), f"after call {calls} of {total}"
         outcomes.append(committed)
-        if not (committed and isinstance(command, DeleteSession)):  # what is gone cannot be deleted again
-            perform_all(engine, scope, [command], "retry")
-            check_bank(engine, scope)
-            assert seen(engine, scope) == new, f"retried after call {calls} of {total}"
+        perform_all(engine, scope, [command], "retry")
+        check_bank(engine, scope)
+        assert seen(engine, scope) == new, f"retried after call {calls} of {total}"
     assert {outcomes[0], outcomes[-1]} == {False, True}
 
 
 POLICY = BankPolicy(stages=("extract",), stage_attempts=1)
 
 
-def staged_history(scope: Scope, document_id: str = "d") -> tuple[Command, ...]:
-    """A document, and the end of its stage, which makes a unit."""
+def retain_of(operation_id: str, text: str) -> Retain:
+    return Retain(operation_id, (Item(turns(text), "d"),))
+
+
+def end_of(engine: Any, scope: Scope, operation_id: str, reason: str = "") -> EndStage:
+    """The end of the document's stage: a fact from its chunk, or a reason why there is none."""
+    work = works(engine, scope)["d"]
+    if reason:
+        return EndStage(operation_id, "extract", (StageEnd("d", work.seq, None, reason),))
+    (chunk,) = engine.call(scope, ListUnits(10)).units
     fact = Unit(
-        id=point_id(scope, "fact"),
+        id=point_id(scope, "unit", "fact"),
         kind=UnitKind.FACT,
         type=UnitType.WORLD,
         text="a fact",
-        document_id=document_id,
+        document_id="d",
         content_hash="0" * 64,
+        recorded_at=chunk.recorded_at,
+        sources=(Source(chunk.id, chunk.seq, chunk.content_hash),),
     )
-    end = EndStage("e", "extract", document_id, 0, StageResult(units=(fact,)))
-    return Retain("r", (Item(turns("one"), document_id),)), BeginStage("b", "extract", ((document_id, 0),)), end
+    return EndStage(operation_id, "extract", (StageEnd("d", work.seq, StageResult(units=(fact,))),))
 
 
 @pytest.fixture
 def staging(reference) -> Iterator[Callable[[], tuple[Any, Scope]]]:
     def make() -> tuple[Any, Scope]:
         scope = fresh_scope()
-        perform_all(reference, scope, [staged_history(scope)[0]], "h", policy=POLICY)
+        perform_all(reference, scope, [retain_of("r", "one")], "h", policy=POLICY)
         return reference, scope
 
     return make
@@ -137,22 +145,18 @@ def staging(reference) -> Iterator[Callable[[], tuple[Any, Scope]]]:
 @pytest.mark.parametrize("what", ["end", "replace", "retry"])
 def test_stage_work_survives_a_crash_at_any_call(staging, what: str):
     def command_of(engine: Any, scope: Scope) -> Command:
-        work = works(engine, scope)["d"]
-        retain, _, end = staged_history(scope)
         if what == "end":
-            return replace(end, seq=work.seq)
+            return end_of(engine, scope, "e")
         if what == "retry":
-            return RetryOperation("again", work.operation_id)
-        return replace(retain, operation_id="r2", items=(Item(turns("two"), "d"),))
+            return RetryOperation("again", works(engine, scope)["d"].operation_id)
+        return retain_of("r2", "two")
 
     def prepared() -> tuple[Any, Scope, Command]:
         engine, scope = staging()
         if what == "retry":
-            failed = EndStage("f", "extract", "d", works(engine, scope)["d"].seq, None, "bad")
-            perform_all(engine, scope, [failed], "f", policy=POLICY)
+            perform_all(engine, scope, [end_of(engine, scope, "f", "bad")], "f", policy=POLICY)
         if what == "replace":
-            end = replace(staged_history(scope)[2], seq=works(engine, scope)["d"].seq)
-            perform_all(engine, scope, [end], "e", policy=POLICY)
+            perform_all(engine, scope, [end_of(engine, scope, "e")], "e", policy=POLICY)
         return engine, scope, command_of(engine, scope)
 
     calls, done = 0, False

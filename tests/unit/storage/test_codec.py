@@ -52,6 +52,8 @@ def test_no_payload_holds_a_boolean_that_could_be_filtered_by(scope, unit, head,
 
 
 def test_everything_filtered_by_has_an_index():
-    assert {schema.STATE, schema.SEQ, schema.EPOCH, "tags", "type", "document_id"} <= set(schema.UNIT_INDEXES)
+    assert {schema.STATE, schema.KIND, schema.SEQ, schema.EPOCH, "tags", "type", "document_id"} <= set(
+        schema.UNIT_INDEXES
+    )
     assert [name for name, kind in schema.UNIT_INDEXES.items() if kind == "tenant"] == [schema.BANK_KEY]
     assert RecordKind.HEAD.value == "head"
