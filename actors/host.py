@@ -40,9 +40,9 @@ SETTLED_AT_ONCE = 16
 PASSIVATION_S = 5.0
 """How often, at the longest, a host looks for banks that may leave its memory."""
 
-STAND_BACK_S = 2.0
+STAND_BACK_S = 10.0
 """How long a batch of stage work lets callers go first, at most."""
-STAND_BACK_LOOKS = 80
+STAND_BACK_LOOKS = 400
 
 log = logging.getLogger("lorebank.host")
 

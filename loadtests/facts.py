@@ -4,7 +4,6 @@ The same conversations go to banks that extract and to banks that do not; once a
 asked of both. Differences by category come with a 95 % interval of a paired bootstrap over the questions.
 """
 
-import time
 import uuid
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +19,7 @@ from loadtests.dialogue import read_conversations
 from loadtests.entry import start
 from loadtests.floors import RecallFloor, product_embedder
 from loadtests.locomo_report import report_console
-from loadtests.locomo_traffic import BankPlan, RecallRun, recall_as, retain_all
+from loadtests.locomo_traffic import BankPlan, RecallRun, recall_as, retain_all, wait_for_facts
 from loadtests.own_server import server_at
 from loadtests.scoring import ALL
 from loadtests.timed_connection import LoadError
@@ -30,7 +29,6 @@ from memory.recipes import DEFAULT
 METRICS = ("R@5", "R@10", "nDCG@10", "T@512")
 SAMPLES = 2000
 SEED = 7
-WAIT_S = 240.0
 MODES: tuple[wire.ExtractionMode, ...] = ("concise", "chunks")
 CLIENTS = 8
 
@@ -81,7 +79,8 @@ def main(
                 for plan in banks:
                     client.put_bank(plan.bank_id, retain_extraction_mode=mode)
                 retain_all(address, banks, CLIENTS, lambda: None)
-            waited_s, facts = _wait(client, plans["concise"])
+            waited_s = wait_for_facts(client, [plan.bank_id for plan in plans["concise"]])
+            facts = _count_facts(client, plans["concise"])
             console.print(f"{facts} facts found {waited_s:.1f} s after the last retain was answered")
             runs = {mode: recall_as(address, banks, DEFAULT.name, lambda: None) for mode, banks in plans.items()}
         finally:
@@ -94,21 +93,10 @@ def main(
     console.print(_table(partial(compare, runs["chunks"], runs["concise"])))
 
 
-def _wait(client: Client, banks: Sequence[BankPlan]) -> tuple[float, int]:
-    """Seconds until every bank's facts are found, and how many there are.
-
-    Raises:
-        LoadError: they were not found in WAIT_S.
-    """
-    started_s = time.monotonic()
-    while any(client.watermarks(plan.bank_id).stages["extract"].lag for plan in banks):
-        if time.monotonic() - started_s > WAIT_S:
-            raise LoadError(f"facts were not found within {WAIT_S:g} s")
-        time.sleep(0.5)
-    waited_s = time.monotonic() - started_s
+def _count_facts(client: Client, banks: Sequence[BankPlan]) -> int:
+    """How many facts the banks hold."""
     rows = [client.list_memories(plan.bank_id, limit=1).total for plan in banks]
-    turns = sum(sum(bool(turn.text.strip()) for turn in plan.conversation.turns) for plan in banks)
-    return waited_s, sum(rows) - turns
+    return sum(rows) - sum(sum(bool(turn.text.strip()) for turn in plan.conversation.turns) for plan in banks)
 
 
 def _table(compared: partial[dict[str, tuple[float, float, float, float]]]) -> Table:

@@ -39,6 +39,7 @@ from loadtests.locomo_traffic import (
     recall_all,
     recall_as,
     retain_all,
+    wait_for_facts,
 )
 from loadtests.own_server import server_at
 from loadtests.percentiles import Percentiles
@@ -161,8 +162,10 @@ def _drive(
                     lambda: progress.advance(step),
                     request_items=options.request_items,
                 )
+                everywhere = [plan.bank_id for plan in (*scratch, *plans)]
                 questions = sum(len(conversation.questions) for conversation in conversations)
                 asked = progress.add_task("recall questions", total=questions)
+                progress.console.print(f"facts found {wait_for_facts(client, everywhere):.1f} s after the last retain")
                 recalled = recall_all(url, plans, lambda: progress.advance(asked))
                 by_recipe: dict[str, RecallRun] = {}
                 for recipe in options.recipes:

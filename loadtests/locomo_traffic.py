@@ -12,7 +12,7 @@ from loadtests.dialogue import Conversation, Question, Session, dia_ids_in
 from loadtests.floors import RecallFloor
 from loadtests.scoring import Hit, Ranking, Scores, price_tokens, score
 from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
-from lorebank import wire
+from lorebank import Client, wire
 
 STUB_PATH = "/v1/_stub/recall"
 """Answers a recall's body with a constant, through the same ingress."""
@@ -21,6 +21,7 @@ REQUEST_ITEMS = 100
 PATIENCE_S = 60.0
 """How long a refused retain is repeated."""
 RECIPE_CLIENTS = 4
+FACTS_WAIT_S = 240.0
 """Clients that ask by another recipe at once."""
 _WARM_UP_RECALLS = 10
 
@@ -230,3 +231,18 @@ def _warm_up(connection: TimedConnection, plans: Sequence[BankPlan]) -> bool:
             if stub:
                 connection.post(STUB_PATH, body)
     return stub
+
+
+def wait_for_facts(client: Client, bank_ids: Sequence[str]) -> float:
+    """Seconds until what is to be extracted from the banks' documents is; 0 where the server extracts nothing.
+
+    Raises:
+        LoadError: it was not done within FACTS_WAIT_S.
+    """
+    started_s = time.monotonic()
+    waiting = list(bank_ids)
+    while waiting := [bank for bank in waiting if any(mark.lag for mark in client.watermarks(bank).stages.values())]:
+        if time.monotonic() - started_s > FACTS_WAIT_S:
+            raise LoadError(f"facts were not found within {FACTS_WAIT_S:g} s")
+        time.sleep(0.5)
+    return time.monotonic() - started_s
