@@ -85,7 +85,7 @@ class RecallAnswer:
 _FACT: Filter = AnyOf("kind", (UnitKind.FACT.value,))
 HOLDING: Filter = All((_FACT, Empty("superseded_by")))
 """Facts that no later one has closed."""
-FACT_SHARE = 2
+FACT_SHARE = 5
 """One fact is looked for where so many units are."""
 _ATTEMPTS = 5
 """How often the trips are made where a replace keeps coming between them."""
@@ -253,6 +253,8 @@ def answer(
 
 def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tuple[Ranked, ...]:
     """Results with what was extracted from them, the nearest facts first, within the tokens that are left."""
+    if max_tokens <= 0:
+        return results
     by_source: dict[str, list[FoundFact]] = {}
     for i in np.argsort(-facts.semantic, kind="stable").tolist():
         fact = FoundFact(facts.ids[i], facts.payloads[i], float(facts.semantic[i]))
