@@ -40,8 +40,12 @@ class Stage:
         self.ran: list[str] = []
         self.free = asyncio.Event()
         self.free.set()
+        self.raises = False
+        """Whether a bad text ends the whole batch, as what nobody thought of does."""
 
     async def __call__(self, scope, jobs):
+        if self.raises and any("bad" in chunk.text for job in jobs for chunk in job.document.chunks):
+            raise ValueError("no sense in it")
         return [await self.run(scope, job.document, job.seq) for job in jobs]
 
     async def run(self, scope, document, seq):
@@ -196,8 +200,10 @@ async def test_a_source_that_changed_spoils_a_result(staged, wrong):
     staged.check()
 
 
+@pytest.mark.parametrize("raises", [False, True], ids=["named by the stage", "ends its batch"])
 @in_loop
-async def test_a_poisoned_document_fails_with_its_reason_and_stops_nothing(staged):
+async def test_a_poisoned_document_fails_with_its_reason_and_stops_nothing(staged, raises):
+    staged.stage.raises = raises
     await staged.retain(user("bad news"), document_id="poison", op="p")
     for number in range(12):
         await staged.retain(user(f"good {number}"), document_id=f"d{number}", op=f"o{number}")
