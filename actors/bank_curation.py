@@ -38,11 +38,27 @@ class BankCuration:
         """Do one command in its turn."""
         if isinstance(command, ListEntities):
             return (await turn.known()).page(command)
+        if await self._stages.was_done(command.operation_id):
+            return await self._answer_again(command)
         if isinstance(command, CurateFact):
             return await self._curate(command, turn)
         if isinstance(command, CurateEntity):
             return await self._curate_entity(command, turn)
         return await self._reprocess(command, turn)
+
+    async def _answer_again(self, command: CurateFact | CurateEntity | ReprocessDocument) -> OperationReceipt:
+        """The receipt of a command that was done before, and whose answer was lost."""
+        if isinstance(command, CurateFact):
+            found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.CURATION, (command.unit_id,)))
+            if command.unit_id not in found:
+                raise NotFound(f"no memory {command.unit_id!r}")
+            return OperationReceipt(command.unit_id, found[command.unit_id].status)
+        if isinstance(command, CurateEntity):
+            return OperationReceipt(command.key, "completed")
+        work = (await self._stages.works((command.document_id,))).get(command.document_id)
+        if work is None:
+            raise NotFound(f"bank {self._scope.bank!r} has no document {command.document_id!r}")
+        return OperationReceipt(work.operation_id, "pending")
 
     async def _curate(self, command: CurateFact, turn: Turn) -> OperationReceipt:
         """Correcting is rare, and one text: it is embedded in the turn."""

@@ -116,7 +116,7 @@ class BankStages:
             Conflict: its state forbids it.
         """
         target = command.target
-        if await self._was_done(command.operation_id):
+        if await self.was_done(command.operation_id):
             return OperationReceipt(target, _FOLLOWED[command.verb])
         found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.OPERATION, (target,)))
         now = self._ports.clock.now()
@@ -142,7 +142,7 @@ class BankStages:
         found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.STAGES, ids))
         return {key: decode_work(record) for key, record in found.items()}
 
-    async def _was_done(self, operation_id: str) -> bool:
+    async def was_done(self, operation_id: str) -> bool:
         """Whether one of the latest commits is of a command that leaves no operation of its own, sent again."""
         page: RecordPage = await self._ports.store.perform(self._scope, ListRecords(RecordKind.COMMIT, HISTORY_COMMITS))
         return any(record.body.get("operation_id") == operation_id for record in page.records)

@@ -21,8 +21,9 @@ REQUEST_ITEMS = 100
 PATIENCE_S = 60.0
 """How long a refused retain is repeated."""
 RECIPE_CLIENTS = 4
-FACTS_WAIT_S = 240.0
 """Clients that ask by another recipe at once."""
+FACTS_WAIT_S = 240.0
+"""How long the facts of what was retained are waited for."""
 _WARM_UP_RECALLS = 10
 
 Advance = Callable[[], None]

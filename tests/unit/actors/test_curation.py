@@ -6,9 +6,9 @@ import pytest
 
 from memory.commands import CurateEntity, CurateFact, DeleteDocument, ListEntities, ReprocessDocument
 from memory.entities import entity_key
-from memory.errors import Conflict, NotFound, Unprocessable
+from memory.errors import Conflict, NotFound, Unavailable, Unprocessable
 from memory.records import RecordKind
-from memory.store_calls import GetRecords, ListRecords, ReadHead
+from memory.store_calls import GetRecords, ListRecords, ReadHead, SwapHead
 from storage.reference_store import ReferenceStore
 from tests.support.builders import DIM
 from tests.support.extracting import ExtractingOwner
@@ -140,3 +140,29 @@ async def test_merged_entities_are_one_from_then_on_and_their_chains_too(bank):
         await bank.bank.perform(CurateEntity("self", maria, {}, (maria,)))
     with pytest.raises(NotFound):
         await bank.bank.perform(CurateEntity("none", entity_key("Nobody"), {"name": "x"}))
+
+
+@in_loop
+async def test_what_is_said_by_hand_is_done_once_however_often_it_is_sent(bank):
+    await bank.tell(ana("I live in Paris. My brother Ben lives in Rome."))
+    paris = bank.facts()[PARIS]
+    merged = CurateEntity("merge", entity_key("Rome"), merge=(entity_key("Paris"),))
+    said = (
+        (CurateFact("false", paris.id, {"context": "a joke"}, "invalidated"), "invalidated"),
+        (CurateFact("true", paris.id, {}, "valid"), "valid"),
+        (merged, "completed"),
+        (ReprocessDocument("again", "d"), "pending"),
+    )
+    for command, status in said:
+        bank.engine.arm(SwapHead, "after", Unavailable("the answer is lost"))
+        with pytest.raises(Unavailable):
+            await bank.bank.perform(command)
+        commits = bank.read(ReadHead()).commit
+        receipts = [await owner.perform(command) for owner in (bank.another(), bank.bank)]
+        assert [receipt.status for receipt in receipts] == [status, status]
+        await bank.bank.stages.rest()
+        if not isinstance(command, ReprocessDocument):  # whose stage goes on by itself
+            assert bank.read(ReadHead()).commit == commits
+    (record,) = bank.read(GetRecords(RecordKind.CURATION, (paris.id,))).values()
+    assert [entry["state"] for entry in record.body["history"]] == ["invalidated", "valid"]
+    bank.check()
