@@ -13,9 +13,8 @@ from actors.language_model import LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, Language
 from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
 from actors.retrying import until_available
 from actors.settings import NAMESPACE, Settings
-from actors.shard_store import ShardStore
 from actors.storage_shard import READERS, StorageShardActor, shard_name
-from actors.stores import DeploymentStore
+from actors.stores import DeploymentStore, shard_store
 from actors.supervisor import SUPERVISOR, SupervisorActor
 from actors.tasks import warm_up
 from actors.wiring import connect_server, embedding_space, prepare_data
@@ -157,7 +156,7 @@ async def connect_cluster(settings: Settings) -> Cluster:
     else:
         _refuse_many_nodes(settings)
         shards = await _start_shards(settings, space)
-        store = ShardStore(shards, settings.request_timeout_s)
+        store = shard_store(settings, shards)
     names = tuple(host_name(number) for number in range(settings.bank_hosts))
     ring = await ensure_ring(store, names)
     hosts = {name: _actor(BankHostActor, name, HOST_CALLS, name, settings, shards, space) for name in names}

@@ -13,7 +13,7 @@ from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import understand
-from memory.recall import RecallAnswer, RecallQuery, answer, plan_candidates
+from memory.recall import FindAnswer, RecallAnswer, RecallQuery, answer, plan_candidates
 from memory.recipes import recipe_of
 from memory.records import Embedding, RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
@@ -46,15 +46,15 @@ class Reader:
         embedded = await self._embed(understood.bare)
         embedded_s = time.perf_counter()
         recipe = recipe_of(query.recipe, reranking=profile.reranking)
+        if not query.trace:
+            return await self._store.perform(scope, FindAnswer(query, understood, embedded, recipe))
         candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
         found_s = time.perf_counter()
         answered = answer(query, understood, candidates, recipe)
-        if answered.trace is None:
-            return answered
         ends_s = (understood_s, embedded_s, found_s, time.perf_counter())
         steps = zip(STEPS, (begun_s, *ends_s), ends_s, strict=False)
         timings_ms = {name: (end_s - start_s) * 1000 for name, start_s, end_s in steps}
-        return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
+        return replace(answered, trace={**(answered.trace or {}), "timings_ms": timings_ms})
 
     async def _profile(self, scope: Scope) -> RecallProfile:
         known = self._profiles.get(scope)

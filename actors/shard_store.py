@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from actors.calls import ask
+from actors.direct_reads import DirectReads
 from actors.group_commit import GroupCommit
 from actors.retrying import until_available
 from actors.shard_paging import joined, resume
 from memory.audit_calls import ScopePage, Stray
+from memory.errors import Unavailable
 from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
@@ -20,10 +23,14 @@ T = TypeVar("T")
 
 
 class ShardStore:
-    """Forwards to the shard that owns the bank. Reads are retried while a shard restarts; writes are the owner's."""
+    """Forwards to the shard that owns the bank. Reads are retried while a shard restarts; writes are the owner's.
 
-    def __init__(self, shards: Sequence[Any], timeout_s: float) -> None:
+    `direct`, one for each shard: how reads go where the shard is on this machine.
+    """
+
+    def __init__(self, shards: Sequence[Any], timeout_s: float, direct: Sequence[DirectReads] = ()) -> None:
         self._shards = shards
+        self._direct = direct
         self._timeout_s = timeout_s
         self._groups = [
             GroupCommit(partial(self._ask, timeout_s, shard.perform), partial(self._ask, timeout_s, shard.perform_many))
@@ -35,6 +42,9 @@ class ShardStore:
         index = scope.bucket * len(self._shards) // BUCKETS
         if isinstance(request, (TakeEpoch, Execute, Recover)):
             return cast("T", await self._groups[index].perform(scope, request))
+        if self._direct:
+            with suppress(Unavailable):  # then Ray may reach it, and waits for it
+                return await self._direct[index].perform(scope, request, self._timeout_s)
         return cast("T", await self._read(self._shards[index].perform, scope, request))
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
@@ -71,7 +81,9 @@ class ShardStore:
         )
 
     async def close(self) -> None:
-        """Nothing to give up: the shards are actors of their own."""
+        """Give up connections; the shards are actors of their own."""
+        for direct in self._direct:
+            direct.close()
 
     async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         """Every bank that has a head, shard after shard."""

@@ -14,6 +14,7 @@ import ray
 from actors.fair_lock import FairLock
 from actors.flush_rule import FlushRule
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
+from actors.read_socket import ReadSocket, own_socket_path
 from actors.settings import Settings
 from actors.wiring import BlockingStore, ShardRuns, open_shard
 from memory.audit_calls import ScopePage, Stray
@@ -60,6 +61,7 @@ class StorageShard:
         self._epochs: dict[str, int] = {}
         self._read_at_s = time.monotonic()
         self._disk: threading.Thread | None = None
+        self._socket: ReadSocket | None = None
 
     def open(self) -> list[str]:
         """Open the directory if that has not happened yet; what was found lost then, in sentences.
@@ -83,14 +85,28 @@ class StorageShard:
         """Run a call or a procedure; writes one call at a time, in the order they came, reads beside them."""
         engine, runs = self._opened(), cast("ShardRuns", self._runs)
         if not isinstance(request, self.WRITES):
-            self._read_at_s = time.monotonic()
-            answer = runs.read(scope, request)
-            self._read_at_s = time.monotonic()
-            return answer
+            return self._read(runs, scope, request)
         with self._writing:
             answer = self._write(engine, runs, scope, cast("Request[T]", request))
             self._end_of_writes(engine)
             return answer
+
+    def read_directly(self, scope: Scope, request: Request[T]) -> T:
+        """Run a call or a procedure that reads; what comes by the socket.
+
+        Raises:
+            TypeError: it writes.
+        """
+        if isinstance(request, self.WRITES):
+            raise TypeError("only reads come by the socket")
+        self._opened()
+        return self._read(cast("ShardRuns", self._runs), scope, request)
+
+    def _read(self, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
+        self._read_at_s = time.monotonic()
+        answer = runs.read(scope, request)
+        self._read_at_s = time.monotonic()
+        return answer
 
     def perform_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
         """Answers of several writes of different banks, in order; in place of one that failed, its error.
@@ -142,6 +158,8 @@ class StorageShard:
         """Flush and close the directory for good; what is asked afterwards is refused."""
         with self._opening, self._writing:
             self._closed.set()
+            if self._socket is not None:
+                self._socket.close()
             if self._engine is not None and self._disk is not None:
                 self._disk.join()  # it uses files that are closed next
                 self._engine.close()
@@ -203,7 +221,18 @@ class StorageShard:
                 self._disk = threading.Thread(target=self._keep_on_disk, args=(engine,), name="disk", daemon=True)
                 self._disk.start()
                 self._engine = engine
+                self._listen()
         return self._engine
+
+    def _listen(self) -> None:
+        """Answer reads by a socket as well; without one they come by Ray."""
+        path = own_socket_path(self._settings.data, self._index)
+        if path is None:
+            return
+        try:
+            self._socket = ReadSocket(path, self.read_directly)
+        except OSError:
+            log.exception("%s has no socket for direct reads, which will be slower", shard_name(self._index))
 
     def _keep_on_disk(self, engine: BlockingStore) -> None:
         """Bound what a power loss can take to one interval of writes, and the logs to what a start reads quickly."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from actors.direct_reads import DirectReads
+from actors.read_socket import own_socket_path
 from actors.settings import Settings
 from actors.shard_store import ShardStore
 from actors.wiring import SharedStore, connect_server
@@ -14,4 +16,10 @@ def store_of(settings: Settings, shards: Sequence[Any], space: Any) -> Deploymen
     """The store port of one process, over the shards' actors or over connections of its own to the server."""
     if settings.qdrant_url:
         return connect_server(settings, space)
-    return ShardStore(shards, settings.request_timeout_s)
+    return shard_store(settings, shards)
+
+
+def shard_store(settings: Settings, shards: Sequence[Any]) -> ShardStore:
+    """The store port over the shards' actors, and over their sockets where they are on this machine."""
+    paths = [own_socket_path(settings.data, index) for index in range(len(shards))]
+    return ShardStore(shards, settings.request_timeout_s, [DirectReads(path) for path in paths if path])

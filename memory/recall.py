@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,7 @@ class RecallQuery:
     recipe: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One result: the unit as stored (memory.encoding) and its scores as shown."""
 
     id: str
@@ -65,8 +64,7 @@ class Ranked:
     """What was extracted from it, holds today and is near to the query: one result with both texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFact:
+class FoundFact(NamedTuple):
     """A fact as stored, and its cosine to the query."""
 
     id: str
@@ -164,7 +162,7 @@ class FindCandidates:
             cut = len(keyword) >= self.limit
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
-            near = self._near(lanes, with_words=cut)
+            near = self._near(lanes[:2], with_words=cut)
             hits = yield CompleteHits(
                 semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
             )
@@ -204,6 +202,21 @@ def plan_candidates(
     return FindCandidates(
         embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FindAnswer:
+    """Procedure: candidates, ranked and packed where they are found, so that only results travel."""
+
+    query: RecallQuery
+    understood: Understood
+    embedded: Embedding
+    recipe: Recipe = DEFAULT
+
+    def steps(self) -> Generator[Call[Any], Any, RecallAnswer]:
+        """The answer; empty where the bank holds nothing that matches."""
+        find = plan_candidates(self.query, self.understood, self.embedded, self.recipe)
+        return answer(self.query, self.understood, (yield from find.steps()), self.recipe)
 
 
 def answer(
@@ -269,7 +282,7 @@ def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tup
         kept = [own[i] for i in pack([int(fact.payload["text_tokens"]) for fact in own], max_tokens, None)]
         max_tokens -= sum(int(fact.payload["text_tokens"]) for fact in kept)
         given.update(fact.id for fact in kept)
-        found.append(replace(result, facts=tuple(kept)) if kept else result)
+        found.append(result._replace(facts=tuple(kept)) if kept else result)
     return tuple(found)
 
 
