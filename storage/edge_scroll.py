@@ -50,14 +50,15 @@ def raw_page(shard: EdgeShard, where: Filter, start: str | None, limit: int) -> 
 
 
 def ordered_page(
-    shard: EdgeShard, where: Filter, field: str, limit: int, offset: int
+    shard: EdgeShard, where: Filter, field: str, limit: int, offset: int, step_points: int = _PAGE_POINTS
 ) -> list[tuple[str, dict[str, Any]]]:
     """One page by an indexed integer field, highest first, ties by id: ids and payloads.
 
-    Ordered scrolls have no page token, so what comes before is skipped, a thousand at a time for the engine lets no
-    other thread run meanwhile; and they cut ties as they please, so those of the lowest value are asked for by id.
+    Ordered scrolls have no page token, so what comes before is skipped, `step_points` at a time for the engine lets no
+    other thread run meanwhile, and reads whole payloads; and they cut ties as they please, so those of the lowest value
+    are asked for by id.
     """
-    ids = list(islice(_ordered_ids(shard, where, field, offset, limit), max(limit, 0)))
+    ids = list(islice(_ordered_ids(shard, where, field, offset, limit, step_points), max(limit, 0)))
     found: dict[str, dict[str, Any]] = {}
     for first in range(0, len(ids), _PAYLOADS):
         part = ids[first : first + _PAYLOADS]
@@ -67,11 +68,11 @@ def ordered_page(
     return [(point, found[point]) for point in ids if point in found]
 
 
-def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: int) -> Iterator[str]:
+def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: int, step_points: int) -> Iterator[str]:
     """Ids from the given place on; `limit` only says how many are worth reading at once."""
     top: int | None = None
     while True:
-        asked = min(_PAGE_POINTS, skip + limit)
+        asked = min(step_points, skip + limit)
         order = OrderBy(field, Direction.Desc, start_from=top)
         request = ScrollRequest(limit=asked, filter=where, with_payload=[field], order_by=order)
         read = [((record.payload or {})[field], str(record.id)) for record in shard.scroll(request)[0]]
@@ -84,7 +85,7 @@ def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: 
         tied = _narrowed(where, Between(field, lowest, lowest))  # it has an index for ranges
         count = shard.count(CountRequest(filter=tied, exact=True))
         if count > skip:
-            page = min(_PAGE_POINTS, skip + limit)
+            page = min(step_points, skip + limit)
             yield from (str(record.id) for record in islice(all_points(shard, tied, (), page_points=page), skip, None))
         skip = max(0, skip - count)
         if len(read) < asked:

@@ -29,6 +29,7 @@ from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
 from storage.bank_indexes import BankIndexes
+from storage.courtesy import courteous
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
@@ -66,7 +67,7 @@ class EdgeStore:
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
         self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
-        self._reads = EdgeReads(self._units, self._records, cache, self._indexes)
+        self._reads = EdgeReads(courteous(self._units), courteous(self._records), cache, self._indexes)
         self._writes = EdgeWrites(self._units, self._records, cache, dim)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
