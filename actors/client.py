@@ -11,6 +11,7 @@ from actors.curation_client import CurationClient
 from actors.policies import stage_names
 from actors.reader import Reader
 from actors.settings import Settings
+from actors.stack_client import StackClient
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import (
     AppendTurns,
@@ -89,6 +90,7 @@ class BankClient:
         self._reader = reader
         self._settings = settings
         self.curation = CurationClient(cluster, settings)
+        self.stacks = StackClient(reader, cluster.store, self.update_bank)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":
@@ -132,7 +134,9 @@ class BankClient:
 
     async def delete_bank(self, scope: Scope, command: DeleteBank) -> DeleteReceipt:
         """Remove a bank with all it holds; of a bank that does not exist, nothing."""
+        head = await self.find_head(scope)
         receipt: DeleteReceipt = await self._cluster.command(scope, command)
+        await self.stacks.release(scope, head.profile if head is not None else {})
         return receipt
 
     async def update_bank(self, scope: Scope, command: UpdateBank) -> Head:

@@ -67,6 +67,18 @@ class Settings(BaseSettings):
     embedding_dim: Count | None = None
     cache: Path = Path.home() / ".cache" / "lorebank"
 
+    # A cross-encoder beside recall
+    reranker_url: str | None = None
+    """Base URL of a rerank service; absent: recall asks none."""
+    reranker_style: Literal["tei", "cohere"] = "tei"
+    reranker_model: str | None = None
+    reranker_api_key: SecretStr | None = None
+    reranker_candidates: Annotated[int, Field(ge=2, le=200)] = 32
+    """The best so many are scored by it."""
+    reranker_timeout_ms: Annotated[float, Field(gt=0)] = 300.0
+    """After this long recall answers without it."""
+    reranker_weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+
     # From text to facts
     extraction: Literal["auto", "rules", "off"] = "auto"
     """Who finds facts: the language model where one is set, else rules. A bank may opt out."""
@@ -180,6 +192,8 @@ class Settings(BaseSettings):
                 "a language model needs both LOREBANK_LLM_BASE_URL (an OpenAI-compatible endpoint) and"
                 " LOREBANK_LLM_MODEL (its name there); leave both out to have facts found by rules"
             )
+        if self.reranker_url and self.reranker_style == "cohere" and not self.reranker_model:
+            raise ValueError("reranker_style = cohere needs LOREBANK_RERANKER_MODEL, the name of the model there")
         if self.llm_base_url:
             self._check_model(self.llm_base_url)
         if self.llm_call_s > self.llm_deadline_s:

@@ -47,6 +47,20 @@ class ShardStore:
                 return await self._direct[index].perform(scope, request, self._timeout_s)
         return cast("T", await self._read(self._shards[index].perform, scope, request))
 
+    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
+        """Answers of reads of several banks, in order: one message to each shard that holds some, all at once."""
+        parts: dict[int, list[int]] = {}
+        for place, (scope, _) in enumerate(requests):
+            parts.setdefault(scope.bucket * len(self._shards) // BUCKETS, []).append(place)
+        asked = [
+            self._read(self._shards[index].read_many, [requests[place] for place in places])
+            for index, places in parts.items()
+        ]
+        answers: dict[int, T] = {}
+        for places, found in zip(parts.values(), await asyncio.gather(*asked), strict=True):
+            answers.update(zip(places, found, strict=True))
+        return [answers[place] for place in range(len(requests))]
+
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks over all shards, by name."""
         pages = await asyncio.gather(

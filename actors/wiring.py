@@ -1,6 +1,6 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,7 +11,7 @@ from memory.errors import BadSettings, StoreDamaged
 from memory.extraction.port import Extractor
 from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
-from memory.ports import Embedder, LanguageModel, ModelAccess, Tokenizer
+from memory.ports import Embedder, LanguageModel, ModelAccess, Reranker, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
@@ -32,6 +32,7 @@ __all__ = [
     "build_extractor",
     "build_language_model",
     "build_llm_extractor",
+    "build_reranker",
     "build_tokenizer",
     "connect_server",
     "copy_closed",
@@ -126,6 +127,10 @@ class SharedStore(Store, Protocol):
         """Make or check what the store needs to have."""
         ...
 
+    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
+        """Answers of reads of several banks, in order."""
+        ...
+
     async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
         """What its parts say of themselves."""
         ...
@@ -217,6 +222,27 @@ def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
         retries=retries,
     )
     return LlmExtractor(build_language_model(settings), access, limits)
+
+
+def build_reranker(settings: Settings) -> Reranker | None:
+    """The cross-encoder of the settings, from one event loop; None where there is none.
+
+    Raises:
+        BadSettings: its address, model or key cannot be used.
+    """
+    if not settings.reranker_url:
+        return None
+    from providers.http_reranker import HttpReranker, RerankEndpoint  # noqa: PLC0415
+
+    key = settings.reranker_api_key
+    return HttpReranker(
+        RerankEndpoint(
+            base_url=settings.reranker_url,
+            style=settings.reranker_style,
+            model=settings.reranker_model or "",
+            api_key=key.get_secret_value() if key else "",
+        )
+    )
 
 
 def prepare_data(settings: Settings, space: Space) -> str:

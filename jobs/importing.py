@@ -10,6 +10,7 @@ import polars as pl
 
 from jobs.parts import Gathered, Origin
 from jobs.tables import BankExport, TableFile, read_table
+from memory.bank_profile import SCOPE
 from memory.commands import GivenChunk, GivenDocument, Item, UpdateBank
 from memory.errors import StoreDamaged
 from memory.ids import Scope, digest, point_id
@@ -56,6 +57,7 @@ def is_same(document: Gathered, stored: Document) -> bool:
 async def import_profile(client: "BankClient", scope: Scope, profile: Mapping[str, Any]) -> None:
     """Make the bank, and set what the profile says and the bank does not have yet."""
     head = await client.find_head(scope)
+    profile = {key: value for key, value in profile.items() if key != SCOPE}  # another bank may have it here
     missing = {key: value for key, value in profile.items() if head is None or head.profile.get(key) != value}
     if missing or head is None:
         name = orjson.dumps(missing, option=orjson.OPT_SORT_KEYS, default=str).decode()

@@ -27,6 +27,7 @@ from lorebank._options import (
     RetainOptions,
     SessionOptions,
     SessionPageOptions,
+    StackRecallOptions,
     TagPageOptions,
 )
 from lorebank._tools import found_memories, text_metadata
@@ -118,6 +119,10 @@ class AsyncClient:
         self._cache.keep(key, body, mark)
         return answer
 
+    async def recall_stack(self, query: str, **options: Unpack[StackRecallOptions]) -> wire.RecallResponse:
+        """The units of several banks that answer a query; give `banks`, the nearest first, or the `scope` of some."""
+        return await self._ask(_calls.recall_stack(query, options))
+
     async def reflect(self, bank_id: str, query: str, **options: Unpack[ReflectOptions]) -> wire.ReflectResponse:
         """An answer in words, reasoned from the bank's units."""
         return await self._ask(_calls.reflect(bank_id, query, options))
@@ -145,7 +150,11 @@ class AsyncClient:
             return None
 
     async def put_bank(self, bank_id: str, **options: Unpack[BankOptions]) -> wire.BankProfileResponse:
-        """Create a bank, or change the given settings of one."""
+        """Create a bank, or change the given settings of one.
+
+        Raises:
+            ConflictError: another bank has the given scope.
+        """
         return await self._write(bank_id, _calls.put_bank(bank_id, options))
 
     async def patch_bank(self, bank_id: str, **options: Unpack[BankOptions]) -> wire.BankProfileResponse:

@@ -25,12 +25,14 @@ from lorebank._options import (
     RetainOptions,
     SessionOptions,
     SessionPageOptions,
+    StackRecallOptions,
     TagPageOptions,
 )
 from lorebank._transport import Request
 from lorebank.wire.fields import RequestModel, ResponseModel
 
 BANKS = "/v1/default/banks"
+RECALL = "/v1/default/memories/recall"
 AnswerT = TypeVar("AnswerT", bound=ResponseModel)
 _REQUEST_FIELDS = frozenset({"operation_id", "document_tags", "async_", "wait_for"})
 
@@ -108,6 +110,15 @@ def recall(bank_id: str, query: str, options: RecallOptions) -> Call[wire.Recall
         given["query_timestamp"] = moment.isoformat()
     body = wire.RecallRequest.model_validate(given)
     return _send(wire.RecallResponse, "POST", bank_path(bank_id, "memories", "recall"), body)
+
+
+def recall_stack(query: str, options: StackRecallOptions) -> Call[wire.RecallResponse]:
+    """A recall over several banks."""
+    given: dict[str, Any] = {"query": query, **options}
+    moment = given.get("query_timestamp")
+    if moment is not None and not isinstance(moment, str):
+        given["query_timestamp"] = moment.isoformat()
+    return _send(wire.RecallResponse, "POST", RECALL, wire.StackRecallRequest.model_validate(given))
 
 
 def reflect(bank_id: str, query: str, options: ReflectOptions) -> Call[wire.ReflectResponse]:

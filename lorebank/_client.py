@@ -26,6 +26,7 @@ from lorebank._options import (
     RetainOptions,
     SessionOptions,
     SessionPageOptions,
+    StackRecallOptions,
     TagPageOptions,
 )
 from lorebank._tools import found_memories, text_metadata
@@ -116,6 +117,10 @@ class Client:
         self._cache.keep(key, body, mark)
         return answer
 
+    def recall_stack(self, query: str, **options: Unpack[StackRecallOptions]) -> wire.RecallResponse:
+        """The units of several banks that answer a query; give `banks`, the nearest first, or the `scope` of some."""
+        return self._ask(_calls.recall_stack(query, options))
+
     def reflect(self, bank_id: str, query: str, **options: Unpack[ReflectOptions]) -> wire.ReflectResponse:
         """An answer in words, reasoned from the bank's units."""
         return self._ask(_calls.reflect(bank_id, query, options))
@@ -143,7 +148,11 @@ class Client:
             return None
 
     def put_bank(self, bank_id: str, **options: Unpack[BankOptions]) -> wire.BankProfileResponse:
-        """Create a bank, or change the given settings of one."""
+        """Create a bank, or change the given settings of one.
+
+        Raises:
+            ConflictError: another bank has the given scope.
+        """
         return self._write(bank_id, _calls.put_bank(bank_id, options))
 
     def patch_bank(self, bank_id: str, **options: Unpack[BankOptions]) -> wire.BankProfileResponse:

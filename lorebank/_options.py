@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from lorebank.wire import (
+    BankScope,
     Budget,
     FactType,
     IncludeOptions,
@@ -93,6 +94,15 @@ class RecallOptions(TagFilterOptions, total=False):
     temporal_window: TemporalWindow | Mapping[str, Instant] | None
     min_seq: int | None
     recipe: str | None
+    as_of: Instant | None
+
+
+class StackRecallOptions(RecallOptions, total=False):
+    """How a recall over several banks searches; either `banks`, the nearest first, or `scope` says which."""
+
+    banks: Sequence[str] | None
+    scope: BankScope | Mapping[str, str] | None
+    min_seqs: Mapping[str, int]
 
 
 class ReflectOptions(TagFilterOptions, total=False):
@@ -127,6 +137,7 @@ class BankOptions(TypedDict, total=False):
     enable_temporal_retrieval: bool
     enable_graph_retrieval: bool
     enable_reranking: bool
+    scope: BankScope | Mapping[str, str]
 
 
 class PageOptions(TypedDict, total=False):

@@ -7,6 +7,7 @@ import typer
 from lorebank._options import BankOptions
 from lorebank.cli_output import (
     DEFAULT,
+    EXIT_USAGE,
     BankArgument,
     JsonOption,
     KeyOption,
@@ -15,13 +16,14 @@ from lorebank.cli_output import (
     UrlOption,
     YesOption,
     console,
+    fail,
     one_line,
     print_json,
     session,
     short_time,
     table_of,
 )
-from lorebank.wire import BankProfileResponse
+from lorebank.wire import BankProfileResponse, BankScope
 
 bank_app = typer.Typer(no_args_is_help=True, help="List, show, create and delete banks.")
 document_app = typer.Typer(no_args_is_help=True, help="List, show and delete the documents of a bank.")
@@ -69,12 +71,19 @@ def create_bank(
     skepticism: TraitOption = None,
     literalism: TraitOption = None,
     empathy: TraitOption = None,
+    host: Annotated[str | None, typer.Option(help="Scope of the bank: a host ...")] = None,
+    agent: Annotated[str | None, typer.Option(help="... an agent of it ...")] = None,
+    user: Annotated[str | None, typer.Option(help="... a user.")] = None,
     url: UrlOption = DEFAULT,
     api_key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Create a bank, or change the given settings of one."""
     options = BankOptions()
+    if host is not None:
+        options["scope"] = BankScope(host=host, agent=agent, user=user)
+    elif agent is not None or user is not None:
+        raise fail("--agent and --user need --host", EXIT_USAGE)
     if name is not None:
         options["name"] = name
     if mission is not None:

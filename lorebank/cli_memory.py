@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, TypedDict, cast
 
 import typer
 from rich.markdown import Markdown
@@ -25,7 +25,13 @@ from lorebank.cli_output import (
     short_time,
     table_of,
 )
-from lorebank.wire import Budget, FactType, RecallResult, ReflectIncludeOptions, Stage, TagsMatch
+from lorebank.wire import BankScope, Budget, FactType, RecallResult, ReflectIncludeOptions, Stage, TagsMatch
+
+
+class _Places(TypedDict, total=False):
+    banks: list[str]
+    scope: BankScope
+
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", help="A tag; repeat for more.")]
 
@@ -83,8 +89,14 @@ def _key_and_value(pair: str) -> tuple[str, str]:
 
 
 def recall(
-    bank: BankArgument,
-    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    bank: Annotated[str, typer.Argument(help="Id of the bank; left out with --bank or --host.", show_default=False)],
+    query: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    more_banks: Annotated[
+        list[str] | None, typer.Option("--bank", help="A bank to look in, the nearest first; repeat for more.")
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Look in the banks seen from this host ...")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="... by this agent of it ...")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="... and by this user.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many results at most.")] = 10,
     budget: Annotated[Budget, typer.Option(help="How many candidates to examine.")] = "mid",
     type_: Annotated[
@@ -100,14 +112,40 @@ def recall(
     """Show the memories that answer a query, best first."""
     types = cast("list[FactType] | None", type_)  # the wire model refuses any other
     options = RecallOptions(limit=limit, budget=budget, types=types, tags=tag, tags_match=tags_match, trace=trace)
-    with session(url, api_key) as client:
-        answer = client.recall(bank, query, **options)
+    if more_banks is None and host is None:
+        if query is None:
+            raise fail("give a bank and what to look for, or --bank or --host", EXIT_USAGE)
+        with session(url, api_key) as client:
+            answer = client.recall(bank, query, **options)
+    else:
+        named = [*([bank] if query is not None else []), *(more_banks or [])]
+        where = _stack_of(named, host, agent, user)
+        with session(url, api_key) as client:
+            answer = client.recall_stack(bank if query is None else query, **options, **where)
     if json:
         print_json(answer)
-    elif not answer.results:
-        console().print(f"nothing found in bank {bank}", markup=False)
-    else:
+        return
+    if answer.missing_banks:
+        console().print(f"no such bank: {', '.join(answer.missing_banks)}", markup=False)
+    if not answer.results:
+        places = f"bank {bank}" if answer.banks is None else f"banks {', '.join(answer.banks) or '(none)'}"
+        console().print(f"nothing found in {places}", markup=False)
+    elif answer.banks is None:
         console().print(table_of(("score", "when", "who", "text"), [result_row(one) for one in answer.results]))
+    else:
+        rows = [(one.bank_id or "", *result_row(one)) for one in answer.results]
+        console().print(table_of(("bank", "score", "when", "who", "text"), rows))
+
+
+def _stack_of(banks: list[str], host: str | None, agent: str | None, user: str | None) -> _Places:
+    """Which banks to look in: those named, or those seen from a scope."""
+    if host is None:
+        if agent is not None or user is not None:
+            raise fail("--agent and --user need --host", EXIT_USAGE)
+        return _Places(banks=banks)
+    if banks:
+        raise fail("give either banks or --host", EXIT_USAGE)
+    return _Places(scope=BankScope(host=host, agent=agent, user=user))
 
 
 def result_row(result: RecallResult) -> tuple[str | Text, str, str, str]:

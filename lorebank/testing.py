@@ -118,6 +118,8 @@ class FakeServer:
                 return wire.HealthResponse(status="healthy")
             case ("GET", "v1", "default", "banks"):
                 return self._list_banks()
+            case ("POST", "v1", "default", "memories", "recall"):
+                return self._recall_stack(wire.StackRecallRequest.model_validate_json(request.body))
             case (method, "v1", "default", "banks", bank_id, *rest):
                 return self._bank_route(method, bank_id, rest, request.body, request.query)
         raise _RefusedError(404, "Not found", f"the fake server has no {request.method} {request.path}")
@@ -134,6 +136,15 @@ class FakeServer:
             for bank in self.banks.values()
         ]
         return wire.BankListResponse(total=len(rows), limit=100, offset=0, banks=rows)
+
+    def _recall_stack(self, request: wire.StackRecallRequest) -> wire.RecallResponse:
+        """Named banks only, one after the other: no address is known here."""
+        banks = request.banks or []
+        found = {bank: self.banks[bank].recall(request) for bank in banks if bank in self.banks}
+        results = [one.model_copy(update={"bank_id": bank}) for bank, answer in found.items() for one in answer.results]
+        results.sort(key=lambda one: -(one.scores.final if one.scores else 0.0))
+        missing = [bank for bank in banks if bank not in found]
+        return wire.RecallResponse(results=results[: request.limit or 10], banks=banks, missing_banks=missing)
 
     def _session_route(self, method: str, bank: FakeBank, parts: list[str], body: bytes, query: str) -> BaseModel:
         self.banks[bank.bank_id] = bank

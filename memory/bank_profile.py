@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memory.addresses import Address
+
 TRAITS = ("skepticism", "literalism", "empathy")
 NAME = "name"
+SCOPE = "scope"
+"""The bank's address (memory.addresses), as it was given to it; no setting."""
 RERANKING = "enable_reranking"
 """Whether late interaction ranks, where units have token vectors."""
 
@@ -44,6 +48,18 @@ def read_profile(bank: str, stored: Mapping[str, Any]) -> BankProfile:
     )
 
 
+def address_of(stored: Mapping[str, Any]) -> Address | None:
+    """A bank's address, if it was given one."""
+    given = stored.get(SCOPE)
+    return Address(given["host"], given.get("agent"), given.get("user")) if given else None
+
+
+def address_row(address: Address) -> dict[str, str]:
+    """An address as it is stored and shown."""
+    parts = {"host": address.host, "agent": address.agent, "user": address.user}
+    return {key: value for key, value in parts.items() if value is not None}
+
+
 def extracts(stored: Mapping[str, Any]) -> bool:
     """Whether facts are to be found in what this bank retains; in mode chunks there are none."""
     return str(resolve_settings(stored)["retain_extraction_mode"]) != "chunks"
@@ -51,7 +67,7 @@ def extracts(stored: Mapping[str, Any]) -> bool:
 
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings this bank has of its own; a stored null counts as not set."""
-    return {key: value for key, value in stored.items() if key != NAME and value is not None}
+    return {key: value for key, value in stored.items() if key not in {NAME, SCOPE} and value is not None}
 
 
 def is_reranking(stored: Mapping[str, Any]) -> bool:

@@ -1,10 +1,11 @@
 """Events: the outbox of a bank. They stand in its commits, so that an event and what it tells happen at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory.plans import Event, committed_whole, decode_events
 from memory.protocol import Steps
-from memory.records import Head, RecordKind
+from memory.records import Head, Record, RecordKind
 from memory.store_calls import ListRecords, ReadHead, RecordPage
 from memory.sweeping import HISTORY_COMMITS
 
@@ -35,17 +36,23 @@ class ReadEvents:
         if head is None or head.commit <= self.after:
             return EventPage((), self.after)
         page: RecordPage = yield ListRecords(RecordKind.COMMIT, 3 * HISTORY_COMMITS)
-        whole = {record.key: record for record in page.records if not record.body.get("settled")}
-        chain = {record.key for record in committed_whole(head, whole)}
-        committed = sorted(
-            (
-                record
-                for record in page.records
-                if self.after < record.order <= head.commit and (record.key in chain or record.body.get("settled"))
-            ),
-            key=lambda record: record.order,
-        )[: self.limit]
+        known = committed_of(head, page.records)
+        committed = [record for record in known if record.order > self.after][: self.limit]
         events = tuple((record.order, event) for record in committed for event in decode_events(record.body))
         last = committed[-1].order if committed else head.commit
         missed = not committed or committed[0].order > self.after + 1
         return EventPage(events, last, missed)
+
+
+def committed_of(head: Head, records: Sequence[Record]) -> list[Record]:
+    """Those commit records that were committed, oldest first: others are of plans that were only prepared."""
+    whole = {record.key: record for record in records if not record.body.get("settled")}
+    chain = {record.key for record in committed_whole(head, whole)}
+    return sorted(
+        (
+            record
+            for record in records
+            if record.order <= head.commit and (record.key in chain or record.body.get("settled"))
+        ),
+        key=lambda record: record.order,
+    )

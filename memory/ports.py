@@ -102,6 +102,19 @@ class LanguageModel(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Scores how well texts answer a query, each read together with it."""
+
+    async def score(self, query: str, texts: Sequence[str], timeout_s: float) -> list[float]:
+        """A finite score for each text, in order; the higher the better.
+
+        Raises:
+            RetryLater: no answer, or not in time.
+            ModelUnusable: the request is refused, or the answer is not what it should be.
+        """
+        ...
+
+
 class ModelAccess(Protocol):
     """Lets calls of a language model through: one line for the whole deployment."""
 

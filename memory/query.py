@@ -39,6 +39,14 @@ _ADDRESSED = re.compile(
 _ASKING_FOR = frozenset(("what", "which", "who"))
 _ARE = frozenset(("are", "were", "have"))
 _SHORT_PLURAL = 3
+_AROUND = ".,;:!?\"'()[]{}<>«»“”„‘’…"
+_CODE = re.compile(r"^(?=.*\d)[^\s]{4,}|^[^\s]*[@_][^\s]*[^\W_]|://|^[^\W_]{25,}")
+"""Four characters and a digit, an address, a name with underscores, a word longer than languages have."""
+_TIME = re.compile(
+    r"(?:19|20)\d\d(?:[-/]\d\d?(?:[-/]\d\d?)?)?(?:s|'s)?|\d\d?[-/.]\d\d?[-/.](?:\d\d)?\d\d|\d\d?[:.]\d\d(?:[ap]m)?"
+    r"|\d+(?:st|nd|rd|th|[ap]m)"
+)
+"""Years, dates, times of day, ordinals: they have digits, and signals of their own."""
 _PLEASE = re.compile(r"\b(?:tell|remind|give|show|help|let) me\b")
 """Says nothing about whose words are asked for."""
 
@@ -60,6 +68,8 @@ class Understood:
     first_person: bool = False
     addressed: bool = False
     several: bool = False
+    codes: tuple[str, ...] = ()
+    """Words that name one thing by their form, in lower case: order numbers, addresses, digests."""
 
 
 def understand(
@@ -88,6 +98,7 @@ def understand(
         first_person=not _FIRST_PERSON.isdisjoint(_WORD.findall(_PLEASE.sub(" ", lowered))),
         addressed=_ADDRESSED.search(lowered) is not None,
         several=_asks_for_several(words),
+        codes=_codes_in(lowered),
     )
 
 
@@ -113,6 +124,11 @@ def _asks_for_several(words: list[str]) -> bool:
         if len(word) > _SHORT_PLURAL and word.endswith("s") and not word.endswith(("ss", "us", "'s")):
             return True
     return False
+
+
+def _codes_in(lowered: str) -> tuple[str, ...]:
+    found = (word.strip(_AROUND) for word in lowered.split())
+    return tuple(dict.fromkeys(word for word in found if _CODE.search(word) and not _TIME.fullmatch(word)))
 
 
 def _candidates(words: list[str], speakers: Iterable[str]) -> list[str]:

@@ -40,6 +40,7 @@ def rank(hits: Hits, understood: Understood, recipe: Recipe, matches: Columns | 
         scores
         + _from_speakers(hits, understood, agents, weights)
         + _from_time(hits, understood, shares, weights)
+        + _from_codes(hits, understood, weights)
         - _from_asking(hits, asking, agents, weights)
     )
 
@@ -87,6 +88,16 @@ def _from_time(hits: Hits, understood: Understood, shares: Column, weights: Sign
         found += weights.date * np.max(closeness, axis=0)
     if understood.asks_when and weights.when:
         found += weights.when * shares * signals.read_tellings(hits.payloads)
+    return found
+
+
+def _from_codes(hits: Hits, understood: Understood, weights: Signals) -> Column:
+    """An order number stands for one thing; where most of the candidates hold it, it tells none apart."""
+    found = np.zeros(len(hits.ids))
+    if understood.codes and weights.code:
+        for code in understood.codes:
+            holding = signals.read_holding(hits.payloads, code)
+            found += weights.code / len(understood.codes) * (1.0 - holding.mean()) * holding
     return found
 
 

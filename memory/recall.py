@@ -19,6 +19,7 @@ from memory.ranking import rank
 from memory.recall_trace import describe_lanes, describe_query, describe_units
 from memory.recipes import DEFAULT, Budget, Recipe
 from memory.records import Embedding, UnitKind, UnitType
+from memory.reranking import Reranked
 from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
 
 
@@ -29,6 +30,8 @@ class MinScores:
     semantic: float | None = None
     keyword: float | None = None
     final: float | None = None
+    reranker: float | None = None
+    """Of those that a cross-encoder has scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class RecallQuery:
     asked_of: Period | None = None
     trace: bool = False
     recipe: str | None = None
+    as_of: datetime | None = None
+    """What the bank held then, instead of what it holds now."""
+    min_seq: int | None = None
+    """What the bank had acknowledged, and the answer is to rest on at least."""
 
 
 class Ranked(NamedTuple):
@@ -62,6 +69,10 @@ class Ranked(NamedTuple):
     keyword: float
     facts: tuple["FoundFact", ...] = ()
     """What was extracted from it, holds today and is near to the query: one result with both texts."""
+    reranker: float | None = None
+    """A cross-encoder's score, where one was asked for it."""
+    bank: str = ""
+    """The bank it comes from, where several were asked."""
 
 
 class FoundFact(NamedTuple):
@@ -78,6 +89,12 @@ class RecallAnswer:
 
     results: tuple[Ranked, ...]
     trace: Mapping[str, Any] | None = None
+    incomplete: bool = False
+    """Whether something of what the bank held at the time asked for is gone."""
+    reranked: bool | None = None
+    """Whether a cross-encoder had its say; None: there is none, or it was not to be asked."""
+    stale: bool = False
+    """Whether the store did not show `min_seq` in time."""
 
 
 _FACT: Filter = AnyOf("kind", (UnitKind.FACT.value,))
@@ -99,6 +116,10 @@ class Candidates:
     facts: Hits = NOTHING
     matches: Columns | None = None
     """How well each of the query's tokens is met by each unit, as memory.late.match_tokens; None: not asked."""
+    twins: NDArray[np.intp] | None = None
+    """For each unit the number of the first that says the same: they score as the best of them. None: not asked."""
+    incomplete: bool = False
+    """Whether the bank has lost something of what it held at the time it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,8 @@ class FindCandidates:
     trace: bool = False
     rerank: Rerank | None = None
     """None: units are not compared token by token."""
+    facts: Filter = HOLDING
+    """Which facts are looked for."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -152,7 +175,7 @@ class FindCandidates:
             asked = (
                 Lane(self.limit, dense=self.dense, where=EVIDENCE),
                 Lane(self.limit, lexical=self.lexical, where=EVIDENCE),
-                Lane(self.limit // FACT_SHARE, dense=self.dense, where=HOLDING),
+                Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts),
             )
             lanes = yield SearchLanes(asked, self.where, self.seeds)
             semantic, keyword, facts = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
@@ -220,7 +243,11 @@ class FindAnswer:
 
 
 def answer(
-    query: RecallQuery, understood: Understood, candidates: Candidates, recipe: Recipe = DEFAULT
+    query: RecallQuery,
+    understood: Understood,
+    candidates: Candidates,
+    recipe: Recipe = DEFAULT,
+    reranked: Reranked | None = None,
 ) -> RecallAnswer:
     """Rank, order, filter by score and pack. Equal candidates give equal answers; ties go by id.
 
@@ -228,6 +255,11 @@ def answer(
     """
     hits = candidates.hits
     scores = rank(hits, understood, recipe, candidates.matches)
+    if candidates.twins is not None:
+        scores = _as_the_best(scores, candidates.twins)
+    if reranked is not None:
+        scores = reranked.reorder(scores)
+    crossed = reranked.column(len(scores)) if reranked is not None else None
     final, semantic, keyword = final_score(scores), hits.semantic, keyword_score(hits.keyword)
     order = np.argsort(-scores, kind="stable")
     bounds = query.min_scores
@@ -235,22 +267,26 @@ def answer(
         _reach(final[order], bounds.final)
         & _reach(semantic[order], bounds.semantic)
         & _reach(keyword[order], bounds.keyword)
+        & (_reach(np.nan_to_num(crossed[order], nan=np.inf), bounds.reranker) if crossed is not None else True)
     ].tolist()
     chosen = pack([hits.payloads[i]["text_tokens"] for i in kept], query.max_tokens, query.limit)
 
     def ranked(i: int) -> Ranked:
-        return Ranked(hits.ids[i], hits.payloads[i], float(final[i]), float(semantic[i]), float(keyword[i]))
+        scored = None if crossed is None or np.isnan(crossed[i]) else float(crossed[i])
+        shown = float(final[i]), float(semantic[i]), float(keyword[i])
+        return Ranked(hits.ids[i], hits.payloads[i], *shown, reranker=scored)
 
     results = tuple(ranked(kept[place]) for place in chosen)
     left = query.max_tokens - sum(int(result.payload["text_tokens"]) for result in results)
     results = with_facts(results, candidates.facts, left)
     if not query.trace:
-        return RecallAnswer(results)
+        return RecallAnswer(results, incomplete=candidates.incomplete)
     matches = candidates.matches
     columns = {
         "final": final,
         "semantic": semantic,
         "keyword": keyword,
+        "reranker": crossed,
         "late": z_rows(matches).sum(axis=0) if matches is not None and recipe.late else None,
     }
     returned = [kept[place] for place in chosen]
@@ -261,7 +297,7 @@ def answer(
         "lanes": describe_lanes(candidates.lanes),
         "ranked": describe_units(hits, candidates.lanes, columns, order.tolist(), kept, returned, query.limit),
     }
-    return RecallAnswer(results, trace)
+    return RecallAnswer(results, trace, candidates.incomplete)
 
 
 def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tuple[Ranked, ...]:
@@ -284,6 +320,12 @@ def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tup
         given.update(fact.id for fact in kept)
         found.append(result._replace(facts=tuple(kept)) if kept else result)
     return tuple(found)
+
+
+def _as_the_best(scores: NDArray[np.float64], twins: NDArray[np.intp]) -> NDArray[np.float64]:
+    best = scores.copy()
+    np.maximum.at(best, twins, scores)
+    return best[twins]
 
 
 def _reach(scores: NDArray[np.float64], bound: float | None) -> NDArray[np.bool_]:

@@ -13,8 +13,9 @@ class Signals:
     previous, following: share of the score of the unit before and after in the same document; answered: share more of
     the one before where that ends in a question; session: share of the mean of the document's best units; speaker: the
     query names who speaks; person: the query speaks of the asker, or to the agent; date: it names when; when: it asks
-    when, and the unit tells a time; question: taken off a unit that only asks; several: what previous, following and
-    session are multiplied by if the query asks for several things.
+    when, and the unit tells a time; code: the unit holds a code that the query names, less if many do; question: taken
+    off a unit that only asks; several: what previous, following and session are multiplied by if the query asks for
+    several things.
     """
 
     previous: float = 0.0
@@ -25,6 +26,7 @@ class Signals:
     person: float = 0.0
     date: float = 0.0
     when: float = 0.0
+    code: float = 0.0
     question: float = 0.0
     several: float = 1.0
 
@@ -69,6 +71,7 @@ CONTEXTUAL = replace(
         person=1.0,
         date=2.5,
         when=1.0,
+        code=2.5,
         question=0.6,
         several=0.5,
     ),

@@ -52,6 +52,7 @@ class RecordKind(StrEnum):
     WINDOW = "window"
     CURATION = "curation"
     ENTITY = "entity"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)

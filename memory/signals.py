@@ -97,6 +97,11 @@ def read_spoken(payloads: Sequence[Mapping[str, Any]]) -> Flags:
     return _flags("speaker" in payload for payload in payloads)
 
 
+def read_holding(payloads: Sequence[Mapping[str, Any]], code: str) -> Flags:
+    """Whether a unit holds a text, given in lower case, as it stands."""
+    return _flags(code in payload["text"].lower() for payload in payloads)
+
+
 def read_speakers(payloads: Sequence[Mapping[str, Any]], named: Sequence[str]) -> Flags:
     """Whether one of those named speaks."""
     return _flags(payload.get("speaker") in named for payload in payloads)

@@ -83,7 +83,7 @@ class Admission:
             await self._app(scope, receive, send)
             return
         tenant = self._keys.tenant_of(Headers(scope=scope))
-        scope.setdefault("state", {})["tenant"] = tenant
+        scope.setdefault("state", {}).update(tenant=tenant, shares=self._shares)
         name = _bank_in(scope)
         if not name:
             await self._handle(scope, receive, send)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from actors.client import BankClient
 from lorebank import wire
 from lorebank.wire.fields import JsonObject, RequestModel
-from memory.bank_profile import TRAITS, overrides_of, read_profile, resolve_settings
+from memory.bank_profile import SCOPE, TRAITS, overrides_of, read_profile, resolve_settings
 from memory.commands import DeleteBank, UpdateBank
 from memory.encoding import instant_to_text
 from memory.errors import NotFound, TooLarge, Unprocessable
@@ -20,6 +20,7 @@ from memory.records import Head
 from memory.staging import STAGED
 from serve_app.body import JsonRoute
 from serve_app.request_context import BANK, BANKS, Bank, Client, Limit, Offset, Tenant, json_response, scan
+from serve_app.wire_to_core import to_address
 
 router = APIRouter(route_class=JsonRoute, tags=["banks"])
 
@@ -173,8 +174,12 @@ async def _head(client: BankClient, bank: Scope) -> Head:
 
 
 async def _update(client: BankClient, bank: Scope, changes: Mapping[str, Any]) -> Head:
+    changes = dict(changes)
+    address = changes.pop(SCOPE, None)
     if len(changes) > MAX_SETTINGS or len(str(changes)) > wire.MAX_CONTEXT_BYTES:
         raise TooLarge(f"a bank has at most {MAX_SETTINGS} settings, {wire.MAX_CONTEXT_BYTES} bytes in all")
+    if address is not None:
+        return await client.stacks.update_bank(bank, changes, address)
     return await client.update_bank(bank, UpdateBank(str(uuid.uuid4()), changes))
 
 
@@ -191,6 +196,8 @@ def _changes(body: wire.BankUpdateRequest) -> dict[str, Any]:
     if mission is not None:
         changes["reflect_mission"] = mission
     changes.update({f"disposition_{trait}": value for trait, value in body.traits().items()})
+    if body.scope is not None:
+        changes[SCOPE] = to_address(body.scope)
     return changes
 
 
@@ -202,6 +209,7 @@ def _profile_row(bank: str, head: Head) -> dict[str, Any]:
         "disposition": {trait: profile.disposition[trait] for trait in TRAITS},
         "mission": profile.mission,
         "background": profile.mission,
+        SCOPE: head.profile.get(SCOPE),
     }
 
 

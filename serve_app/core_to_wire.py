@@ -18,10 +18,11 @@ def result_row(result: Ranked) -> dict[str, Any]:
         "facts": [fact_row(fact) for fact in result.facts] or None,
         "scores": {
             "final": result.final,
-            "reranker": None,
+            "reranker": result.reranker,
             "semantic": result.semantic,
             "keyword": result.keyword,
         },
+        **({"bank_id": result.bank} if result.bank else {}),
     }
 
 

@@ -1,20 +1,23 @@
 """Recall: what matters for a query, with the chunks, entities and source facts asked for."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.client import BankClient
 from lorebank import wire
 from memory.ids import Scope
-from memory.recall import Ranked
+from memory.recall import Ranked, RecallAnswer
 from memory.records import UnitKind
 from serve_app.body import JsonRoute
 from serve_app.core_to_wire import entity_rows, result_row
-from serve_app.request_context import BANK, Bank, Client, json_response
-from serve_app.wire_to_core import to_recall_query
+from serve_app.request_context import BANK, RECALL, Bank, Client, Tenant, json_response
+from serve_app.shares import Shares
+from serve_app.wire_to_core import to_address, to_recall_query
 
 router = APIRouter(route_class=JsonRoute, tags=["recall"])
 
@@ -28,9 +31,16 @@ async def recall(bank: Bank, client: Client, body: wire.RecallRequest) -> Respon
 async def recall_answer(client: BankClient, bank: Scope, request: wire.RecallRequest) -> dict[str, Any]:
     """The answer to a recall: parts asked for are objects, if empty ones; parts that are off are null."""
     found = await client.recall(bank, to_recall_query(request))
+    return await _answer_row(client, bank, found, request)
+
+
+async def _answer_row(
+    client: BankClient, bank: Scope, found: RecallAnswer, request: wire.RecallRequest
+) -> dict[str, Any]:
+    """bank: the one of the results that name none."""
     chunks = request.include.chunks
     source_facts = request.include.source_facts
-    return {
+    answer: dict[str, Any] = {
         "results": [result_row(result) for result in found.results],
         "trace": found.trace,
         "entities": entity_rows(found.results) if request.include.entities is not None else None,
@@ -38,14 +48,52 @@ async def recall_answer(client: BankClient, bank: Scope, request: wire.RecallReq
         "source_facts": {} if source_facts is not None else None,
         "source_facts_truncated": False if source_facts is not None else None,
     }
+    if request.as_of is not None:
+        answer["history_incomplete"] = found.incomplete
+    if found.reranked is not None:
+        answer["reranked"] = found.reranked
+    if found.stale or request.min_seq is not None:
+        answer["stale"] = found.stale
+    return answer
+
+
+@router.post(RECALL, response_model=wire.RecallResponse)
+async def recall_stack(request: Request, tenant: Tenant, client: Client, body: wire.StackRecallRequest) -> Response:
+    """Units of several banks that answer the query, best first; where two say the same, the nearer bank's first.
+
+    The banks are named, the nearest first, or those that exist of the tiers seen from a scope: user of the agent, user,
+    agent, host.
+    """
+    banks = body.banks
+    if body.scope is not None:
+        banks = await client.stacks.find_banks(tenant, to_address(body.scope))
+    if not banks:
+        empty = await _answer_row(client, Scope(tenant, ""), RecallAnswer(()), body)
+        return json_response({**empty, "banks": [], "missing_banks": []})
+    shares: Shares = request.state.shares
+    async with shares.held((tenant, banks[0])):
+        found = await client.stacks.recall(tenant, banks, to_recall_query(body), body.min_seqs)
+        answer = await _answer_row(client, Scope(tenant, banks[0]), found.answer, body)
+    answer |= {"banks": list(found.banks), "missing_banks": list(found.missing)}
+    if body.min_seqs:
+        answer["stale"] = found.answer.stale
+    return json_response(answer)
 
 
 async def _chunks(client: BankClient, bank: Scope, results: Sequence[Ranked], max_tokens: int) -> dict[str, Any]:
     """Chunks the results come from, best first, within the budget; the last one may be cut."""
     chosen = [result for result in results if result.payload["kind"] == UnitKind.CHUNK]
-    ids = tuple(dict.fromkeys(str(result.payload["document_id"]) for result in chosen))
-    documents = await client.get_documents(bank, ids) if ids else {}
-    places = {entry.unit_id: index for document in documents.values() for index, entry in enumerate(document.chunks)}
+    wanted: dict[Scope, dict[str, None]] = {}
+    for result in chosen:
+        own = Scope(bank.tenant, result.bank) if result.bank else bank
+        wanted.setdefault(own, {})[str(result.payload["document_id"])] = None
+    found = await asyncio.gather(*(client.get_documents(own, tuple(ids)) for own, ids in wanted.items()))
+    places = {
+        entry.unit_id: index
+        for documents in found
+        for document in documents.values()
+        for index, entry in enumerate(document.chunks)
+    }
     chunks: dict[str, Any] = {}
     left = max_tokens
     for result in chosen:

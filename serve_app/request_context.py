@@ -15,6 +15,8 @@ from serve_app.ids_in_paths import PathId
 
 BANKS = "/v1/default/banks"
 BANK = BANKS + "/{bank_id}"
+RECALL = "/v1/default/memories/recall"
+"""Recall over several banks."""
 MAX_SCANNED = 2000
 """Rows read for a listing that is filtered here rather than in the store."""
 _SCAN_PAGE = 200

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from lorebank import wire
+from memory.addresses import Address
 from memory.commands import Item, Message, Retain
 from memory.errors import InvalidRequest
 from memory.filters import Any_, Filter, Not, every, tags_filter
@@ -42,11 +43,18 @@ def to_recall_query(request: wire.RecallRequest) -> RecallQuery:
         limit=request.limit,
         where=to_filter(request.tags, request.tags_match, request.tag_groups),
         query_timestamp=_query_instant(request.query_timestamp),
-        min_scores=MinScores(scores.semantic, scores.keyword, scores.final),
+        min_scores=MinScores(scores.semantic, scores.keyword, scores.final, scores.reranker),
         asked_of=_period(request.temporal_window),
         trace=request.trace,
         recipe=_recipe(request.recipe),
+        as_of=request.as_of,
+        min_seq=request.min_seq,
     )
+
+
+def to_address(scope: wire.BankScope) -> Address:
+    """Address of a bank."""
+    return Address(scope.host, scope.agent, scope.user)
 
 
 def to_types(types: Iterable[wire.FactType] | None) -> tuple[UnitType, ...]:

@@ -1,7 +1,7 @@
 """The store port on a Qdrant server or cluster: any number of processes use it at once, and none of them owns it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -92,6 +92,14 @@ class ServerStore:
             raise Unavailable(f"a write was not finished: {exc}", exc.retry_after_s) from exc
         except TimeoutError as exc:
             raise DeadlineExceeded(f"the store did not finish within {self._settings.timeout_s} s") from exc
+
+    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
+        """Answers of reads of several banks, in order; all are under way at once.
+
+        Raises:
+            DeadlineExceeded, Overloaded, Unavailable: one of them was not answered.
+        """
+        return list(await asyncio.gather(*(self.perform(scope, request) for scope, request in requests)))
 
     async def call(self, scope: Scope, call: Call[T]) -> T:
         """One call on one bank.

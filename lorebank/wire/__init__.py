@@ -45,6 +45,7 @@ from lorebank.wire.documents import (
     UpdateDocumentResponse,
 )
 from lorebank.wire.fields import (
+    MAX_BANKS,
     MAX_CONTENT_BYTES,
     MAX_CONTEXT_BYTES,
     MAX_ENTITIES,
@@ -61,6 +62,7 @@ from lorebank.wire.fields import (
     MAX_TAGS,
     MAX_TOKENS,
     TOO_LARGE,
+    BankScope,
     Budget,
     FactType,
     Instant,
@@ -113,6 +115,7 @@ from lorebank.wire.recall import (
     RecallResult,
     RecallScores,
     SourceFactsIncludeOptions,
+    StackRecallRequest,
     TagAnd,
     TagGroup,
     TagGroups,
@@ -160,6 +163,7 @@ from lorebank.wire.sessions import (
 )
 
 __all__ = [
+    "MAX_BANKS",
     "MAX_COMMIT",
     "MAX_CONTENT_BYTES",
     "MAX_CONTEXT_BYTES",
@@ -191,6 +195,7 @@ __all__ = [
     "BankListItem",
     "BankListResponse",
     "BankProfileResponse",
+    "BankScope",
     "BankStatsResponse",
     "BankUpdateRequest",
     "Budget",
@@ -275,6 +280,7 @@ __all__ = [
     "SessionResponse",
     "SessionState",
     "SourceFactsIncludeOptions",
+    "StackRecallRequest",
     "Stage",
     "StageWatermark",
     "TagAnd",

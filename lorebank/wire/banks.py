@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lorebank.wire.fields import Context, Page, RequestModel, ResponseModel, Text, Trait
+from lorebank.wire.fields import BankScope, Context, Page, RequestModel, ResponseModel, Text, Trait
 from lorebank.wire.recall import EntityObservation, Watermarks
 
 ExtractionMode = Literal["concise", "verbose", "custom", "verbatim", "chunks"]
@@ -58,6 +58,7 @@ class BankUpdateRequest(RequestModel):
     enable_temporal_retrieval: bool | None = None
     enable_graph_retrieval: bool | None = None
     enable_reranking: bool | None = None
+    scope: BankScope | None = None
 
     def mission_text(self) -> str | None:
         """The mission this request sets: reflect_mission, else mission, else background; None changes nothing."""
@@ -74,13 +75,14 @@ class BankUpdateRequest(RequestModel):
 
 
 class BankProfileResponse(ResponseModel):
-    """Name, disposition and mission of a bank; `background` echoes the mission for older clients."""
+    """Name, disposition and mission of a bank; `background` echoes the mission for older clients; `scope` is ours."""
 
     bank_id: str
     name: str
     disposition: Disposition
     mission: str
     background: str | None = None
+    scope: BankScope | None = None
 
 
 class BackgroundResponse(ResponseModel):
@@ -98,6 +100,7 @@ class BankListItem(ResponseModel):
     name: str | None = None
     disposition: Disposition
     mission: str | None = None
+    scope: BankScope | None = None
     created_at: str | None = None
     updated_at: str | None = None
     fact_count: int = 0

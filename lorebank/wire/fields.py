@@ -32,6 +32,8 @@ MAX_LIMIT = 1000
 MAX_TOKENS = 1_000_000
 MAX_JSON_DEPTH = 32
 """Nesting of a tag group or a response schema."""
+MAX_BANKS = 16
+"""Banks of one recall."""
 MAX_TAG_LEAVES = 100
 """Leaves of all tag groups of one request."""
 
@@ -237,6 +239,14 @@ class RequestModel(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """JSON object of the fields that were set, under their wire names."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class BankScope(RequestModel):
+    """Where a memory belongs: to all of a host, to one of its agents, to one of its users, to a user of an agent."""
+
+    host: Id
+    agent: Id | None = None
+    user: Id | None = None
 
 
 class ResponseModel(BaseModel):

@@ -7,11 +7,14 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from lorebank.wire.fields import (
+    MAX_BANKS,
     MAX_LIMIT,
     MAX_TAG_LEAVES,
     MAX_TOKENS,
+    BankScope,
     Budget,
     FactType,
+    Id,
     Instant,
     Query,
     RequestModel,
@@ -166,10 +169,11 @@ class TemporalWindow(RequestModel):
 
 
 class RecallRequest(TagFilter):
-    """Body of POST memories/recall; no `types` (null or empty) means all.
+    """Body of POST banks/BANK/memories/recall; no `types` (null or empty) means all.
 
     `query_timestamp` stays text, because one that parse_instant refuses is answered with 400 instead of 422. `recipe`
-    is ours: how candidates are ranked, by name; left out, the server's best.
+    is ours: how candidates are ranked, by name; left out, the server's best. Ours too: `as_of`, what the bank held
+    then; `min_seq`, of an acknowledgement: no older answer, or one that says that it is stale.
     """
 
     query: Query
@@ -185,6 +189,30 @@ class RecallRequest(TagFilter):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None = None
     min_seq: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     recipe: Text | None = None
+    as_of: Instant | None = None
+
+
+class StackRecallRequest(RecallRequest):
+    """Body of POST memories/recall: over several banks, or over those seen from a scope, the nearest first.
+
+    `min_seqs` is `min_seq` by bank.
+    """
+
+    banks: Annotated[list[Id], Field(min_length=1, max_length=MAX_BANKS)] | None = None
+    scope: BankScope | None = None
+    min_seqs: Annotated[dict[Id, Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=MAX_BANKS)] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="after")
+    def _one_choice_of_banks(self) -> Self:
+        if (self.banks is None) == (self.scope is None):
+            raise PydanticCustomError("stack", "give either banks or scope")
+        if self.banks is not None and len(set(self.banks)) < len(self.banks):
+            raise PydanticCustomError("stack", "banks must differ")
+        if self.min_seq is not None:
+            raise PydanticCustomError("stack", "every bank has seqs of its own: give min_seqs, by bank")
+        return self
 
 
 class RecallScores(ResponseModel):
@@ -235,6 +263,7 @@ class RecallResult(ResponseModel):
     valid_from: str | None = None
     valid_to: str | None = None
     facts: list[RecalledFact] | None = None
+    bank_id: str | None = None
 
 
 class EntityObservation(ResponseModel):
@@ -271,7 +300,12 @@ class Watermarks(ResponseModel):
 
 
 class RecallResponse(ResponseModel):
-    """Ranked units, best first, with what was asked to be included."""
+    """Ranked units, best first, with what was asked to be included.
+
+    Ours: `stale`, where `min_seq` was not reached in time; `history_incomplete`, where something that was there `as_of`
+    is gone; `reranked`, whether the deployment's cross-encoder answered in time; `banks` that were asked, the nearest
+    first, and those of them that are `missing_banks`.
+    """
 
     results: list[RecallResult]
     trace: dict[str, Any] | None = None
@@ -280,3 +314,8 @@ class RecallResponse(ResponseModel):
     source_facts: dict[str, RecallResult] | None = None
     source_facts_truncated: bool | None = None
     watermarks: Watermarks | None = None
+    stale: bool | None = None
+    history_incomplete: bool | None = None
+    reranked: bool | None = None
+    banks: list[str] | None = None
+    missing_banks: list[str] | None = None

@@ -133,6 +133,44 @@ def test_a_killed_host_is_back_and_nothing_is_lost_or_doubled(run: Run) -> None:
     run(scenario)
 
 
+def test_recall_needs_no_owner(run: Run) -> None:
+    """The owner's process stands still: it answers nobody, and a recall rests on what it acknowledged."""
+    import ray
+
+    async def scenario(client: BankClient) -> None:
+        scope = new_scope()
+        owner = owner_of(Ring(1, (host_name(0), host_name(1))), scope)
+        receipt = await client.retain(scope, retain("the lighthouse is green"))
+        pid = (await ray.get_actor(owner, namespace=NAMESPACE).ping.remote())["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(5):
+                found = await client.recall(scope, RecallQuery("lighthouse", min_seq=receipt.seq))
+                assert [result.payload["text"] for result in found.results] == ["the lighthouse is green"]
+                assert not found.stale
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # the supervisor may have ended it by now
+                os.kill(pid, signal.SIGCONT)
+
+    run(scenario)
+
+
+def test_banks_of_both_shards_are_recalled_together(run: Run) -> None:
+    async def scenario(client: BankClient) -> None:
+        tenant = f"tenant-{uuid.uuid4()}"
+        scopes = [new_scope(tenant) for _ in range(12)]
+        assert {scope.bucket * 2 // BUCKETS for scope in scopes} == {0, 1}
+        for scope in scopes:
+            await client.retain(scope, retain("the lighthouse is green"))
+        banks = [scope.bank for scope in scopes]
+        found = await client.stacks.recall(tenant, [*banks, "none"], RecallQuery("lighthouse"), {})
+        assert [result.bank for result in found.answer.results] == banks
+        assert found.missing == ("none",)
+        assert (await client.stacks.recall("elsewhere", banks, RecallQuery("lighthouse"), {})).answer.results == ()
+
+    run(scenario)
+
+
 def test_a_killed_storage_shard_opens_its_directory_again(run: Run) -> None:
     async def scenario(client: BankClient) -> None:
         scopes = [new_scope() for _ in range(4)]

@@ -10,6 +10,9 @@ import numpy as np
 
 from actors.client import BankClient, DocumentPage
 from actors.settings import Settings
+from actors.stack_client import FoundInStack
+from memory.addresses import Address
+from memory.bank_profile import SCOPE, address_row
 from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
 from memory.document_reading import DocumentPart
 from memory.drafting import draft_documents
@@ -82,6 +85,32 @@ class _FakeCuration:
         return datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class _FakeStacks:
+    """Named banks, one after the other; a scope is whoever's last claimed it."""
+
+    def __init__(self, client: "FakeBankClient") -> None:
+        self._client = client
+        self._banks: dict[tuple[str, Address], str] = {}
+
+    async def find_banks(self, tenant, address) -> list[str]:
+        return [self._banks[tenant, tier] for tier in address.tiers() if (tenant, tier) in self._banks]
+
+    async def recall(self, tenant, banks, query, min_seqs) -> FoundInStack:
+        answers = [await self._client.recall(Scope(tenant, bank), query) for bank in banks]
+        results = [
+            one._replace(bank=bank) for bank, answer in zip(banks, answers, strict=True) for one in answer.results
+        ]
+        return FoundInStack(RecallAnswer(tuple(results[: query.limit])), tuple(banks))
+
+    async def update_bank(self, bank, changes, address) -> Head:
+        if self._banks.setdefault((bank.tenant, address), bank.bank) != bank.bank:
+            raise Conflict("another bank has this scope")
+        return await self._client.update_bank(bank, UpdateBank("op", {**changes, SCOPE: address_row(address)}))
+
+    async def release(self, bank, profile) -> None:
+        self._banks = {key: name for key, name in self._banks.items() if name != bank.bank}
+
+
 class FakeBankClient(BankClient):
     """Set `failure` to have every call raise it, `delay_s` to have every call take that long."""
 
@@ -89,6 +118,7 @@ class FakeBankClient(BankClient):
         self._settings = settings
         self._banks: dict[Scope, _FakeBank] = {}
         self.curation = cast("Any", _FakeCuration(self))
+        self.stacks = cast("Any", _FakeStacks(self))
         self.failure: BaseException | None = None
         self.delay_s = 0.0
         self.queries: list[RecallQuery] = []

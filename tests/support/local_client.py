@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from actors.bank import Bank
 from actors.client import BankClient
+from actors.reader import Reader
 from actors.settings import Settings
 from memory.commands import Command
 from memory.ids import Scope
@@ -52,3 +53,9 @@ class LocalBankClient(BankClient):
 def local_client(settings: Settings, **policy: Any) -> LocalBankClient:
     """A client over banks with a policy."""
     return LocalBankClient(settings, policy=BankPolicy(**policy))
+
+
+def recalling_client(settings: Settings, **ports: Any) -> BankClient:
+    """A client that recalls, too: with the hash embedder, whose words have no vectors."""
+    cluster = LocalCluster(**ports)
+    return BankClient(cast("Any", cluster), Reader(cast("Any", cluster.store), settings), settings)

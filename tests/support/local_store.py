@@ -1,6 +1,7 @@
 """The store port over an engine in this process: no Ray, no thread, one request at a time."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from memory.errors import LorebankError
@@ -23,6 +24,9 @@ class LocalStore:
         await asyncio.sleep(0)
         self.requests.append(request)
         return run(self.engine, scope, request)
+
+    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
+        return [await self.perform(scope, request) for scope, request in requests]
 
     async def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         return self.engine.list_heads(tenant, limit, offset)

@@ -130,6 +130,24 @@ def test_recall_sends_its_filters(run: Run, server: FakeServer) -> None:
     assert len(server.received) == 1
 
 
+def test_recall_looks_in_several_banks(run: Run, server: FakeServer) -> None:
+    """By name, with or without one as the first argument; or by scope."""
+    run("retain", "near", "Ada moved to Lisbon.")
+    run("retain", "far", "Ada has a boat.")
+    for given in (["--bank", "near", "--bank", "far", "--bank", "none", "Ada"], ["near", "Ada", "--bank", "far"]):
+        shown = run("recall", *given)
+        assert shown.exit_code == 0, shown.output
+        assert [name in shown.output for name in ("near", "far", "Lisbon", "boat")] == [True] * 4
+    run("recall", "Ada", "--host", "app", "--user", "ana")
+    sent = wire.StackRecallRequest.model_validate_json(server.received[-1].body)
+    assert sent.scope == wire.BankScope(host="app", user="ana")
+    assert "no such bank: none" in run("recall", "--bank", "none", "Ada").output
+    count = len(server.received)
+    for wrong in (["Ada"], ["Ada", "--user", "u", "--bank", "b"], ["b", "Ada", "--host", "h"]):
+        assert run("recall", *wrong).exit_code == 2
+    assert len(server.received) == count
+
+
 def test_reflect_prints_the_answer(run: Run) -> None:
     """As text, or as JSON."""
     run("retain", "b", "Ada moved to Lisbon.")

@@ -65,6 +65,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("retain_many", ("b", [{"content": "x"}, {"content": "y"}]), {"operation_id": "o-3"}),
     ("recall", ("b", "where is Ada?"), {"limit": 3, "budget": "high", "query_timestamp": NEW_YEAR}),
     ("recall", ("b", "where?"), {"include": {"entities": None}, "tag_groups": [{"not": {"tags": ["z"]}}]}),
+    ("recall_stack", ("where?",), {"banks": ["b", "none"], "min_seqs": {"b": 1}, "as_of": NEW_YEAR}),
     ("reflect", ("b", "where is Ada?"), {"include": {"facts": {}}}),
     ("search_memory", ("b", "Lisbon"), {}),
     ("list_banks", (), {"limit": 5, "offset": 1}),

@@ -134,3 +134,21 @@ def test_thousands_of_speakers_are_looked_up_by_their_words():
 )
 def test_a_query_for_several_things_is_told(query, several):
     assert understand(query, ("Ada", "Ben")).several is several
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ("What was the status of order AX-99812-B?", ("ax-99812-b",)),
+        ("Did +49 170 1509322 call?", ("1509322",)),
+        ("who is ana.b@example.org, and what is max_retries", ("ana.b@example.org", "max_retries")),
+        ("open <https://example.org/a>", ("https://example.org/a",)),
+        ("Was it 550e8400-e29b-41d4-a716-446655440000?", ("550e8400-e29b-41d4-a716-446655440000",)),
+        ("the " + "x" * 30, ("x" * 30,)),
+        ("What happened in 2023, on 2023-05-08 at 12:30, in the 1990s, on the 21st, on 3/5/23?", ()),
+        ("What is her e-mail? and/or his?", ()),
+        ("Which café was it?", ()),
+    ],
+)
+def test_codes_are_told_from_words_and_times(query, codes):
+    assert understand(query, ()).codes == codes

@@ -178,3 +178,12 @@ def test_a_recipe_without_signals_is_plain_fusion():
     assert rank(found, understand("q", ()), HYBRID).tolist() == expected.tolist()
     assert rank(hits(), understand("q", ()), CONTEXTUAL).tolist() == []
     assert all(getattr(CONTEXTUAL.signals, one.name) > 0 for one in fields(Signals))
+
+
+def test_a_code_that_the_query_names_lifts_what_holds_it_less_where_many_do():
+    found = hits(unit("order AX-9981-B came"), unit("order AX-9982-B came"), unit("nothing"), unit("nothing"))
+    assert added(found, "Where is AX-9981-B?", only(code=2)) == [1.5, 0, 0, 0]
+    assert added(found, "Where are AX-9981-B and AX-9982-B?", only(code=2)) == [0.75, 0.75, 0, 0]
+    assert added(found, "Where is it?", only(code=2)) == [0] * 4
+    everywhere = hits(*[unit("order AX-9981-B")] * 3)
+    assert added(everywhere, "Where is AX-9981-B?", only(code=2)) == [0] * 3

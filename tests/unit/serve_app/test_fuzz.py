@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from serve_app.request_context import RECALL
 from tests.support.http_calls import Http
 
 BANK = "/v1/default/banks/alice"
@@ -120,7 +121,24 @@ class Requests:
     def profile(self) -> Strategy:
         trait = st.integers(0 if self._wild else 1, 5)
         return self.objects(
-            name=self.texts, mission=self.texts, disposition_empathy=trait, enable_reranking=st.booleans()
+            name=self.texts,
+            mission=self.texts,
+            disposition_empathy=trait,
+            enable_reranking=st.booleans(),
+            scope=self.scopes(),
+        )
+
+    def scopes(self) -> Strategy:
+        return self.objects({"host": self.texts}, agent=self.texts, user=self.texts)
+
+    def stack_recall(self) -> Strategy:
+        return self.objects(
+            {"query": self.texts},
+            banks=st.lists(self.texts, max_size=18),
+            scope=self.scopes(),
+            min_seqs=st.dictionaries(self.texts, st.integers(-1, 9), max_size=2),
+            as_of=self.times,
+            limit=st.integers(1, 20),
         )
 
 
@@ -199,6 +217,13 @@ def test_right_recalls(target: Http, body: Any) -> None:
 @given(body=st.one_of(WILD.recall(), values))
 def test_wild_recalls(target: Http, body: Any) -> None:
     send(target, "POST", "/memories/recall", body)
+
+
+@FUZZ
+@given(body=st.one_of(RIGHT.stack_recall(), WILD.stack_recall(), values))
+def test_recalls_over_several_banks(target: Http, body: Any) -> None:
+    answer = target.call("POST", RECALL, content=json.dumps(body).encode())
+    assert answer.status_code in {200, 413, 422}, (body, answer.text)
 
 
 @FUZZ
