@@ -84,11 +84,19 @@ class Admission:
             return
         tenant = self._keys.tenant_of(Headers(scope=scope))
         scope.setdefault("state", {}).update(tenant=tenant, shares=self._shares)
-        name = _bank_in(scope)
+        try:
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                await self._admit(_bank_in(scope), scope, receive, send)
+        except TimeoutError as exc:
+            if not deadline.expired():
+                raise
+            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s", 1.0) from exc
+
+    async def _admit(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not name:
             await self._handle(scope, receive, send)
             return
-        async with self._shares.held((tenant, name)):
+        async with self._shares.held((scope["state"]["tenant"], name)):
             await self._handle(scope, receive, send)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,12 +104,7 @@ class Admission:
             raise Overloaded(f"{MAX_HANDLED} requests are being worked on", 1.0)
         self._handled += 1
         try:
-            async with asyncio.timeout(self._timeout_s) as deadline:
-                await self._app(scope, receive, send)
-        except TimeoutError as exc:
-            if not deadline.expired():
-                raise
-            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s", 1.0) from exc
+            await self._app(scope, receive, send)
         finally:
             self._handled -= 1
 

@@ -1,16 +1,21 @@
 """Shares: how many requests each bank may have at a replica at once, alone there or beside others."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from memory.errors import Overloaded
 
 BESIDE_S = 5.0
 """For so long after its last request a bank counts as one of those that others stand beside."""
-HELD_S = 0.5
+FLOODS_S = 2.0
+"""For so long after a refusal beside others a bank's requests are worked on one at a time, with rests."""
+RESTS = 2.0
+"""How long such a bank rests after each request, in times of what that took."""
+LONGEST_REST_S = 1.0
+HELD_S = 1.0
 """How long a refusal is held back: who asks again at once is slowed down by it, and costs the others less."""
 HELD_REFUSALS = 96
 """Refusals held back at once; more are given at once."""
@@ -27,14 +32,27 @@ class Bounds:
     beside: int
 
 
+@dataclass(slots=True)
+class _Asking:
+    """A bank that asked not long ago."""
+
+    asked_s: float
+    handled: int = 0
+    floods_until_s: float = 0.0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Shares:
-    """Requests by bank. Not for several threads."""
+    """Requests by bank. Not for several threads.
+
+    A bank that asks for more than its share while others ask floods: what it may have is then worked on one at a time,
+    with rests. A few requests at once fill the processors as well as many do, and others would wait for those.
+    """
 
     def __init__(self, bounds: Bounds, now_s: Callable[[], float]) -> None:
         self._bounds = bounds
         self._now_s = now_s
-        self._handled: Counter[Bank] = Counter()
-        self._asked_s: OrderedDict[Bank, float] = OrderedDict()
+        self._asking: OrderedDict[Bank, _Asking] = OrderedDict()
         self._held = 0
 
     @asynccontextmanager
@@ -44,25 +62,42 @@ class Shares:
         Raises:
             Overloaded: the bank has as many as it may; the refusal is held back, so that a flood is slowed down.
         """
-        bound = self._bound(bank)
-        if self._handled[bank] >= bound:
+        asking = self._asked(bank)
+        beside = len(self._asking) > 1
+        bound = self._bounds.beside if beside else self._bounds.alone
+        if asking.handled >= bound:
+            if beside:
+                asking.floods_until_s = asking.asked_s + FLOODS_S
             await self._hold_back()
             raise Overloaded(f"{bound} requests for this bank are being worked on", 1.0)
-        self._handled[bank] += 1
+        asking.handled += 1
         try:
-            yield
+            if beside and asking.asked_s < asking.floods_until_s:
+                await asking.turn.acquire()
+                began_s = self._now_s()
+                try:
+                    yield
+                finally:
+                    rest_s = min(LONGEST_REST_S, RESTS * (self._now_s() - began_s))
+                    asyncio.get_running_loop().call_later(rest_s, asking.turn.release)
+            else:
+                yield
         finally:
-            self._handled[bank] -= 1
-            if not self._handled[bank]:
-                del self._handled[bank]
+            asking.handled -= 1
 
-    def _bound(self, bank: Bank) -> int:
+    def _asked(self, bank: Bank) -> _Asking:
+        """What the bank has here now; banks that have not asked for a while are forgotten."""
         now_s = self._now_s()
-        self._asked_s[bank] = now_s
-        self._asked_s.move_to_end(bank)
-        while (oldest := next(iter(self._asked_s.items())))[1] < now_s - BESIDE_S:
-            del self._asked_s[oldest[0]]
-        return self._bounds.alone if len(self._asked_s) == 1 else self._bounds.beside
+        asking = self._asking.setdefault(bank, _Asking(now_s))
+        asking.asked_s = now_s
+        self._asking.move_to_end(bank)
+        while (oldest := next(iter(self._asking.items())))[1].asked_s < now_s - BESIDE_S:
+            if oldest[1].handled:  # it asks still
+                oldest[1].asked_s = now_s
+                self._asking.move_to_end(oldest[0])
+            else:
+                del self._asking[oldest[0]]
+        return asking
 
     async def _hold_back(self) -> None:
         if self._held >= HELD_REFUSALS:

@@ -37,6 +37,7 @@ from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
 from storage.edge_shard import LOG, open_records, open_units
 from storage.edge_writes import WRITES, EdgeWrites
+from storage.log_memory import let_go
 from storage.log_sync import LogSync
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
@@ -134,6 +135,8 @@ class EdgeStore:
             raise
         self._marks.flushed()
         self._synced = self._marks.number
+        for path in (self._units_path, self._records_path):
+            let_go(path / LOG)
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
 

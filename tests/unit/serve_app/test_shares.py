@@ -47,6 +47,45 @@ class Requests:
         await asyncio.gather(*self._tasks)
 
 
+class Turns:
+    """Requests of one bank that each end when they are told to, and know how many of them run at once."""
+
+    def __init__(self, held: Shares, bank: shares.Bank) -> None:
+        self._held = held
+        self._bank = bank
+        self._ends = asyncio.Semaphore(0)
+        self.inside = 0
+        self.refused = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, count: int) -> None:
+        self._tasks += [asyncio.create_task(self._stay()) for _ in range(count)]
+        await idle()
+
+    async def _stay(self) -> None:
+        try:
+            async with self._held.held(self._bank):
+                self.inside += 1
+                try:
+                    await self._ends.acquire()
+                finally:
+                    self.inside -= 1
+        except Overloaded:
+            self.refused += 1
+
+    async def let_go(self, count: int) -> None:
+        for _ in range(count):
+            self._ends.release()
+        await idle()
+
+    async def cancel_last(self) -> None:
+        self._tasks[-1].cancel()
+        await asyncio.wait({self._tasks.pop()})
+
+    async def gone(self) -> None:
+        await asyncio.gather(*self._tasks)
+
+
 @pytest.fixture(autouse=True)
 def short_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "HELD_S", 0.4)
@@ -63,6 +102,7 @@ async def test_a_bank_has_all_there_is_while_it_is_alone_and_its_share_beside_ot
     assert asked.inside == 6
     await asked.end()
     assert asked.refused == 3
+    clock.now_s += shares.FLOODS_S + 0.1
     again = Requests(asked._held)
     await again.come(FLOOD, 3)
     assert again.inside == 2
@@ -103,3 +143,56 @@ async def test_whoever_goes_away_while_a_refusal_is_held_back_leaves_room(monkey
     await late
     assert first.refused == 1
     await first.end()
+
+
+@in_loop
+async def test_a_bank_that_was_refused_beside_others_goes_on_one_by_one_until_it_has_stopped_flooding() -> None:
+    clock = Clock()
+    held = Shares(Bounds(alone=9, beside=3), clock)
+    other, flood = Turns(held, OTHER), Turns(held, FLOOD)
+    await other.come(1)
+    await flood.come(3)
+    assert flood.inside == 3, "below its share it is not held up"
+    await flood.come(1)
+    await flood.let_go(3)
+    await flood.come(3)
+    assert flood.inside == 1, "it was refused: one at a time"
+    await flood.cancel_last()
+    assert flood.inside == 1, "who goes away while waiting leaves the turn to the others"
+    await flood.let_go(1)
+    assert flood.inside == 1
+    await other.come(2)
+    assert other.inside == 3, "which holds up nobody else"
+    await flood.let_go(1)
+    clock.now_s += shares.FLOODS_S + 0.1
+    await flood.come(2)
+    assert flood.inside == 2, "after a while without refusals it is a bank like others"
+    await flood.let_go(2)
+    await other.let_go(3)
+    await asyncio.gather(flood.gone(), other.gone())
+    assert (flood.refused, other.refused) == (1, 0)
+
+
+@in_loop
+async def test_a_flooding_bank_rests_after_each_request_in_proportion_and_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    held = Shares(Bounds(alone=9, beside=1), clock)
+    other, flood = Turns(held, OTHER), Turns(held, FLOOD)
+    await other.come(1)
+    await flood.come(2)
+    await flood.let_go(1)
+    await flood.come(1)
+    rests: list[float] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda rest_s, release: rests.append(rest_s) or release())
+    clock.now_s += 0.1
+    await flood.let_go(1)
+    await flood.come(1)
+    clock.now_s += 30.0
+    await flood.let_go(1)
+    monkeypatch.undo()
+    await other.let_go(1)
+    await asyncio.gather(flood.gone(), other.gone())
+    assert rests == [pytest.approx(shares.RESTS * 0.1), shares.LONGEST_REST_S]
