@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.bank_ports import StageJob, beside_loop
@@ -21,7 +21,7 @@ from memory.extraction.port import (
 from memory.extraction.stored import StoredWindow, decode_window, encode_window
 from memory.facts import DocumentWindows, fact_units, window_request, windows_of
 from memory.ids import Scope
-from memory.records import RecordKind
+from memory.records import RecordKind, Unit
 from memory.store_calls import GetRecords, Store
 
 GROUP_CHARS = 12_000
@@ -82,36 +82,44 @@ def _end(
     known: Mapping[str, StoredWindow],
     outcomes: Mapping[str, WindowOutcome],
 ) -> StageEnd:
+    """What the windows that have an answer say is applied, whatever became of the others."""
     document_id = document.part.document.id
-    stored: list[StoredWindow] = []
+    read: list[tuple[StoredWindow, Sequence[Unit]]] = []
     new: list[StoredWindow] = []
     failed: list[NotExtracted] = []
+    unread: list[str] = []
     for window in document.windows:
-        outcome = outcomes.get(window.hash)
+        outcome, chunks = outcomes.get(window.hash), document.chunks_of(window)
         if isinstance(outcome, NotExtracted):
             failed.append(outcome)
+            unread += (chunk.id for chunk in chunks)
         elif isinstance(outcome, Extracted):
-            new.append(StoredWindow(tuple(chunk.id for chunk in document.chunks_of(window)), outcome))
-            stored.append(new[-1])
+            new.append(StoredWindow(tuple(chunk.id for chunk in chunks), outcome))
+            read.append((new[-1], chunks))
         else:
-            stored.append(known[window.hash])
-    answers = tuple(encode_window(document_id, answer) for answer in new)
-    if failed:
-        final = [outcome for outcome in failed if not outcome.retriable]
-        away = all(outcome.unavailable for outcome in failed)
-        return StageEnd(
-            document_id,
-            job.seq,
-            StageResult(answers=answers),
-            (final or failed)[0].reason,
-            final=bool(final),
-            counted=not away,
-            retry_after_s=max(outcome.retry_after_s for outcome in failed),
-        )
-    chunks = [document.chunks_of(window) for window in document.windows]
-    units = fact_units(scope, document_id, zip(stored, chunks, strict=True))
-    hashes = tuple(window.hash for window in document.windows)
-    return StageEnd(document_id, job.seq, StageResult((), tuple(units), hashes, answers))
+            read.append((known[window.hash], chunks))
+    result = StageResult(
+        units=tuple(fact_units(scope, document_id, read)),
+        windows=tuple(window.hash for window in document.windows),
+        answers=tuple(encode_window(document_id, answer) for answer in new),
+        unread=tuple(unread),
+    )
+    return _with_failures(StageEnd(document_id, job.seq, result), failed, len(document.windows))
+
+
+def _with_failures(end: StageEnd, failed: Sequence[NotExtracted], windows: int) -> StageEnd:
+    """Windows are tried again as long as one of them may be read; an endpoint that is away says nothing of any."""
+    if not failed:
+        return end
+    final = [outcome for outcome in failed if not outcome.retriable]
+    reason = (final or failed)[0].reason
+    return replace(
+        end,
+        reason=reason if windows == 1 else f"{len(failed)} of {windows} windows: {reason}",
+        final=len(final) == len(failed),
+        counted=not any(outcome.unavailable for outcome in failed),
+        retry_after_s=max(outcome.retry_after_s for outcome in failed),
+    )
 
 
 @dataclass(slots=True)

@@ -215,13 +215,15 @@ class StageResult:
 
     Units need an id of the bank's bucket, texts and sources; seq and epoch are the plan's. They are all that is to be
     of the document: those that stand stay, those that are missing here go; None leaves what there is. `windows` are the
-    document's by now, by hash, `answers` the records of those that were not stored yet.
+    document's by now, by hash, `answers` the records of those that were not stored yet. Of a document that was read in
+    part, `unread` are the units that no answer is about: what stands of those stays.
     """
 
     sources: tuple[Source, ...] = ()
     units: tuple[Unit, ...] | None = None
     windows: tuple[str, ...] = ()
     answers: tuple[Record, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +239,8 @@ class BeginStage:
 class StageEnd:
     """How an attempt for one document ended: with a result, or with a reason why there is none.
 
-    `final`: another attempt would fail too; not `counted`: it says nothing of the document. A failure may have answers
-    that are to be kept for the next attempt.
+    `final`: another attempt would fail too; not `counted`: it says nothing of the document. A failure may have a result
+    too, of the part that was read: it is applied, and its answers are kept for the next attempt.
     """
 
     document_id: str

@@ -82,7 +82,8 @@ def live_fact(unit: Unit) -> LiveFact:
     """A stored fact as knowledge is derived from it."""
     occurred = Span(unit.occurred_start, unit.occurred_end) if unit.occurred_start and unit.occurred_end else None
     claims = tuple(claim_of(row) for row in unit.claims)
-    return LiveFact(unit.id, unit.seq, _said_at(unit), occurred, claims, unit.mentions, unit.document_id)
+    sources = tuple(source.unit_id for source in unit.sources)
+    return LiveFact(unit.id, unit.seq, _said_at(unit), occurred, claims, unit.mentions, unit.document_id, sources)
 
 
 def validity_of(unit: Unit) -> Validity | None:

@@ -31,6 +31,8 @@ class LiveFact:
     claims: tuple[Claim, ...] = ()
     mentions: tuple[tuple[str, str], ...] = ()
     document_id: str = ""
+    sources: tuple[str, ...] = ()
+    """Ids of the units that state it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +144,6 @@ class Knowledge:
     def chains(self) -> Mapping[Slot, Mapping[str, Validity]]:
         """The chain of each slot."""
         return {slot: self._chain(slot) for slot in self._slots}
-
-    def facts_of(self, entities: Iterable[str]) -> set[str]:
-        """Ids of the facts that mention any of the entities."""
-        wanted = set(entities)
-        return {fact.id for fact in self.facts.values() if wanted.intersection(self._entities(fact))}
 
     def _unchain(self, slot: Slot) -> set[str]:
         self._chains.pop(slot, None)

@@ -3,7 +3,7 @@
 Facts that a stage extracted have a document; units that were derived otherwise are none of this.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from memory.commands import ListEntities
@@ -55,6 +55,12 @@ class KnownFacts:
             KeyError: it is not held.
         """
         return self._types[fact_id]
+
+    def of_document(self, document_id: str, unread: Collection[str] = ()) -> frozenset[str]:
+        """Ids of a document's facts, without those that cite a unit that is `unread`."""
+        facts, held = self.knowledge.facts, self.knowledge.of_document(document_id)
+        apart = frozenset(unread)
+        return frozenset(id_ for id_ in held if apart.isdisjoint(facts[id_].sources))
 
     def is_invalidated(self, fact_id: str) -> bool:
         """Whether somebody said that it is not true; it may be extracted again, and stays away."""
