@@ -21,6 +21,7 @@ from memory.commands import (
 )
 from memory.document_reading import ReadDocument
 from memory.errors import Conflict, LorebankError
+from memory.facts import is_expired
 from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.operations import check_followed
@@ -67,7 +68,9 @@ class BankStages:
 
     async def embed(self, command: EndStage) -> tuple[NewUnit, ...]:
         """The units of results that do not stand yet, with their vectors, made outside the turn."""
-        units = {unit.id: unit for end in command.ends if end.result for unit in end.result.units or ()}
+        now = self._ports.clock.now()
+        made = (unit for end in command.ends if end.result for unit in end.result.units or ())
+        units = {unit.id: unit for unit in made if not is_expired(unit, now)}
         if not units:
             return ()
         stand: frozenset[str] = await self._ports.store.perform(self._scope, FindLive(tuple(units)))

@@ -40,15 +40,16 @@ class Reader:
         """What matters for a query, best first; with a trace, how long each step took, too."""
         begun_s = time.perf_counter()
         profile = await self._profile(scope)
-        asked_at = query.query_timestamp or self._clock.now()
+        now = self._clock.now()
+        asked_at = query.query_timestamp or now
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
         understood_s = time.perf_counter()
         embedded = await self._embed(understood.bare)
         embedded_s = time.perf_counter()
         recipe = recipe_of(query.recipe, reranking=profile.reranking)
         if not query.trace:
-            return await self._store.perform(scope, FindAnswer(query, understood, embedded, recipe))
-        candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe))
+            return await self._store.perform(scope, FindAnswer(query, understood, embedded, recipe, now))
+        candidates = await self._store.perform(scope, plan_candidates(query, understood, embedded, recipe, now))
         found_s = time.perf_counter()
         answered = answer(query, understood, candidates, recipe)
         ends_s = (understood_s, embedded_s, found_s, time.perf_counter())

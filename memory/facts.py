@@ -86,6 +86,11 @@ def live_fact(unit: Unit) -> LiveFact:
     return LiveFact(unit.id, unit.seq, _said_at(unit), occurred, claims, unit.mentions, unit.document_id, sources)
 
 
+def is_expired(unit: Unit, now: datetime) -> bool:
+    """Whether a unit is past its time."""
+    return unit.expires_at is not None and unit.expires_at <= now
+
+
 def validity_of(unit: Unit) -> Validity | None:
     """When a stored fact holds; None if it fills no slot."""
     return Validity(unit.valid_from, unit.valid_to, unit.superseded_by) if unit.valid_from else None

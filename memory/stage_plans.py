@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.commands import BeginStage, EndStage, StageEnd
+from memory.facts import is_expired
 from memory.ingest import BankView, head_after
 from memory.known_facts import KnownFacts
 from memory.plans import Event, Plan
@@ -115,7 +116,8 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     after = _failed(view, stage, end, work, now) if end.reason else succeed(work, stage)
     if result.units is None:
         return _Change(replace(after, windows=kept), answers=result.answers)
-    wanted = {unit.id for unit in result.units if not standing.known.is_invalidated(unit.id)}
+    invalid = standing.known.is_invalidated
+    wanted = {unit.id for unit in result.units if not is_expired(unit, now) and not invalid(unit.id)}
     missing = sorted(id_ for id_ in wanted if id_ not in standing.known)
     if any(id_ not in standing.new for id_ in missing):
         return None
@@ -170,6 +172,14 @@ def plan_sweep(view: BankView, operation_id: str, swept: Sequence[str], due_at: 
     plan = _plan(view, "sweep", operation_id, now)
     remove = tuple((RecordKind.OPERATION, key) for key in swept)
     return replace(plan, remove=remove, head_after=replace(plan.head_after, due_at=due_at))
+
+
+def plan_expire(view: BankView, operation_id: str, expired: Sequence[Derived], now: datetime) -> Plan:
+    """Plan that lets facts go that are past their time."""
+    plan = _plan(view, "expire", operation_id, now)
+    head = head_after(view, plan.seq, (), expired, 0, now)
+    head = replace(plan.head_after, counters=head.counters)
+    return replace(plan, retire=tuple(unit.unit_id for unit in expired), head_after=head)
 
 
 def _plan(
