@@ -8,6 +8,7 @@ from typing import Any
 from actors.bank_ports import StageJob, beside_loop
 from memory.bank_profile import resolve_settings
 from memory.commands import StageEnd, StageResult
+from memory.extraction.labels import ENTITY_LABELS, read_labels
 from memory.extraction.port import (
     Extracted,
     ExtractionMode,
@@ -43,7 +44,7 @@ class ExtractStage:
         hashes = [window.hash for document in cut for window in document.windows]
         known = await self._read(scope, hashes)
         requests = [
-            window_request(scope, document, window, profile_of(job.profile), job.operation_id)
+            window_request(scope, document, window, profile_of(job.profile, job.known_entities), job.operation_id)
             for job, document in zip(jobs, cut, strict=True)
             for window in document.windows
             if window.hash not in known
@@ -64,14 +65,16 @@ class ExtractStage:
         return known
 
 
-def profile_of(stored: Mapping[str, Any]) -> ExtractionProfile:
-    """What a bank asks of an extraction, by its settings."""
+def profile_of(stored: Mapping[str, Any], known_entities: tuple[tuple[str, str], ...] = ()) -> ExtractionProfile:
+    """What a bank asks of an extraction, by its settings, and the (name, type) pairs that it knows."""
     settings = resolve_settings(stored)
     mode = settings["retain_extraction_mode"]
     return ExtractionProfile(
         mode=ExtractionMode(mode) if mode in set(ExtractionMode) else ExtractionMode.CONCISE,
         mission=str(settings["retain_mission"] or ""),
         instructions=str(settings["retain_custom_instructions"] or ""),
+        labels=read_labels(settings.get(ENTITY_LABELS)),
+        known_entities=known_entities,
     )
 
 

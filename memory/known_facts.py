@@ -183,6 +183,11 @@ class EntityPage:
     names: Mapping[str, str]
     total: int
 
+    def names_and_types(self) -> tuple[tuple[str, str], ...]:
+        """(name, type) of each entity, as it is called by hand where somebody did."""
+        said = ((one, self.named.get(one.key)) for one in self.entities)
+        return tuple(((by and by.name) or one.name, (by and by.type) or one.type) for one, by in said)
+
 
 class ReadFacts:
     """Procedure: all extracted facts of a bank, read in its owner's turn."""

@@ -7,8 +7,10 @@ import pytest
 
 from memory.commands import (
     AppendTurns,
+    CurateEntity,
     DeleteBank,
     DeleteDocument,
+    ListEntities,
     Message,
     OpenSession,
     RetryOperation,
@@ -265,4 +267,26 @@ async def test_a_window_that_can_never_be_read_fails_its_document_at_once():
     await bank.tell(ana("poison"))
     work = decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"])
     assert (work.line, work.attempts) == ("failed:extract", 1)
+    bank.check()
+
+
+@in_loop
+async def test_an_extractor_is_told_the_banks_labels_and_the_entities_it_knows():
+    bank = ExtractingOwner(ReferenceStore(DIM), known_entities=2)
+    mood = {"key": "mood", "values": ["good", "bad"]}
+    await bank.bank.perform(UpdateBank("u", {"entity_labels": [mood]}))
+    await bank.tell(ana("I live in Paris.", "Zoe visited Paris."), document_id="d", op="1")
+    assert bank.extractor.asked[-1].profile.known_entities == ()
+    key = next(entity.key for entity in (await bank.bank.perform(ListEntities(9))).entities if entity.name == "Paris")
+    await bank.bank.perform(CurateEntity("c", key, {"type": "city"}))
+    before = len(bank.extractor.asked)
+    await bank.tell(*(ana(f"I own a boat{number}.") for number in range(3)), document_id=None, op="2")
+    profiles = [request.profile for request in bank.extractor.asked[before:]]
+    assert len(profiles) == 3
+    assert len(set(profiles)) == 1, "windows of one batch can share a call"
+    assert profiles[0].known_entities[0] == ("Paris", "city")
+    assert len(profiles[0].known_entities) == 2
+    assert [(label.name, [value for value, _ in label.values]) for label in profiles[0].labels] == [
+        ("mood", ["good", "bad"])
+    ]
     bank.check()
