@@ -29,6 +29,7 @@ from memory.known_facts import EntityPage
 from memory.operations import check_followed
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Unit
+from memory.sketches import sketch_of
 from memory.stage_plans import (
     Standing,
     plan_begin,
@@ -81,7 +82,7 @@ class BankStages:
         vectors = await embed([unit_dense_text(unit) for unit in new])
         tokens = self._ports.tokenizer.count([unit.text for unit in new])
         return tuple(
-            NewUnit(replace(unit, text_tokens=count), unit_vectors(unit, vector))
+            NewUnit(replace(unit, text_tokens=count, sketch=sketch_of(vector.dense)), unit_vectors(unit, vector))
             for unit, vector, count in zip(new, vectors, tokens, strict=True)
         )
 

@@ -2,7 +2,7 @@
 
 A function of the facts alone. Whatever order they arrived in, and whatever was replaced, deleted or restored since,
 the same facts give the same chains, counts and links. `Knowledge` keeps it up to date, fact by fact, and tells whose
-standing a change may have touched; `derive_knowledge` builds it from all facts.
+standing a change may have touched.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,6 +33,9 @@ class LiveFact:
     document_id: str = ""
     sources: tuple[str, ...] = ()
     """Ids of the units that state it."""
+    sketch: str = ""
+    causes: tuple[str, ...] = ()
+    """Ids of the facts that it follows from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Knowledge:
         self._of_document.setdefault(fact.document_id, set()).add(fact.id)
         for key, mention in self._mentions(fact):
             self._register.add(key, mention)
-        self._links.add(LinkedFact(fact.id, _at(fact), frozenset(self._entities(fact))))
+        entities = frozenset(self._entities(fact))
+        self._links.add(LinkedFact(fact.id, _at(fact), entities, fact.sketch, fact.causes))
         touched = {fact.id} | self._links.followers_of(fact.id)
         for slot, held in self._claimed(fact).items():
             self._slots.setdefault(slot, {})[fact.id] = held
@@ -168,14 +172,6 @@ class Knowledge:
             slot = self.names.key(claim.subject), claim.attribute
             found.setdefault(slot, _slot_fact(fact, claim))
         return found
-
-
-def derive_knowledge(facts: Iterable[LiveFact], names: Names | None = None) -> Knowledge:
-    """All that follows from the live facts of a bank."""
-    known = Knowledge(names)
-    for fact in facts:
-        known.add(fact)
-    return known
 
 
 def _names_in(fact: LiveFact) -> Iterable[str]:

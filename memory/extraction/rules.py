@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from memory.date_phrases import DatePhrase, find_dates
-from memory.extraction.attribution import People, attribute, people_of, possessive, without_opening
+from memory.extraction.attribution import CONSEQUENCE, People, attribute, people_of, possessive, without_opening
 from memory.extraction.candidates import CandidateFact, Category, Claim, Turn
 from memory.extraction.categories import category_of
 from memory.extraction.gates import is_ironic, reason_against
@@ -123,11 +123,12 @@ def extract_facts(
     people = _people(turn, previous)
     names = [name for name in (people.speaker, people.listener) if name]
     known = tuple(known_names)
-    facts = []
+    facts: list[CandidateFact] = []
     for sentence in _sentences(turn, previous, people):
         fact = _fact(sentence, turn, people, names, known)
         if fact is not None:
-            facts.append(fact)
+            follows = bool(facts) and facts[-1].sentence == sentence.order - 1 and CONSEQUENCE.match(sentence.text)
+            facts.append(replace(fact, because_of=facts[-1].sentence) if follows else fact)
     return tuple(facts)
 
 

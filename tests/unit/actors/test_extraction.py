@@ -8,6 +8,7 @@ import pytest
 from memory.commands import (
     AppendTurns,
     CurateEntity,
+    CurateFact,
     DeleteBank,
     DeleteDocument,
     ListEntities,
@@ -17,10 +18,12 @@ from memory.commands import (
     UpdateBank,
 )
 from memory.extraction.port import Extracted, NotExtracted
+from memory.known_facts import ReadFacts
 from memory.records import RecordKind, UnitKind
 from memory.stages import decode_work
 from memory.store_calls import GetRecords, ListRecords, ReadHead
 from storage.reference_store import ReferenceStore
+from storage.run import run
 from tests.support.builders import DIM
 from tests.support.extracting import DEBOUNCE_S, CountingExtractor, ExtractingOwner
 from tests.support.loops import in_loop
@@ -289,4 +292,40 @@ async def test_an_extractor_is_told_the_banks_labels_and_the_entities_it_knows()
     assert [(label.name, [value for value, _ in label.values]) for label in profiles[0].labels] == [
         ("mood", ["good", "bad"])
     ]
+    bank.check()
+
+
+@in_loop
+async def test_what_follows_from_what_was_said_before_it_is_linked_to_it_and_comes_back_with_it(bank):
+    told = ana("I sold my boat. That's why I moved to Oslo.")
+    await bank.tell(told, document_id="d", op="1")
+
+    def causes() -> list[str]:
+        facts = bank.facts()
+        by_id = {unit.id: text for text, unit in facts.items()}
+        return [by_id[link.to] for link in facts["Ana moved to Oslo"].links if link.type == "caused_by"]
+
+    assert causes() == ["Ana sold Ana's boat"]
+    cause = bank.facts()["Ana sold Ana's boat"].id
+    await bank.bank.perform(CurateFact("wrong", cause, state="invalidated"))
+    assert causes() == []
+    bank.check()
+    await bank.bank.perform(CurateFact("right", cause, state="valid"))
+    assert causes() == ["Ana sold Ana's boat"]
+    bank.check()
+
+
+@in_loop
+async def test_facts_that_mean_the_same_are_linked_and_an_audit_finds_the_same_links(bank):
+    await bank.tell(ana("I adopted a golden retriever."), document_id="d", op="1")
+    await bank.tell(ana("I adopted a golden retriever.", day=40), document_id="e", op="2")
+
+    def links() -> set[tuple[str, float]]:
+        return {(link.type, link.weight) for unit in run(bank.engine, bank.scope, ReadFacts()) for link in unit.links}
+
+    assert ("semantic", 1.0) in links()
+    bank.check()
+    bank.bank = bank.another("next")
+    await bank.bank.perform(DeleteDocument("del", "d"))
+    assert links() == set()
     bank.check()
