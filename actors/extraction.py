@@ -15,6 +15,7 @@ from memory.extraction.port import (
     ExtractionProfile,
     Extractor,
     NotExtracted,
+    Usage,
     WindowOutcome,
     WindowRequest,
     outcomes_by_window,
@@ -91,8 +92,10 @@ def _end(
     new: list[StoredWindow] = []
     failed: list[NotExtracted] = []
     unread: list[str] = []
+    usage = Usage()
     for window in document.windows:
         outcome, chunks = outcomes.get(window.hash), document.chunks_of(window)
+        usage += outcome.usage if outcome else Usage()
         if isinstance(outcome, NotExtracted):
             failed.append(outcome)
             unread += (chunk.id for chunk in chunks)
@@ -107,7 +110,7 @@ def _end(
         answers=tuple(encode_window(document_id, answer) for answer in new),
         unread=tuple(unread),
     )
-    return _with_failures(StageEnd(document_id, job.seq, result), failed, len(document.windows))
+    return _with_failures(StageEnd(document_id, job.seq, result, usage=usage), failed, len(document.windows))
 
 
 def _with_failures(end: StageEnd, failed: Sequence[NotExtracted], windows: int) -> StageEnd:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
 
@@ -250,6 +251,8 @@ class StageEnd:
     final: bool = False
     counted: bool = True
     retry_after_s: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    """What a language model spent on the attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class FindCandidates:
             cut = len(keyword) >= self.limit
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
-            near = self._near(lanes[:2], with_words=cut)
+            near = self._near(lanes[:2], with_words=cut)  # facts bring no evidence, or they would change its order
             hits = yield CompleteHits(
                 semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
             )

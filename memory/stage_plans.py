@@ -106,6 +106,7 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     work, result = standing.works.get(end.document_id), end.result
     if work is None or work.seq != end.seq or work.next != stage or work.waiting:
         return None
+    work = replace(work, usage=work.usage + end.usage)
     if result is None:
         return _Change(_failed(view, stage, end, work, now))
     if any(answer.key in standing.answered for answer in result.answers):

@@ -1,6 +1,7 @@
 """The stage EXTRACT of a bank over a store in memory, by rules: facts from retain to delete."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from memory.commands import (
     RetryOperation,
     UpdateBank,
 )
-from memory.extraction.port import Extracted, NotExtracted
+from memory.extraction.port import Extracted, NotExtracted, Usage
 from memory.known_facts import ReadFacts
 from memory.records import RecordKind, UnitKind
 from memory.stages import decode_work
@@ -181,6 +182,9 @@ class Moody:
         return Extracted(request.window, (), self.name)
 
 
+PAID = Usage(7, 2, 1)
+
+
 class Partly(CountingExtractor):
     """Reads by rules what does not hold a bad word, until it is told otherwise."""
 
@@ -190,12 +194,12 @@ class Partly(CountingExtractor):
         self.bad: tuple[str, ...] = ("poison",)
 
     async def extract(self, requests):
-        outcomes = await super().extract(requests)
+        outcomes = [replace(found, usage=PAID) for found in await super().extract(requests)]
         return [self._spoilt(request) or found for request, found in zip(requests, outcomes, strict=True)]
 
     def _spoilt(self, request):
         if any(bad in turn.text for bad in self.bad for turn in request.turns):
-            return NotExtracted(request.window, "it tastes bad", self.retriable, 30.0)
+            return NotExtracted(request.window, "it tastes bad", self.retriable, 30.0, usage=PAID)
         return None
 
 
@@ -222,6 +226,8 @@ async def test_windows_that_were_read_give_their_facts_where_another_failed():
     assert re.fullmatch(r"1 of [3-5] windows: it tastes bad", work.reason), work.reason
     assert len(bank.answers()) == len(work.windows) > 1
     assert set(bank.facts()) == {"Ana lives in Paris", "Ana plays chess"}
+    windows = len(bank.extractor.asked)
+    assert work.usage == Usage(7 * windows, 2 * windows, windows)
     bank.check()
     asked, bank.extractor.bad = len(bank.extractor.asked), ()
     await look_again(bank)
