@@ -21,6 +21,7 @@ from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.known_facts import EntityPage, is_extracted
 from memory.records import RecordKind, Unit
+from memory.sketches import sketch_of
 from memory.store_calls import GetRecords, GetUnits, NewUnit
 
 
@@ -77,7 +78,8 @@ class BankCuration:
 
     async def _embedded(self, unit: Unit) -> NewUnit:
         (vector,) = await self._ports.embed([unit_dense_text(unit)])
-        counted = replace(unit, text_tokens=self._ports.tokenizer.count([unit.text])[0])
+        tokens = self._ports.tokenizer.count([unit.text])[0]
+        counted = replace(unit, text_tokens=tokens, sketch=sketch_of(vector.dense))
         return NewUnit(counted, unit_vectors(counted, vector))
 
     async def _curate_entity(self, command: CurateEntity, turn: Turn) -> OperationReceipt:

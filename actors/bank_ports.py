@@ -33,6 +33,8 @@ class StageJob:
     seq: int
     operation_id: str
     profile: Mapping[str, Any] = field(default_factory=dict)
+    known_entities: tuple[tuple[str, str], ...] = ()
+    """Names and types of the bank's entities, most mentioned first, where its stages are told of them."""
 
 
 StageFunction = Callable[[Scope, Sequence[StageJob]], Awaitable[Sequence[StageEnd]]]
@@ -73,6 +75,9 @@ class BankPorts:
     """As `embed`, after whatever somebody waits for; absent: no different."""
     stand_back: Callable[[], Awaitable[None]] = no_wait
     """Called before each batch of stage work: returns once callers have been served, or soon."""
+    known_entities: int = 0
+    """How many of a bank's entities its stages are told of. Rules are told of none: what they find must not depend on
+    what was told before."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from actors.bank_ports import BankPorts, StageJob
 from actors.turns import Turn
@@ -15,17 +15,21 @@ from memory.commands import (
     DeleteOperation,
     EndStage,
     FollowOperation,
+    ListEntities,
     OperationReceipt,
     StageCommand,
     StageEnd,
 )
 from memory.document_reading import ReadDocument
 from memory.errors import Conflict, LorebankError
+from memory.facts import is_expired
 from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
+from memory.known_facts import EntityPage
 from memory.operations import check_followed
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Unit
+from memory.sketches import sketch_of
 from memory.stage_plans import (
     Standing,
     plan_begin,
@@ -67,7 +71,9 @@ class BankStages:
 
     async def embed(self, command: EndStage) -> tuple[NewUnit, ...]:
         """The units of results that do not stand yet, with their vectors, made outside the turn."""
-        units = {unit.id: unit for end in command.ends if end.result for unit in end.result.units or ()}
+        now = self._ports.clock.now()
+        made = (unit for end in command.ends if end.result for unit in end.result.units or ())
+        units = {unit.id: unit for unit in made if not is_expired(unit, now)}
         if not units:
             return ()
         stand: frozenset[str] = await self._ports.store.perform(self._scope, FindLive(tuple(units)))
@@ -76,7 +82,7 @@ class BankStages:
         vectors = await embed([unit_dense_text(unit) for unit in new])
         tokens = self._ports.tokenizer.count([unit.text for unit in new])
         return tuple(
-            NewUnit(replace(unit, text_tokens=count), unit_vectors(unit, vector))
+            NewUnit(replace(unit, text_tokens=count, sketch=sketch_of(vector.dense)), unit_vectors(unit, vector))
             for unit, vector, count in zip(new, vectors, tokens, strict=True)
         )
 
@@ -167,7 +173,7 @@ class StageRunner:
         self,
         scope: Scope,
         ports: BankPorts,
-        perform: Callable[[StageCommand], Awaitable[object]],
+        perform: Callable[[StageCommand | ListEntities], Awaitable[object]],
         profile: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._scope = scope
@@ -222,10 +228,11 @@ class StageRunner:
             ends = tuple(StageEnd(work.document_id, work.seq, None, CUT_OFF, final=True) for work in spent)
             await self._perform(EndStage(self._ports.nonce(), stage, ends))
             return
+        known_entities = await self._known_entities()
         jobs: list[StageJob] = []
         chunks = 0
         for work in works:
-            job = await self._job(work)
+            job = await self._job(work, known_entities)
             if job is not None:
                 jobs.append(job)
                 chunks += len(job.document.chunks)
@@ -237,11 +244,17 @@ class StageRunner:
         await self._perform(BeginStage(self._ports.nonce(), stage, documents))
         await self._perform(EndStage(self._ports.nonce(), stage, tuple(await self._run_jobs(stage, jobs))))
 
-    async def _job(self, work: StageWork) -> StageJob | None:
+    async def _known_entities(self) -> tuple[tuple[str, str], ...]:
+        if not self._ports.known_entities:
+            return ()
+        page = cast("EntityPage", await self._perform(ListEntities(self._ports.known_entities)))
+        return page.names_and_types()
+
+    async def _job(self, work: StageWork, known_entities: tuple[tuple[str, str], ...]) -> StageJob | None:
         document = await self._ports.store.perform(self._scope, ReadDocument(work.document_id))
         if document is None:
             return None  # deleted meanwhile, and its work with it
-        return StageJob(document, work.seq, work.operation_id, self._profile())
+        return StageJob(document, work.seq, work.operation_id, self._profile(), known_entities)
 
     async def _run_jobs(self, stage: str, jobs: Sequence[StageJob]) -> Sequence[StageEnd]:
         try:

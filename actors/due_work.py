@@ -1,4 +1,4 @@
-"""What a bank has to do by itself when its time has come: sessions, operations past their time, stages."""
+"""What a bank has to do by itself when its time has come: sessions, facts and operations past their time, stages."""
 
 from datetime import datetime, timedelta
 
@@ -8,12 +8,16 @@ from actors.bank_stages import BankStages
 from actors.turns import Turn
 from memory.encoding import instant_to_micros
 from memory.ids import Scope
+from memory.known_facts import EXPIRING
 from memory.operations import SWEPT_OPERATIONS, TERMINAL
 from memory.policy import sooner
 from memory.records import RecordKind
-from memory.stage_plans import plan_sweep
+from memory.stage_plans import plan_expire, plan_sweep
+from memory.stages import Derived
 from memory.store_calls import ListRecords, RecordPage
 
+EXPIRED_AT_ONCE = 256
+"""Facts let go of in one plan."""
 SWEEPS_PER_RETENTION = 24
 """How often a bank that has operations looks for those past their time, while one of them lives."""
 
@@ -36,10 +40,21 @@ class DueWork:
         if due_at is None or due_at > now or not turn.view().head.exists:
             return
         sessions_due = await self._sessions.do_due(turn, now)
+        expiry_due = await self._let_expire(turn, now)
         swept, sweep_due = await self._find_old(now)
-        following = sooner(sessions_due, sweep_due, turn.sweep_due(), await self._stages.next_due(now))
+        following = sooner(sessions_due, expiry_due, sweep_due, turn.sweep_due(), await self._stages.next_due(now))
         if swept or following is None or following > now:
             await turn.execute(plan_sweep(turn.view(), f"due-{self._ports.nonce()}", swept, following, now))
+
+    async def _let_expire(self, turn: Turn, now: datetime) -> datetime | None:
+        """Let go of facts past their time, at most EXPIRED_AT_ONCE, and when the next one is."""
+        if not turn.view().head.counters.get(EXPIRING):
+            return None
+        known = await turn.known()
+        expired = [Derived(id_, known.type_of(id_)) for id_ in known.expired(now)[:EXPIRED_AT_ONCE]]
+        if expired:
+            await turn.execute(plan_expire(turn.view(), f"expire-{self._ports.nonce()}", expired, now))
+        return (await turn.known()).next_expiry()
 
     async def _find_old(self, now: datetime) -> tuple[tuple[str, ...], datetime | None]:
         """Operations past their time, at most SWEPT_OPERATIONS, and when to look again."""

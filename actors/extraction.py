@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.bank_ports import StageJob, beside_loop
 from memory.bank_profile import resolve_settings
 from memory.commands import StageEnd, StageResult
+from memory.extraction.labels import ENTITY_LABELS, read_labels
 from memory.extraction.port import (
     Extracted,
     ExtractionMode,
     ExtractionProfile,
     Extractor,
     NotExtracted,
+    Usage,
     WindowOutcome,
     WindowRequest,
     outcomes_by_window,
@@ -21,7 +23,7 @@ from memory.extraction.port import (
 from memory.extraction.stored import StoredWindow, decode_window, encode_window
 from memory.facts import DocumentWindows, fact_units, window_request, windows_of
 from memory.ids import Scope
-from memory.records import RecordKind
+from memory.records import RecordKind, Unit
 from memory.store_calls import GetRecords, Store
 
 GROUP_CHARS = 12_000
@@ -43,7 +45,7 @@ class ExtractStage:
         hashes = [window.hash for document in cut for window in document.windows]
         known = await self._read(scope, hashes)
         requests = [
-            window_request(scope, document, window, profile_of(job.profile), job.operation_id)
+            window_request(scope, document, window, profile_of(job.profile, job.known_entities), job.operation_id)
             for job, document in zip(jobs, cut, strict=True)
             for window in document.windows
             if window.hash not in known
@@ -64,14 +66,16 @@ class ExtractStage:
         return known
 
 
-def profile_of(stored: Mapping[str, Any]) -> ExtractionProfile:
-    """What a bank asks of an extraction, by its settings."""
+def profile_of(stored: Mapping[str, Any], known_entities: tuple[tuple[str, str], ...] = ()) -> ExtractionProfile:
+    """What a bank asks of an extraction, by its settings, and the (name, type) pairs that it knows."""
     settings = resolve_settings(stored)
     mode = settings["retain_extraction_mode"]
     return ExtractionProfile(
         mode=ExtractionMode(mode) if mode in set(ExtractionMode) else ExtractionMode.CONCISE,
         mission=str(settings["retain_mission"] or ""),
         instructions=str(settings["retain_custom_instructions"] or ""),
+        labels=read_labels(settings.get(ENTITY_LABELS)),
+        known_entities=known_entities,
     )
 
 
@@ -82,36 +86,46 @@ def _end(
     known: Mapping[str, StoredWindow],
     outcomes: Mapping[str, WindowOutcome],
 ) -> StageEnd:
+    """What the windows that have an answer say is applied, whatever became of the others."""
     document_id = document.part.document.id
-    stored: list[StoredWindow] = []
+    read: list[tuple[StoredWindow, Sequence[Unit]]] = []
     new: list[StoredWindow] = []
     failed: list[NotExtracted] = []
+    unread: list[str] = []
+    usage = Usage()
     for window in document.windows:
-        outcome = outcomes.get(window.hash)
+        outcome, chunks = outcomes.get(window.hash), document.chunks_of(window)
+        usage += outcome.usage if outcome else Usage()
         if isinstance(outcome, NotExtracted):
             failed.append(outcome)
+            unread += (chunk.id for chunk in chunks)
         elif isinstance(outcome, Extracted):
-            new.append(StoredWindow(tuple(chunk.id for chunk in document.chunks_of(window)), outcome))
-            stored.append(new[-1])
+            new.append(StoredWindow(tuple(chunk.id for chunk in chunks), outcome))
+            read.append((new[-1], chunks))
         else:
-            stored.append(known[window.hash])
-    answers = tuple(encode_window(document_id, answer) for answer in new)
-    if failed:
-        final = [outcome for outcome in failed if not outcome.retriable]
-        away = all(outcome.unavailable for outcome in failed)
-        return StageEnd(
-            document_id,
-            job.seq,
-            StageResult(answers=answers),
-            (final or failed)[0].reason,
-            final=bool(final),
-            counted=not away,
-            retry_after_s=max(outcome.retry_after_s for outcome in failed),
-        )
-    chunks = [document.chunks_of(window) for window in document.windows]
-    units = fact_units(scope, document_id, zip(stored, chunks, strict=True))
-    hashes = tuple(window.hash for window in document.windows)
-    return StageEnd(document_id, job.seq, StageResult((), tuple(units), hashes, answers))
+            read.append((known[window.hash], chunks))
+    result = StageResult(
+        units=tuple(fact_units(scope, document_id, read)),
+        windows=tuple(window.hash for window in document.windows),
+        answers=tuple(encode_window(document_id, answer) for answer in new),
+        unread=tuple(unread),
+    )
+    return _with_failures(StageEnd(document_id, job.seq, result, usage=usage), failed, len(document.windows))
+
+
+def _with_failures(end: StageEnd, failed: Sequence[NotExtracted], windows: int) -> StageEnd:
+    """Windows are tried again as long as one of them may be read; an endpoint that is away says nothing of any."""
+    if not failed:
+        return end
+    final = [outcome for outcome in failed if not outcome.retriable]
+    reason = (final or failed)[0].reason
+    return replace(
+        end,
+        reason=reason if windows == 1 else f"{len(failed)} of {windows} windows: {reason}",
+        final=len(final) == len(failed),
+        counted=not any(outcome.unavailable for outcome in failed),
+        retry_after_s=max(outcome.retry_after_s for outcome in failed),
+    )
 
 
 @dataclass(slots=True)

@@ -19,4 +19,4 @@ def preview_extractor(settings: Settings) -> Extractor:
 
 def asks_model(settings: Settings) -> bool:
     """Whether a language model finds the facts."""
-    return settings.extraction == "auto" and settings.llm_base_url is not None
+    return settings.extraction == "auto" and bool(settings.llm_base_url)

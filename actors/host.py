@@ -18,7 +18,7 @@ from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
-from actors.extractors import stage_extractor
+from actors.extractors import asks_model, stage_extractor
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
@@ -30,6 +30,7 @@ from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
+from memory.extraction.prompt import MAX_KNOWN
 from memory.ids import Scope
 from memory.records import Embedding
 
@@ -73,6 +74,7 @@ class BankHost:
             bank_policy(settings),
             dict.fromkeys(stage_names(settings), ExtractStage(store, stage_extractor(settings))),
             stand_back=self._stand_back,
+            known_entities=MAX_KNOWN if asks_model(settings) else 0,
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
         self._banks = BankCache(self._make_bank, limits, time.monotonic)

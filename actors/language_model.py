@@ -109,17 +109,3 @@ class RemoteExtractor:
             return ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE)
         except ValueError as exc:
             raise Unavailable(f"{LANGUAGE_MODEL} does not run", AWAY_S) from exc
-
-
-async def model_report(timeout_s: float) -> dict[str, Any]:
-    """What the actor says of itself, from any process of the deployment.
-
-    Raises:
-        RetryLater: it does not answer.
-    """
-    try:
-        actor: Any = ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE)
-    except ValueError as exc:
-        raise Unavailable(f"{LANGUAGE_MODEL} does not run", AWAY_S) from exc
-    report: dict[str, Any] = await ask(actor.report.remote(), timeout_s, LANGUAGE_MODEL)
-    return report

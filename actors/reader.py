@@ -59,16 +59,17 @@ class Reader:
         begun_s = time.perf_counter()
         stale = query.min_seq is not None and not await self._freshness.shows(scope, query.min_seq)
         profile = await self._profile(scope)
-        asked_at = query.query_timestamp or query.as_of or self._clock.now()
+        now = self._clock.now()
+        asked_at = query.query_timestamp or query.as_of or now
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
         understood_s = time.perf_counter()
         embedded = await self._embed(understood.bare)
         embedded_s = time.perf_counter()
         recipe = recipe_of(query.recipe, reranking=profile.reranking)
         if not (query.trace or query.as_of or self._cross_encoder.configured):
-            answered = await self._store.perform(scope, FindAnswer(query, understood, embedded, recipe))
+            answered = await self._store.perform(scope, FindAnswer(query, understood, embedded, recipe, now))
             return replace(answered, stale=True) if stale else answered
-        candidates = await self._store.perform(scope, plan_recall(query, understood, embedded, recipe))
+        candidates = await self._store.perform(scope, plan_recall(query, understood, embedded, recipe, now))
         found_s = time.perf_counter()
         reranked, failure = await self._cross(query, understood, candidates, recipe, reranking=profile.reranking)
         answered = answer(query, understood, candidates, recipe, reranked)
@@ -87,15 +88,17 @@ class Reader:
         shown = await asyncio.gather(*(self._freshness.shows(bank, seq) for bank, seq in awaited))
         profiles = await self._profiles_of(banks)
         speakers = dict.fromkeys(name for profile in profiles if profile is not None for name in profile.speakers)
-        asked_at = query.query_timestamp or query.as_of or self._clock.now()
+        now = self._clock.now()
+        asked_at = query.query_timestamp or query.as_of or now
         understood = understand(query.query, speakers, asked_at, query.asked_of)
         understood_s = time.perf_counter()
         embedded = await self._embed(understood.bare)
         embedded_s = time.perf_counter()
         present = [(bank, profile) for bank, profile in zip(banks, profiles, strict=True) if profile is not None]
+        recipes = [recipe_of(query.recipe, reranking=profile.reranking) for _, profile in present]
         asked = [
-            (bank, plan_recall(query, understood, embedded, recipe_of(query.recipe, reranking=profile.reranking)))
-            for bank, profile in present
+            (bank, plan_recall(query, understood, embedded, recipe, now))
+            for (bank, _), recipe in zip(present, recipes, strict=True)
         ]
         found = await self._store.perform_each(asked) if asked else []
         found_s = time.perf_counter()

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,7 +43,10 @@ def up_command(port: int, data: Path) -> list[str]:
 
 
 class OwnServer:
-    """Context manager around the child process; entering waits until it is ready, `url` is then set."""
+    """Context manager around the child process; entering waits until it is ready, `url` is then set.
+
+    `environment` is what it sees beside this process's own.
+    """
 
     def __init__(
         self,
@@ -52,8 +55,10 @@ class OwnServer:
         *,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.url = ""
+        self._environment = {**os.environ, **(environment or {})}
         self._command = list(command)
         self._on_line = on_line
         self._start_timeout_s = start_timeout_s
@@ -70,7 +75,7 @@ class OwnServer:
         """
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", start_new_session=True,
+            errors="replace", start_new_session=True, env=self._environment,
         )  # fmt: skip
         threading.Thread(target=self._read_lines, args=(self._process,), daemon=True).start()
         try:

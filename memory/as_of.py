@@ -57,10 +57,10 @@ class FindAsOf:
 
 
 def plan_recall(
-    query: RecallQuery, understood: Understood, embedded: Embedding, recipe: Recipe
+    query: RecallQuery, understood: Understood, embedded: Embedding, recipe: Recipe, now: datetime | None = None
 ) -> FindCandidates | FindAsOf:
     """What to ask the store for a recall, of now or of an earlier time."""
-    find = plan_candidates(query, understood, embedded, recipe)
+    find = plan_candidates(query, understood, embedded, recipe, query.as_of or now)
     if query.as_of is None:
         return find
     return FindAsOf(replace(find, where=every(find.where, told_by(query.as_of)), facts=FACTS), query.as_of)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
 
@@ -215,13 +216,15 @@ class StageResult:
 
     Units need an id of the bank's bucket, texts and sources; seq and epoch are the plan's. They are all that is to be
     of the document: those that stand stay, those that are missing here go; None leaves what there is. `windows` are the
-    document's by now, by hash, `answers` the records of those that were not stored yet.
+    document's by now, by hash, `answers` the records of those that were not stored yet. Of a document that was read in
+    part, `unread` are the units that no answer is about: what stands of those stays.
     """
 
     sources: tuple[Source, ...] = ()
     units: tuple[Unit, ...] | None = None
     windows: tuple[str, ...] = ()
     answers: tuple[Record, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +240,8 @@ class BeginStage:
 class StageEnd:
     """How an attempt for one document ended: with a result, or with a reason why there is none.
 
-    `final`: another attempt would fail too; not `counted`: it says nothing of the document. A failure may have answers
-    that are to be kept for the next attempt.
+    `final`: another attempt would fail too; not `counted`: it says nothing of the document. A failure may have a result
+    too, of the part that was read: it is applied, and its answers are kept for the next attempt.
     """
 
     document_id: str
@@ -248,6 +251,8 @@ class StageEnd:
     final: bool = False
     counted: bool = True
     retry_after_s: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    """What a language model spent on the attempt."""
 
 
 @dataclass(frozen=True, slots=True)

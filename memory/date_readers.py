@@ -14,6 +14,11 @@ _NUMBERS = dict(
     a=1, an=1, fifteen=15, twenty=20, thirty=30,
 ) | {"a couple of": 2, "couple of": 2, "a couple": 2}  # fmt: skip
 
+_DECADES = dict(
+    zip(
+        "twenties thirties forties fifties sixties seventies eighties nineties".split(), range(20, 100, 10), strict=True
+    )
+)
 _ORDINALS = (
     """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
     sixteenth seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth
@@ -170,7 +175,8 @@ def _quarter(match: re.Match[str], calendar: Calendar, _: bool) -> Span:
 
 
 def _decade(match: re.Match[str], calendar: Calendar, _: bool) -> Span:
-    digits = int(match["decade"])
+    word = match["decade"].lower()
+    digits = _DECADES[word] if word in _DECADES else int(word)
     year = digits if digits > 99 else (1900 if digits > 20 else 2000) + digits
     part = (match["part"] or "").lower()
     first, last = {"early": (0, 3), "mid": (4, 6), "late": (7, 9)}.get(part, (0, 9))
@@ -264,6 +270,16 @@ def _weekday(match: re.Match[str], calendar: Calendar, ahead: bool) -> Span | No
     return calendar.weekday(weekday, ahead=ahead, least_days=1)
 
 
+def _weekday_but_one(match: re.Match[str], calendar: Calendar, _: bool) -> Span | None:
+    last = calendar.weekday(_weekday_of(match), ahead=False, least_days=2)
+    return last and calendar.span((last.start - 7 * DAY).date(), (last.start - 7 * DAY).date())
+
+
+def _weekday_and_a_week(match: re.Match[str], calendar: Calendar, _: bool) -> Span | None:
+    coming = calendar.weekday(_weekday_of(match), ahead=True, least_days=1)
+    return coming and calendar.span((coming.start + 7 * DAY).date(), (coming.start + 7 * DAY).date())
+
+
 def _weekday_in_week(weekday: int, calendar: Calendar, offset: int) -> Span:
     day = calendar.week(offset).start.date() + timedelta(days=weekday)
     return calendar.span(day, day)
@@ -335,6 +351,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (_pattern(rf"\bQ([1-4])()(?:\s+(?:of\s+)?{_YEAR})?"), _quarter),
     (_pattern(rf"\bthe()\s+(first|second|third|fourth)\s+quarter(?:\s+of\s+{_YEAR})?"), _quarter),
     (_pattern(r"\bthe\s+(?:(?P<part>early|mid|late)[\s-]+)?['’]?(?P<decade>(?:19|20)?[0-9]0)['’]?s\b"), _decade),
+    (_pattern(rf"\bthe\s+(?:(?P<part>early|mid|late)[\s-]+)?(?P<decade>{'|'.join(_DECADES)})\b"), _decade),
     (_pattern(r"\b((?:19|20)\d\d)\s*(?:-|–)\s*((?:19|20)\d\d)\b"), _years),
     (_pattern(rf"\b{_WEEKDAY}\s+(?:of\s+)?{_WHICH}\s+week\b"), _weekday_of_week),
     (_pattern(rf"\b{_WHICH}\s+week\s+(?:on\s+)?{_WEEKDAY}"), _weekday_of_week),
@@ -343,7 +360,10 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (_pattern(r"\b(?:yesterday|last\s+(?:night|evening))\b"), _offset_day(-1)),
     (_pattern(r"\b(?:tomorrow|tmrw)\b"), _offset_day(1)),
     (_pattern(r"\b(?:today|tonight|this\s+(?:morning|afternoon|evening)|earlier\s+today)\b"), _offset_day(0)),
-    (_pattern(r"\bthe\s+(?P<unit>week|month|year|weekend)\s+before\s+last\b"), _week_but_one(-2)),
+    (_pattern(r"\bthe\s+(?P<unit>week|month|year|weekend|night)\s+before\s+last\b"), _week_but_one(-2)),
+    (_pattern(rf"\bthe\s+{_WEEKDAY}\s+before\s+last\b"), _weekday_but_one),
+    (_pattern(rf"\b(?:an?|one)\s+week\s+(?:from|on)\s+{_WEEKDAY}"), _weekday_and_a_week),
+    (_pattern(rf"\b{_WEEKDAY}\s+week\b"), _weekday_and_a_week),
     (_pattern(r"\bthe\s+(?P<unit>week|month|year|weekend)\s+after\s+next\b"), _week_but_one(2)),
     (_pattern(r"\bhalf\s+a\s+(?P<unit>year)\s+ago\b"), lambda _match, calendar, _ahead: calendar.month(-6)),
     (_pattern(rf"\b{_COUNT}\s+{_UNIT}s?\s+(?:ago|back|earlier)\b"), _ago),

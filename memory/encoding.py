@@ -47,6 +47,7 @@ _SCALARS = (
     "category",
     "confidence",
     "language",
+    "sketch",
     "proof_count",
     "text_tokens",
 )
@@ -97,6 +98,8 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
         payload["source_ids"] = [source.unit_id for source in unit.sources]
     if unit.mentions:
         payload["mentions"] = [list(mention) for mention in unit.mentions]
+    if unit.causes:
+        payload["causes"] = list(unit.causes)
     if unit.claims:
         payload["claims"] = [list(claim) for claim in unit.claims]
     return payload
@@ -145,6 +148,7 @@ def decode_unit(point_id: str, payload: Mapping[str, Any]) -> Unit:
         links=_links_of(payload),
         sources=tuple(Source(s["unit_id"], s["seq"], s["content_hash"]) for s in payload.get("sources", ())),
         mentions=tuple((name, type_) for name, type_ in payload.get("mentions", ())),
+        causes=tuple(payload.get("causes", ())),
         claims=tuple(tuple(claim) for claim in payload.get("claims", ())),
         **values,
     )

@@ -1,30 +1,20 @@
 """Entities of a bank: who and what its facts speak of, by one name each, with aliases, counts and company.
 
-The register is a function of the mentions it holds, whatever order they were added and removed in. Resolution
-decides which
-entity a new mention is: by its normalised name, an alias, a platform user id, or a fuzzy score that company and
-recency may
-lift over the bar. Nothing is merged on company alone.
+The register is a function of the mentions it holds, whatever order they were added and removed in. An entity is its
+normalised name, until somebody says that two are one (memory/entity_names.py).
 """
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from rapidfuzz import fuzz
-
 from memory.ids import digest
 
-MIN_SCORE = 88.0
-"""Of 100: least score at which a mention is taken for an entity it does not name exactly."""
-_COMPANY_POINTS = 6.0
-_RECENT_POINTS = 3.0
 _MAX_NAMES = 16
 REMEMBERED_NAMES = 20_000
 """Names are few and asked for with every fact."""
@@ -150,14 +140,6 @@ class EntityRegister:
             self._entities.pop(stale, None)
 
 
-def build_entities(mentions: Iterable[tuple[str, EntityMention]]) -> Mapping[str, Entity]:
-    """The entities of (key, mention) pairs, by key; the order of the pairs does not matter."""
-    register = EntityRegister()
-    for key, mention in mentions:
-        register.add(key, mention)
-    return register.entities()
-
-
 def _change(counts: Counter[Key], key: Key, change: int) -> None:
     counts[key] += change
     if not counts[key]:
@@ -180,70 +162,3 @@ def _entity(key: str, tally: _Tally) -> Entity:
         normal_names=frozenset(normal_name(name) for name in names[:_MAX_NAMES]),
         first_mentioned_at=min(tally.instants),
     )
-
-
-def resolve(
-    name: str,
-    kind: str,
-    entities: Iterable[Entity],
-    *,
-    beside: AbstractSet[str] = frozenset(),
-    recent: AbstractSet[str] = frozenset(),
-    user_id: str | None = None,
-) -> str:
-    """Key of the entity a mention means; a new key where none of those known fits.
-
-    `beside` are the keys of the entities in the same fact, `recent` those mentioned lately. A name that several
-    entities fit
-    equally well founds one of its own.
-    """
-    known = sorted(entities, key=lambda entity: entity.key)
-    if user_id is not None:
-        same_user = next((entity for entity in known if user_id in entity.user_ids), None)
-        if same_user is not None:
-            return same_user.key
-    wanted = normal_name(name)
-    exact = [entity for entity in known if wanted in entity.normal_names]
-    if exact:
-        return max(exact, key=lambda entity: (_lift(entity, beside, recent), entity.mentions, entity.key)).key
-    scored = sorted(
-        (
-            (score_of(wanted, entity) + _lift(entity, beside, recent), entity.key)
-            for entity in known
-            if _may_be(kind, entity)
-        ),
-        reverse=True,
-    )
-    fitting = [(score, key) for score, key in scored if score >= MIN_SCORE]
-    if not fitting or (len(fitting) > 1 and fitting[0][0] - fitting[1][0] < 1.0):
-        return entity_key(name)
-    return fitting[0][1]
-
-
-def score_of(wanted: str, entity: Entity) -> float:
-    """How well a normalised name fits an entity's names, 0 to 100.
-
-    A part of a longer name ("Maria" for "Maria Lopez") scores just under the bar, so that company or recency decides;
-    other names by edit distance, where short names and different numbers never match.
-    """
-    return max((_score(wanted, known) for known in entity.normal_names), default=0.0)
-
-
-def _score(wanted: str, known: str) -> float:
-    first, second = wanted.split(), known.split()
-    shorter, longer = sorted((first, second), key=len)
-    if len(shorter) < len(longer):
-        part = shorter == longer[: len(shorter)] or shorter == longer[-len(shorter) :]
-        return 84.0 if part and len(shorter[0]) > 2 else 0.0
-    if re.findall(r"\d+", wanted) != re.findall(r"\d+", known) or min(len(wanted), len(known)) < 5:
-        return 0.0
-    return min(fuzz.ratio(one, other) for one, other in zip(first, second, strict=True))
-
-
-def _may_be(kind: str, entity: Entity) -> bool:
-    return "concept" in {kind, entity.type} or kind == entity.type
-
-
-def _lift(entity: Entity, beside: AbstractSet[str], recent: AbstractSet[str]) -> float:
-    company = _COMPANY_POINTS if any(entity.company.get(key) for key in beside) else 0.0
-    return company + (_RECENT_POINTS if entity.key in recent else 0.0)

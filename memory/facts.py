@@ -1,6 +1,5 @@
 """From a document to the windows that are asked for, and from what was found in them to fact units and back."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,14 +65,15 @@ def fact_units(scope: Scope, document_id: str, found: Iterable[tuple[StoredWindo
     Equal facts of equal turns have equal ids, whatever window they were found in.
     """
     units: dict[str, Unit] = {}
-    seen: Counter[str] = Counter()
     for stored, chunks in found:
-        for fact in stored.found.facts:
+        ids: dict[int, str] = {}
+        for number, fact in enumerate(stored.found.facts):
             cited = [chunks[turn] for turn in fact.turns if turn < len(chunks)]
             if not cited or not fact.fact.text.strip():
                 continue
-            unit = _unit(scope, document_id, fact, cited)
-            seen[unit.id] += 1
+            causes = dict.fromkeys(ids[cause] for cause in fact.causes if cause in ids)
+            unit = _unit(scope, document_id, fact, cited, tuple(causes))
+            ids[number] = unit.id
             units.setdefault(unit.id, unit)
     return list(units.values())
 
@@ -82,7 +82,24 @@ def live_fact(unit: Unit) -> LiveFact:
     """A stored fact as knowledge is derived from it."""
     occurred = Span(unit.occurred_start, unit.occurred_end) if unit.occurred_start and unit.occurred_end else None
     claims = tuple(claim_of(row) for row in unit.claims)
-    return LiveFact(unit.id, unit.seq, _said_at(unit), occurred, claims, unit.mentions, unit.document_id)
+    sources = tuple(source.unit_id for source in unit.sources)
+    return LiveFact(
+        unit.id,
+        unit.seq,
+        _said_at(unit),
+        occurred,
+        claims,
+        unit.mentions,
+        unit.document_id,
+        sources,
+        unit.sketch or "",
+        unit.causes,
+    )
+
+
+def is_expired(unit: Unit, now: datetime) -> bool:
+    """Whether a unit is past its time."""
+    return unit.expires_at is not None and unit.expires_at <= now
 
 
 def validity_of(unit: Unit) -> Validity | None:
@@ -124,7 +141,7 @@ def _said_at(unit: Unit) -> datetime:
     return said
 
 
-def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Unit]) -> Unit:
+def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Unit], causes: tuple[str, ...]) -> Unit:
     first, fact = cited[0], found.fact
     occurred = fact.occurred
     name = digest(fact.text, *(chunk.id for chunk in cited)).hex()
@@ -153,6 +170,7 @@ def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Uni
         sources=tuple(Source(chunk.id, chunk.seq, chunk.content_hash) for chunk in cited),
         mentions=found.entities,
         claims=tuple(claim_row(claim) for claim in fact.claims),
+        causes=causes,
     )
 
 

@@ -2,7 +2,7 @@
 
 A function of the facts alone. Whatever order they arrived in, and whatever was replaced, deleted or restored since,
 the same facts give the same chains, counts and links. `Knowledge` keeps it up to date, fact by fact, and tells whose
-standing a change may have touched; `derive_knowledge` builds it from all facts.
+standing a change may have touched.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,6 +31,11 @@ class LiveFact:
     claims: tuple[Claim, ...] = ()
     mentions: tuple[tuple[str, str], ...] = ()
     document_id: str = ""
+    sources: tuple[str, ...] = ()
+    """Ids of the units that state it."""
+    sketch: str = ""
+    causes: tuple[str, ...] = ()
+    """Ids of the facts that it follows from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class Knowledge:
         self._of_document.setdefault(fact.document_id, set()).add(fact.id)
         for key, mention in self._mentions(fact):
             self._register.add(key, mention)
-        self._links.add(LinkedFact(fact.id, _at(fact), frozenset(self._entities(fact))))
+        entities = frozenset(self._entities(fact))
+        self._links.add(LinkedFact(fact.id, _at(fact), entities, fact.sketch, fact.causes))
         touched = {fact.id} | self._links.followers_of(fact.id)
         for slot, held in self._claimed(fact).items():
             self._slots.setdefault(slot, {})[fact.id] = held
@@ -143,11 +149,6 @@ class Knowledge:
         """The chain of each slot."""
         return {slot: self._chain(slot) for slot in self._slots}
 
-    def facts_of(self, entities: Iterable[str]) -> set[str]:
-        """Ids of the facts that mention any of the entities."""
-        wanted = set(entities)
-        return {fact.id for fact in self.facts.values() if wanted.intersection(self._entities(fact))}
-
     def _unchain(self, slot: Slot) -> set[str]:
         self._chains.pop(slot, None)
         return set(self._slots[slot])
@@ -171,14 +172,6 @@ class Knowledge:
             slot = self.names.key(claim.subject), claim.attribute
             found.setdefault(slot, _slot_fact(fact, claim))
         return found
-
-
-def derive_knowledge(facts: Iterable[LiveFact], names: Names | None = None) -> Knowledge:
-    """All that follows from the live facts of a bank."""
-    known = Knowledge(names)
-    for fact in facts:
-        known.add(fact)
-    return known
 
 
 def _names_in(fact: LiveFact) -> Iterable[str]:

@@ -3,8 +3,9 @@
 Facts that a stage extracted have a document; units that were derived otherwise are none of this.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from memory.commands import ListEntities
 from memory.curation import CURATED, INVALIDATED, Curation, decode_curation
@@ -14,6 +15,7 @@ from memory.facts import live_fact, validity_of
 from memory.filters import AnyOf
 from memory.knowledge import Knowledge, Standing
 from memory.plans import Plan
+from memory.policy import sooner
 from memory.protocol import Steps
 from memory.records import Record, RecordKind, Relinked, Unit, UnitKind, UnitType
 from memory.store_calls import ListRecords, ListUnits, RecordPage, UnitPage
@@ -22,6 +24,8 @@ from memory.supersession import Validity
 FACT_BYTES = 4096
 """What a fact takes in the owner's memory, roughly."""
 PAGE_FACTS = 1000
+EXPIRING = "expiring"
+"""The head's counter of facts that are to be let go at a time of their own."""
 
 
 class KnownFacts:
@@ -32,6 +36,7 @@ class KnownFacts:
         self.knowledge = Knowledge(names_of(self.named.values()))
         self._stored: dict[str, Standing] = {}
         self._types: dict[str, UnitType] = {}
+        self._expiring: dict[str, datetime] = {}
         self._curations = {curation.unit.id: curation for curation in curations}
 
     def __len__(self) -> int:
@@ -46,7 +51,16 @@ class KnownFacts:
             if is_extracted(unit):
                 self.knowledge.add(live_fact(unit))
                 self._stored[unit.id] = standing_of(unit)
-                self._types[unit.id] = unit.type
+                self._note(unit)
+
+    def expired(self, now: datetime) -> list[str]:
+        """Ids of facts past their time, the longest first."""
+        past = sorted((until, id_) for id_, until in self._expiring.items() if until <= now)
+        return [id_ for _, id_ in past]
+
+    def next_expiry(self) -> datetime | None:
+        """When the first fact is past its time, or was."""
+        return min(self._expiring.values(), default=None)
 
     def type_of(self, fact_id: str) -> UnitType:
         """Type of a fact that is held.
@@ -55,6 +69,12 @@ class KnownFacts:
             KeyError: it is not held.
         """
         return self._types[fact_id]
+
+    def of_document(self, document_id: str, unread: Collection[str] = ()) -> frozenset[str]:
+        """Ids of a document's facts, without those that cite a unit that is `unread`."""
+        facts, held = self.knowledge.facts, self.knowledge.of_document(document_id)
+        apart = frozenset(unread)
+        return frozenset(id_ for id_ in held if apart.isdisjoint(facts[id_].sources))
 
     def is_invalidated(self, fact_id: str) -> bool:
         """Whether somebody said that it is not true; it may be extracted again, and stays away."""
@@ -86,8 +106,20 @@ class KnownFacts:
         added = [new for new in plan.add if is_extracted(new.unit)]
         for new in added:
             touched |= self._forget(new.unit.id) | self.knowledge.add(live_fact(new.unit))
-            self._types[new.unit.id] = new.unit.type
-        return self._with_standings(plan, touched)
+            self._note(new.unit)
+        return self._with_standings(self._due(plan), touched)
+
+    def _note(self, unit: Unit) -> None:
+        self._types[unit.id] = unit.type
+        if unit.expires_at is not None:
+            self._expiring[unit.id] = unit.expires_at
+
+    def _due(self, plan: Plan) -> Plan:
+        """The plan with its bank due when the first fact is past its time, and with how many will be."""
+        counters = {**plan.head_after.counters, EXPIRING: len(self._expiring)}
+        due_at = sooner(plan.head_after.due_at, self.next_expiry())
+        held = {name: count for name, count in counters.items() if count}
+        return replace(plan, head_after=replace(plan.head_after, counters=held, due_at=due_at))
 
     def _without_curations(self, plan: Plan) -> Plan:
         written = {record.key: record for record in plan.records if record.kind is RecordKind.CURATION}
@@ -122,6 +154,7 @@ class KnownFacts:
     def _forget(self, fact_id: str) -> set[str]:
         self._stored.pop(fact_id, None)
         self._types.pop(fact_id, None)
+        self._expiring.pop(fact_id, None)
         return self.knowledge.remove(fact_id)
 
     def _with_standings(self, plan: Plan, touched: set[str]) -> Plan:
@@ -149,6 +182,11 @@ class EntityPage:
     named: Mapping[str, NamedEntity]
     names: Mapping[str, str]
     total: int
+
+    def names_and_types(self) -> tuple[tuple[str, str], ...]:
+        """(name, type) of each entity, as it is called by hand where somebody did."""
+        said = ((one, self.named.get(one.key)) for one in self.entities)
+        return tuple(((by and by.name) or one.name, (by and by.type) or one.type) for one, by in said)
 
 
 class ReadFacts:

@@ -1,39 +1,43 @@
-"""Links between facts: near in time, or about the same entities; a function of the facts, bounded on each.
+"""Links between facts: near in time or in meaning, about the same entities, or one because of the other.
 
-A fact is linked to those before it, in the order of (when it occurred or else was mentioned, id), and the weight of a
-link depends on its two facts alone. So news changes no link of the facts before it: only what comes late is linked to
-by the few facts that follow it.
-
-Semantic links need vectors and causal ones an extraction that names causes; both have types of their own.
+A function of the facts, bounded on each. A fact is linked to those before it, in the order of (when it occurred or else
+was mentioned, id), and to those that caused it; the weight of a link depends on its two facts alone. So news changes no
+link of the facts before it: only what comes late is linked to by the few facts that follow it.
 """
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from memory.records import Link
+from memory.sketches import Neighbours, Place
 
 TEMPORAL = "temporal"
 ENTITY = "entity"
-MAX_LINKS: Mapping[str, int] = {TEMPORAL: 4, ENTITY: 8}
+SEMANTIC = "semantic"
+CAUSED_BY = "caused_by"
+MAX_LINKS: Mapping[str, int] = {TEMPORAL: 4, ENTITY: 8, SEMANTIC: 4, CAUSED_BY: 4}
 """Of each type on one fact: payloads are read by every recall."""
 TEMPORAL_REACH = timedelta(hours=24)
 LOOKED_AT = 20
 """Facts before it that a fact may be linked to for one entity."""
 
-Place = tuple[datetime, str]
-"""Where a fact stands among the others: when, and its id."""
-
 
 @dataclass(frozen=True, slots=True)
 class LinkedFact:
-    """What links are derived from: when the fact occurred or else was mentioned, and the keys of its entities."""
+    """What links are derived from: when the fact occurred or else was mentioned, and the keys of its entities.
+
+    `sketch` is that of its vector (memory.sketches), "" where there is none; `causes` are ids of facts it follows from,
+    whether they are held or not.
+    """
 
     id: str
     at: datetime
     entities: frozenset[str]
+    sketch: str = ""
+    causes: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -48,12 +52,19 @@ class LinkIndex:
         self._facts: dict[str, LinkedFact] = {}
         self._in_time: list[Place] = []
         self._of_entity: dict[str, list[Place]] = defaultdict(list)
+        self._alike: dict[int, Neighbours] = {}
+        """By the length of their sketches: vectors of two models have nothing in common."""
+        self._effects: dict[str, set[str]] = defaultdict(set)
 
     def add(self, fact: LinkedFact) -> None:
         """Take a fact in."""
         self._facts[fact.id] = fact
         for places in self._lists_of(fact):
             insort(places, fact.place)
+        for cause in fact.causes:
+            self._effects[cause].add(fact.id)
+        if fact.sketch:
+            self._alike.setdefault(len(fact.sketch), Neighbours(MAX_LINKS[SEMANTIC])).add(fact.place, fact.sketch)
 
     def remove(self, fact_id: str) -> None:
         """Let go of a fact.
@@ -67,11 +78,24 @@ class LinkIndex:
         for entity in fact.entities:
             if not self._of_entity[entity]:
                 del self._of_entity[entity]
+        for cause in fact.causes:
+            self._effects[cause].discard(fact.id)
+            if not self._effects[cause]:
+                del self._effects[cause]
+        if fact.sketch:
+            self._alike[len(fact.sketch)].remove(fact_id)
 
     def links_of(self, fact_id: str) -> tuple[Link, ...]:
         """Links of a fact that is held, temporal ones first, the strongest of a type first."""
         fact = self._facts[fact_id]
-        return (*self._temporal(fact), *self._by_entity(fact))
+        near = dict(self._alike[len(fact.sketch)].near(fact_id)) if fact.sketch else {}
+        causes = dict.fromkeys((cause for cause in fact.causes if cause in self._facts and cause != fact_id), 1.0)
+        return (
+            *self._temporal(fact),
+            *self._by_entity(fact),
+            *_strongest(near, SEMANTIC),
+            *_strongest(causes, CAUSED_BY),
+        )
 
     def followers_of(self, fact_id: str) -> set[str]:
         """Facts that may be linked to one that is held: those whose links its coming or going may change."""
@@ -79,7 +103,10 @@ class LinkIndex:
         found = set(_after(self._in_time, fact.place, MAX_LINKS[TEMPORAL]))
         for entity in fact.entities:
             found.update(_after(self._of_entity[entity], fact.place, LOOKED_AT))
-        return found
+        found.update(self._effects.get(fact_id, ()))
+        if fact.sketch:
+            found.update(self._alike[len(fact.sketch)].nearest_of(fact_id))
+        return found - {fact_id}
 
     def _lists_of(self, fact: LinkedFact) -> Iterator[list[Place]]:
         yield self._in_time
@@ -104,15 +131,6 @@ class LinkIndex:
             entities = self._facts[other].entities
             weights[other] = len(fact.entities & entities) / len(fact.entities | entities)
         return _strongest(weights, ENTITY)
-
-
-def derive_links(facts: Iterable[LinkedFact]) -> Mapping[str, tuple[Link, ...]]:
-    """Links of each fact by its id."""
-    index = LinkIndex()
-    held = list(facts)
-    for fact in held:
-        index.add(fact)
-    return {fact.id: index.links_of(fact.id) for fact in held}
 
 
 def _before(places: Sequence[Place], place: Place, most: int) -> Sequence[Place]:

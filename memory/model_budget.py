@@ -5,13 +5,11 @@ seconds of a clock that only moves forward, days are UTC dates; both come in as 
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from memory.circuit import Circuit, CircuitLimits
-from memory.extraction.port import Usage
 from memory.spending import Caps, Ledger
 
 BURST_S = 10.0
@@ -75,10 +73,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a granted call ended: the verdict, what it spent by operation, what the endpoint said about waiting."""
+    """How a granted call ended: the verdict, the tokens it spent, what the endpoint said about waiting."""
 
     verdict: Verdict
-    usage: Mapping[str, Usage] = field(default_factory=dict)
+    tokens: int = 0
     stated_wait_s: float | None = None
     reason: str = ""
 
@@ -211,11 +209,9 @@ class ModelBudget:
         held = self._leases.pop(ticket_id, None)
         if held is None:
             return
-        self._end(
-            held.grant, now_s, sum(used.prompt_tokens + used.completion_tokens for used in outcome.usage.values())
-        )
+        self._end(held.grant, now_s, outcome.tokens)
         ticket = held.grant.ticket
-        self.ledger.spend(ticket.tenant, ticket.bank, outcome.usage)
+        self.ledger.spend(ticket.tenant, ticket.bank, outcome.tokens)
         match outcome.verdict:
             case Verdict.ANSWERED:
                 self.circuit.answered()
@@ -260,7 +256,7 @@ class ModelBudget:
                 ticket = lease.grant.ticket
                 spent = 0 if lease.grant.probe_s is not None else ticket.tokens
                 self._end(lease.grant, now_s, spent)
-                self.ledger.spend(ticket.tenant, ticket.bank, {"": Usage(spent)} if spent else {})
+                self.ledger.spend(ticket.tenant, ticket.bank, spent)
 
     def _suspected_at_s(self) -> float | None:
         """When the calls under way will have been silent for too long; None: never, as far as can be told."""

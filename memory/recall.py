@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.encoding import instant_to_text
 from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, fuse, keyword_score
 from memory.late import Columns, match_tokens, z_rows
@@ -166,6 +167,8 @@ class FindCandidates:
     """None: units are not compared token by token."""
     facts: Filter = HOLDING
     """Which facts are looked for."""
+    now: datetime | None = None
+    """Units whose time was over by then are left out; None: none are."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -185,17 +188,26 @@ class FindCandidates:
             cut = len(keyword) >= self.limit
             unworded = tuple(unit for unit in semantic if unit not in keyword) if cut else ()
             unseen = tuple(unit for unit in keyword if unit not in semantic)
-            near = self._near(lanes[:2], with_words=cut)
+            near = self._near(lanes[:2], with_words=cut)  # facts bring no evidence, or they would change its order
             hits = yield CompleteHits(
                 semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
             )
             if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
         lanes = lanes if self.trace else ()
+        hits = self._unexpired(hits)
         is_fact = np.fromiter((payload["kind"] == UnitKind.FACT for payload in hits.payloads), np.bool_)
         evidence, found = (_those(hits, ~is_fact), _those(hits, is_fact)) if is_fact.any() else (hits, NOTHING)
         matches = self.rerank.matches(evidence) if self.rerank else None
         return Candidates(replace(evidence, tokens=()), lanes, replace(found, tokens=()), matches)
+
+    def _unexpired(self, hits: Hits) -> Hits:
+        """Here and not by a filter: they are few until they are swept, and the engine would look at every payload."""
+        if self.now is None or not any("expires_at" in payload for payload in hits.payloads):
+            return hits
+        now = instant_to_text(self.now)
+        ends = (payload.get("expires_at") for payload in hits.payloads)
+        return _those(hits, np.fromiter((end is None or end > now for end in ends), np.bool_))
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
         found = around((place for lane in lanes for place in lane.places), self.reach)
@@ -214,16 +226,20 @@ def _those(hits: Hits, chosen: NDArray[np.bool_]) -> Hits:
 
 
 def plan_candidates(
-    query: RecallQuery, understood: Understood, embedded: Embedding, recipe: Recipe = DEFAULT
+    query: RecallQuery,
+    understood: Understood,
+    embedded: Embedding,
+    recipe: Recipe = DEFAULT,
+    now: datetime | None = None,
 ) -> FindCandidates:
-    """What to ask the store, given the embedded query."""
+    """What to ask the store, given the embedded query, and what time it is."""
     types = AnyOf("type", tuple(kind.value for kind in query.types)) if query.types else None
     limit = recipe.candidates[query.budget]
     where = every(query.where, types)
     weights = (recipe.semantic_weight, recipe.keyword_weight)
     rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
     return FindCandidates(
-        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank, now=now
     )
 
 
@@ -235,10 +251,11 @@ class FindAnswer:
     understood: Understood
     embedded: Embedding
     recipe: Recipe = DEFAULT
+    now: datetime | None = None
 
     def steps(self) -> Generator[Call[Any], Any, RecallAnswer]:
         """The answer; empty where the bank holds nothing that matches."""
-        find = plan_candidates(self.query, self.understood, self.embedded, self.recipe)
+        find = plan_candidates(self.query, self.understood, self.embedded, self.recipe, self.now)
         return answer(self.query, self.understood, (yield from find.steps()), self.recipe)
 
 

@@ -113,6 +113,10 @@ class Unit:
     """Of a fact: names as they stand in it, with their types; `entities` are then the keys of those they mean."""
     claims: tuple[tuple[str, str, str | None, bool, bool, bool], ...] = ()
     """Of a fact: the rows of memory.extraction.candidates.Claim."""
+    causes: tuple[str, ...] = ()
+    """Of a fact: ids of the facts that it follows from, whether they are live or not."""
+    sketch: str | None = None
+    """Of a fact: that of its sentence vector, as memory.sketches makes it."""
     proof_count: int = 1
     expires_at: datetime | None = None
     text_tokens: int = 0

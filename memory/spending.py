@@ -1,15 +1,10 @@
-"""Tokens spent by day, by bank and tenant and operation, and the caps on them. Pure; the day comes in as a date."""
+"""Tokens spent by day, by bank and tenant, and the caps on them. Pure; the day comes in as a date."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
-
-from memory.extraction.port import Usage
-
-KEPT_OPERATIONS = 10_000
-"""Operations whose usage is kept, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,6 @@ class Ledger:
     spent: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     """Tokens by (tenant, bank) and by (tenant, None)."""
     _promised: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    _operations: dict[tuple[str, str, str], Usage] = field(default_factory=dict)
 
     def turn_to(self, day: date) -> None:
         """Begin another day, if it is one; a clock that goes back changes nothing."""
@@ -57,16 +51,10 @@ class Ledger:
             if not self._promised[key]:
                 del self._promised[key]
 
-    def spend(self, tenant: str, bank: str, usage: Mapping[str, Usage]) -> None:
-        """Tokens that a call has spent, by operation."""
-        for operation, used in usage.items():
-            tokens = used.prompt_tokens + used.completion_tokens
-            self.spent[tenant, bank] += tokens
-            self.spent[tenant, None] += tokens
-            key = (tenant, bank, operation)
-            self._operations[key] = self._operations.pop(key, Usage()) + used
-        while len(self._operations) > KEPT_OPERATIONS:
-            del self._operations[next(iter(self._operations))]
+    def spend(self, tenant: str, bank: str, tokens: int) -> None:
+        """Tokens that a call has spent."""
+        self.spent[tenant, bank] += tokens
+        self.spent[tenant, None] += tokens
 
     def state(self) -> dict[str, Any]:
         """The day's spending as it is stored: JSON-ready."""
@@ -80,7 +68,3 @@ class Ledger:
             for tenant, bank, tokens in state["spent"]:
                 self.spent[tenant, bank] += tokens
                 self.spent[tenant, None] += tokens
-
-    def of_operation(self, tenant: str, bank: str, operation: str) -> Usage:
-        """What an operation has spent, if it is one of the latest."""
-        return self._operations.get((tenant, bank, operation), Usage())

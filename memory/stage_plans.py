@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.commands import BeginStage, EndStage, StageEnd
+from memory.facts import is_expired
 from memory.ingest import BankView, head_after
 from memory.known_facts import KnownFacts
 from memory.plans import Event, Plan
@@ -105,37 +106,42 @@ def _end(view: BankView, stage: str, end: StageEnd, standing: Standing, now: dat
     work, result = standing.works.get(end.document_id), end.result
     if work is None or work.seq != end.seq or work.next != stage or work.waiting:
         return None
-    answers = result.answers if result else ()
-    if any(answer.key in standing.answered for answer in answers):
+    work = replace(work, usage=work.usage + end.usage)
+    if result is None:
+        return _Change(_failed(view, stage, end, work, now))
+    if any(answer.key in standing.answered for answer in result.answers):
         return None
-    kept = tuple(dict.fromkeys((*work.windows, *(answer.key for answer in answers))))
-    reason = end.reason
-    if result is not None and not reason and not all(_stands(source, standing.live) for source in result.sources):
-        reason, answers, kept = CHANGED, (), work.windows
-    if end.reason and not end.counted:
-        return _Change(replace(postpone(work, end.reason, end.retry_after_s, now), windows=kept), answers=answers)
-    if reason or result is None:
-        failed = fail(work, stage, reason, view.policy, now, final=end.final, retry_after_s=end.retry_after_s)
-        return _Change(replace(failed, windows=kept), answers=answers)
-    after = succeed(work, stage)
+    if not all(_stands(source, standing.live) for source in result.sources):
+        return _Change(fail(work, stage, CHANGED, view.policy, now))
+    kept = tuple(dict.fromkeys((*work.windows, *(answer.key for answer in result.answers))))
+    after = _failed(view, stage, end, work, now) if end.reason else succeed(work, stage)
     if result.units is None:
-        return _Change(replace(after, windows=kept), answers=answers)
-    wanted = {unit.id for unit in result.units if not standing.known.is_invalidated(unit.id)}
+        return _Change(replace(after, windows=kept), answers=result.answers)
+    invalid = standing.known.is_invalidated
+    wanted = {unit.id for unit in result.units if not is_expired(unit, now) and not invalid(unit.id)}
     missing = sorted(id_ for id_ in wanted if id_ not in standing.known)
     if any(id_ not in standing.new for id_ in missing):
         return None
     cited = (source for id_ in missing for source in standing.new[id_].unit.sources)
     if not all(_stands(source, standing.live) for source in cited):
         failed = fail(work, stage, CHANGED, view.policy, now)
-        return _Change(replace(failed, windows=kept), answers=answers)
-    stood = standing.known.knowledge.of_document(end.document_id)
+        return _Change(replace(failed, windows=kept), answers=result.answers)
+    gone = sorted(standing.known.of_document(end.document_id, unread=result.unread) - wanted)
+    # What failed has no answer to be listed; a success lists all of the document's windows.
+    listed = tuple(window for window in result.windows if window in kept) if end.reason else result.windows
     return _Change(
-        replace(after, windows=result.windows),
+        replace(after, windows=listed),
         tuple(standing.new[id_] for id_ in missing),
-        tuple(Derived(id_, standing.known.type_of(id_)) for id_ in sorted(stood - wanted)),
-        answers,
-        tuple(window for window in kept if window not in result.windows),
+        tuple(Derived(id_, standing.known.type_of(id_)) for id_ in gone),
+        result.answers,
+        tuple(window for window in kept if window not in listed),
     )
+
+
+def _failed(view: BankView, stage: str, end: StageEnd, work: StageWork, now: datetime) -> StageWork:
+    if not end.counted:
+        return postpone(work, end.reason, end.retry_after_s, now)
+    return fail(work, stage, end.reason, view.policy, now, final=end.final, retry_after_s=end.retry_after_s)
 
 
 def plan_cancel(view: BankView, operation_id: str, work: StageWork, now: datetime) -> Plan:
@@ -167,6 +173,14 @@ def plan_sweep(view: BankView, operation_id: str, swept: Sequence[str], due_at: 
     plan = _plan(view, "sweep", operation_id, now)
     remove = tuple((RecordKind.OPERATION, key) for key in swept)
     return replace(plan, remove=remove, head_after=replace(plan.head_after, due_at=due_at))
+
+
+def plan_expire(view: BankView, operation_id: str, expired: Sequence[Derived], now: datetime) -> Plan:
+    """Plan that lets facts go that are past their time."""
+    plan = _plan(view, "expire", operation_id, now)
+    head = head_after(view, plan.seq, (), expired, 0, now)
+    head = replace(plan.head_after, counters=head.counters)
+    return replace(plan, retire=tuple(unit.unit_id for unit in expired), head_after=head)
 
 
 def _plan(

@@ -6,12 +6,13 @@ one look at the heads of the lines before it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from memory.encoding import instant_from_text, instant_to_micros, instant_to_text
+from memory.extraction.port import Usage
 from memory.ids import Scope, point_id
 from memory.operations import OperationStatus
 from memory.policy import BankPolicy
@@ -64,6 +65,8 @@ class StageWork:
     derived: tuple[Derived, ...] = field(default=())
     windows: tuple[str, ...] = ()
     """Hashes of the windows whose answers are stored for the document."""
+    usage: Usage = field(default_factory=Usage)
+    """What a language model has spent on it."""
 
     @property
     def next(self) -> str | None:
@@ -181,6 +184,7 @@ def encode_work(work: StageWork) -> Record:
         "reason": work.reason,
         "derived": [[unit.unit_id, unit.type.value] for unit in work.derived],
         "windows": list(work.windows),
+        "usage": list(astuple(work.usage)),
     }
     return Record(RecordKind.STAGES, work.document_id, body, order=-work.seq, status=work.line)
 
@@ -201,6 +205,7 @@ def decode_work(record: Record) -> StageWork:
         reason=body["reason"],
         derived=tuple(Derived(unit, UnitType(type_)) for unit, type_ in body["derived"]),
         windows=tuple(body.get("windows", ())),
+        usage=Usage(*body.get("usage", ())),
     )
 
 
@@ -222,6 +227,7 @@ def operation_of(work: StageWork, now: datetime) -> Record:
         "retry_count": max(work.attempts - 1, 0),
         "next_retry_at": instant_to_text(work.not_before) if work.not_before else None,
         "stages": {stage: state.value for stage, state in work.states.items()},
+        "usage": asdict(work.usage) if work.usage.calls else None,
         "progress": {
             "stage": work.next or "done",
             "at": at,

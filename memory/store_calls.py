@@ -198,6 +198,7 @@ RECALLED_KEYS = (
     "metadata",
     "actor_ids",
     "sources",
+    "expires_at",
     "proof_count",
     "text_tokens",
 )

@@ -57,12 +57,6 @@ def cut_windows(turns: Sequence[WindowTurn], window_chars: int = WINDOW_CHARS) -
     return tuple(windows)
 
 
-def changed_windows(before: Sequence[Window], after: Sequence[Window]) -> tuple[Window, ...]:
-    """The windows to extract again: those whose turns no window held before."""
-    known = {window.hash for window in before}
-    return tuple(window for window in after if window.hash not in known)
-
-
 def _window(turns: Sequence[WindowTurn], first: int, last: int) -> Window:
     held = turns[first:last]
     parts = [part for turn in held for part in (turn.unit_id, turn.content_hash)]

@@ -130,7 +130,7 @@ class LlmExtractor:
             if isinstance(exc, DeadlineExceeded):  # nobody knows what it has cost
                 shares = _shares(Completion("", "", prompt_tokens, 0), group)
                 spend(shares)
-                outcome = replace(outcome, usage=_by_operation(group, shares))
+                outcome = replace(outcome, tokens=_tokens(shares))
             trouble = await self._access.settle(ticket.id, outcome)
             if isinstance(exc, RetryLater):
                 error = _EndpointDown(str(exc), exc.retry_after_s) if trouble else exc
@@ -141,7 +141,7 @@ class LlmExtractor:
             raise
         shares = _shares(completion, group)
         spend(shares)
-        await self._access.settle(ticket.id, Outcome(Verdict.ANSWERED, _by_operation(group, shares)))
+        await self._access.settle(ticket.id, Outcome(Verdict.ANSWERED, _tokens(shares)))
         if completion.finish == "refusal":
             raise _CannotRead("the model refuses to answer")
         readings = read_answer(completion.text, group)
@@ -295,11 +295,8 @@ def _shares(completion: Completion, group: Sequence[WindowRequest]) -> list[Usag
     return shares
 
 
-def _by_operation(group: Sequence[WindowRequest], shares: Sequence[Usage]) -> dict[str, Usage]:
-    usage: defaultdict[str, Usage] = defaultdict(Usage)
-    for request, share in zip(group, shares, strict=True):
-        usage[request.operation_id] += share
-    return dict(usage)
+def _tokens(shares: Sequence[Usage]) -> int:
+    return sum(share.prompt_tokens + share.completion_tokens for share in shares)
 
 
 @cache

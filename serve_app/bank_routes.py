@@ -15,6 +15,7 @@ from memory.bank_profile import SCOPE, TRAITS, overrides_of, read_profile, resol
 from memory.commands import DeleteBank, UpdateBank
 from memory.encoding import instant_to_text
 from memory.errors import NotFound, TooLarge, Unprocessable
+from memory.extraction.labels import ENTITY_LABELS, unreadable_label
 from memory.ids import Scope
 from memory.records import Head
 from memory.staging import STAGED
@@ -178,6 +179,9 @@ async def _update(client: BankClient, bank: Scope, changes: Mapping[str, Any]) -
     address = changes.pop(SCOPE, None)
     if len(changes) > MAX_SETTINGS or len(str(changes)) > wire.MAX_CONTEXT_BYTES:
         raise TooLarge(f"a bank has at most {MAX_SETTINGS} settings, {wire.MAX_CONTEXT_BYTES} bytes in all")
+    unreadable = unreadable_label(changes.get(ENTITY_LABELS))
+    if unreadable is not None:
+        raise Unprocessable(f"{ENTITY_LABELS}: {unreadable} is no label")
     if address is not None:
         return await client.stacks.update_bank(bank, changes, address)
     return await client.update_bank(bank, UpdateBank(str(uuid.uuid4()), changes))

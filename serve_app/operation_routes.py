@@ -68,6 +68,7 @@ async def get_operation(bank: Bank, client: Client, operation_id: PathId) -> Res
                 "seq": record.body.get("seq"),
                 "documents": documents,
                 "stages": record.body.get("stages"),
+                "usage": record.body.get("usage"),
             },
             "child_operations": await _children(client, bank, record),
         }

@@ -7,12 +7,18 @@ from memory.extraction.verbs import BASE_VERBS, MODALS, is_adverb, is_participle
 from memory.tense import SAME_IN_PAST, is_past_form
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*['’]?|\s+|.", re.DOTALL)
+_CONSEQUENCE = (
+    r"therefore|consequently|as a result|as a consequence|because of (?:that|this)|for (?:that|this) reason|hence|"
+    r"(?:that|this|which)(?:['’]s| is| was) why"
+)
+CONSEQUENCE = re.compile(rf"(?:and\s+)?(?:{_CONSEQUENCE})\b", re.IGNORECASE)
+"""What opens a sentence that follows from the one before; "so" opens any."""
 OPENING = re.compile(
     r"^(?:(?:actually|well|so|and|but|oh|yes|yeah|yep|no|nope|ok|okay|also|btw|by the way|anyway|honestly|hey|hi|hello|"
     r"sure|right|wow|good news|fyi|update|news|ah|hmm|um|plus|thanks|thank you|you know|to be honest|guess what|"
     r"please note(?: that)?|"
     r"(?:please )?(?:keep in mind|remember)(?: that)?|as (?:i|we) (?:mentioned|said)(?: before| earlier)?|"
-    r"for the record|just so you know)\b"
+    rf"for the record|just so you know|{_CONSEQUENCE})\b"
     r"(?:[,:!.–—-]+\s*|\s+(?=(?:i|we|my|our)\b|(?:i|we)['’])))+",
     re.IGNORECASE,
 )

@@ -71,3 +71,5 @@ class CandidateFact:
     occurred: Span | None = None
     claims: tuple[Claim, ...] = ()
     mentions: tuple[str, ...] = ()
+    because_of: int | None = None
+    """The sentence of the same turn that it is said to follow from."""

@@ -105,7 +105,7 @@ _GOING_ON = re.compile(r"\b(?:is|are)\s+(?:\w+\s+)?\w+ing\b|\b[a-z]+s\b", re.IGN
 
 
 def _is_past(statement: str) -> bool:
-    words = re.findall(r"[\w’']+", statement)
+    words = re.findall(r"[\w’']+", re.sub(r"\b(has|have)\s+got\b", r"\1", statement))
     return any(
         is_past_form(word) or word.lower() in {"was", "were", "had", "did", "didn't", "didn’t", "been"}
         for word in words[1:]

@@ -47,7 +47,11 @@ _SAYS = re.compile(
     r"example|with|mean)\b)",
     re.IGNORECASE,
 )
-_QUOTATION = _any_of(r"^\s*>", r"\b(?:was|were|is|be)\s+(?:all\s+)?like,?\s+[\"“']")
+_QUOTATION = _any_of(
+    r"^\s*>",
+    r"^[^:]{0,60}\b(?:goes|went|says|said|sings|sang|reads?|replied|wrote|writes|texted)(?:\s+\w+){0,3}\s*:\s*\S",
+    r"\b(?:was|were|is|be)\s+(?:all\s+)?like,?\s+[\"“']",
+)
 _OWN_WORDS = re.compile(r"\b(?:i|i['’]\w+|my|me|we|our)\b|[.!?,]$", re.IGNORECASE)
 
 _HYPOTHETICAL = _any_of(
@@ -62,6 +66,7 @@ _HYPOTHETICAL = _any_of(
     r"\b(?:worst\s+case|best\s+case|in\s+another\s+life|a\s+chance|picture\s+(?:myself|me|us)|"
     r"in\s+a\s+perfect\s+world|not\s+sure)\b",
     r"^say\s+(?:i|we)\b|\bplan\s+b\b",
+    r"\b(?:half[\s-]+)?expected\s+to\b",
     r"\b(?:almost|nearly|about\s+to|tempted\s+to|hop(?:e|es|ing)\s+to|trying\s+to\s+decide|can['’]t\s+decide|"
     r"toying\s+with)\b",
     r"\b(?:think(?:s|ing)?\s+(?:about|of)|consider(?:s|ed|ing)?|contemplat\w+|debating|weighing)\b",
@@ -109,10 +114,14 @@ _SARCASM = _any_of(
     r"interrupted|charged))\b",
     r"\b(?:live|dying|live\s+only)\s+(?:for|to)\s+(?:monday|do\s+my\s+taxes|meetings|paperwork)",
     r"\bthanks\s+a\s+lot\b|\bthanks\s+for\s+nothing\b",
+    r"\b(?:well\s+done|good\s+job|nice\s+one|nice\s+work|bravo|congrats|congratulations)\s*,?\s+(?:to\s+)?(?:me|us|myself)\b",
+    r"\ba?\s*stroke\s+of\s+genius\b",
     r"\bsuch\s+a\s+(?:genius|delight|joy|pleasure|treat)\b",
 )
 _MEANT_OTHERWISE = re.compile(
-    r"(?:^|[.!]\s+)(?:not|kidding|just\s+kidding|jk|psych|as\s+if)[.!]*\s*$|(?:^|\s)/s\s*$", re.IGNORECASE
+    r"\b(?:best|worst|greatest|proudest)[.!]\s*\w+[.!]\s*ever\b|"
+    r"(?:^|[.!]\s+)(?:not|kidding|just\s+kidding|jk|psych|as\s+if)[.!]*\s*$|(?:^|\s)/s\s*$",
+    re.IGNORECASE,
 )
 
 _STATES = (

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from memory.date_phrases import DatePhrase, find_dates
-from memory.extraction.attribution import People, attribute, people_of, possessive, without_opening
+from memory.extraction.attribution import CONSEQUENCE, People, attribute, people_of, possessive, without_opening
 from memory.extraction.candidates import CandidateFact, Category, Claim, Turn
 from memory.extraction.categories import category_of
 from memory.extraction.gates import is_ironic, reason_against
 from memory.extraction.names import mentions_in
 from memory.extraction.occupations import occupation_in
 from memory.extraction.slots import claims_of, schedule_of
+from memory.extraction.spelling import spelled_out
 from memory.extraction.verbs import is_adverb, is_verb, third_person
 from memory.records import UnitType
 from memory.sentences import split_sentences
@@ -28,14 +29,14 @@ _FIRST_PERSON = re.compile(
     r"ever|sometimes|two|three|four|"
     r"five|six|ten|an?|the|every|as|\d+)\b[^,;]{1,60}?\s|yesterday\s+|today\s+|(?-i:[A-Z][\w’'-]+)(?:\s+and|"
     r",\s+(?-i:[A-Z][\w’'-]+)\s+and)\s+)?"
-    r"(?:(?:i|we)(?:['’](?:m|ve|ll|d|re))?(?![\w’'])|some(?:one|body)\s+(?=.*\b(?:me|my|our|us)\b))",
+    r"(?:(?:i|we)(?:['’](?:m|ve|ll|d|re))?(?![\w’'])|me\s+and\s+(?:my|our|(?-i:[A-Z]))|some(?:one|body)\s+(?=.*\b(?:me|my|our|us)\b))",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
     r"(?!\w+ing\b)(?-i:[A-ZÀ-Þ])[\w’'.&-]*(?:\s+(?:(?-i:[A-ZÀ-Þ\d])[\w’'.&-]*|sister|brother|"
     r"mother|father|mum|mom|dad|son|daughter|wife|husband|office|team|branch|plant|university|"
     r"and|of|the)){0,4}?"
-    r"(?:,\s+[^,]{3,40},)?\s+(?:now\s+|also\s+|just\s+|recently\s+|finally\s+|has\s+|no\s+longer\s+)*(?:"
+    r"(?:,\s+[^,]{3,40},|\s+(?:from|at|in|down|across)\s+(?:the\s+|\w+['’]s\s+)?\w+(?:\s+\w+)?)?\s+(?:now\s+|also\s+|just\s+|recently\s+|finally\s+|has\s+|no\s+longer\s+)*(?:"
     r"works|worked|lives|lived|moved|relocated|married|joined|left|quit|bought|sold|visited|went|adopted|started|"
     r"studies|studied|graduated|retired|died|"
     r"plays|played|speaks|teaches|bakes|cooks|sings|runs|manages|writes|makes|collects|paints|builds|sells|became|"
@@ -44,8 +45,8 @@ _NAMED = re.compile(
     r"announced|diagnosed|taught|recommended|"
     r"promised|invited|introduced|gave|is\s+leaving|joins|drives|owns|eats|drinks|likes|loves|hates|prefers|"
     r"enjoys|got\s+\w+|"
-    r"resigned|was\s+(?:born|hired|fired|promoted|founded|acquired|built|elected|diagnosed|raised|laid)|"
-    r"(?:is|was)\s+(?:based|married|engaged|divorced|pregnant|allergic|from\s+[A-Z]|in\s+[A-Z]|turning|\d+\b|"
+    r"resigned|(?:let|fired|sacked|dismissed|laid\s+off)\s+(?:(?-i:[A-Z])|the\s+user)[\w’'-]*|was\s+(?:born|hired|fired|promoted|founded|acquired|built|elected|diagnosed|raised|laid)|"
+    r"(?:is|was)\s+(?:based|married|engaged|divorced|pregnant|allergic|from\s+[A-Z]\w*|(?:(?:up|down|over|out|back|off)\s+)?in\s+(?-i:[A-Z])\w*|turning|\d+\b|"
     r"moving|vegan|vegetarian|retired)|"
     r"(?:is|was)\s+(?=(?:an?|the)\s+(?P<job>[^,;]+))|"
     r"has\s+(?:an?|two|three|four|no)\s+\w+|doesn['’]t\s+(?:like|eat|drink|live|work)|will\s+\w+)(?:\b|(?<=\s))",
@@ -83,6 +84,18 @@ _HAPPENED = re.compile(
 )
 
 
+_RELATIVE_DOES = re.compile(
+    r"(?P<s>.+?['’]s\s+(?:(?:older|younger|little|big|eldest|youngest|late)\s+)?(?:sister|brother|mother|father|mum|mom|dad|"
+    r"son|daughter|wife|husband|partner|girlfriend|boyfriend|fianc[eé]e?|uncle|aunt|cousin|niece|nephew|gran|grandma|"
+    r"grandpa|grandmother|grandfather|flatmate|roommate|boss|neighbou?r|colleague|friend)(?:-in-law)?"
+    r"(?:,\s+(?-i:[A-Z])\w+,)?)\s+(?:\w+ly\s+)?(?P<verb>[a-z]{3,}[^s'’\W]s)\s+(?=\w)",
+    re.IGNORECASE,
+)
+"""A relative and what they do, by a verb that need not be known: one person's verb ends in "s"."""
+_WE_DO = re.compile(
+    r"we\s+(?!(?:all|both|two|three|four)\b)[a-z]{3,}\s+(?:an?|the|my|our|two|three|four|every|each)\s+\w",
+    re.IGNORECASE,
+)
 _DONE_TO = re.compile(
     r"(?P<s>the\s+(?:[\w-]+\s+)?[\w-]+)\s+(?!\w*need\b)[a-z]{2,}ed\s+(?:the|an?|our|\w+['’]s|\d+)\s", re.IGNORECASE
 )
@@ -110,11 +123,12 @@ def extract_facts(
     people = _people(turn, previous)
     names = [name for name in (people.speaker, people.listener) if name]
     known = tuple(known_names)
-    facts = []
+    facts: list[CandidateFact] = []
     for sentence in _sentences(turn, previous, people):
         fact = _fact(sentence, turn, people, names, known)
         if fact is not None:
-            facts.append(fact)
+            follows = bool(facts) and facts[-1].sentence == sentence.order - 1 and CONSEQUENCE.match(sentence.text)
+            facts.append(replace(fact, because_of=facts[-1].sentence) if follows else fact)
     return tuple(facts)
 
 
@@ -126,7 +140,8 @@ def _people(turn: Turn, previous: Turn | None) -> People:
 
 def _sentences(turn: Turn, previous: Turn | None, people: People) -> Iterable[_Sentence]:
     last: str | None = None
-    for order, text in enumerate(split_sentences(_CODE.sub(" ", turn.text))):
+    for order, typed in enumerate(split_sentences(_CODE.sub(" ", turn.text))):
+        text = spelled_out(typed)
         if len(text) > MAX_SENTENCE_CHARS or reason_against(text) is not None:
             last = None
             continue
@@ -161,7 +176,11 @@ def _subject(text: str, statement: str, people: People, *, dated: bool) -> str |
     inflected = (
         re.match(rf"{re.escape(own)}\s+(?:\w+ly\s+)?[a-z]{{2,}}s\s+\w", statement, re.IGNORECASE) if own else None
     )
-    if not inflected and not any(is_verb(word.strip(",.")) for word in words[1:]):
+    relative = _RELATIVE_DOES.match(statement) if _OURS.match(core) else None
+    if relative and not is_adverb(relative["verb"]):
+        return relative["s"]
+    known = inflected or _WE_DO.match(core) or any(is_verb(word.strip(",.")) for word in words[1:])
+    if not known:
         return None
     if _OURS.match(core):
         return _noun_phrase(words, least=2)

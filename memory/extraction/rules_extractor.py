@@ -1,6 +1,7 @@
 """The extractor that needs no language model: rules, turn by turn."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from memory.extraction.candidates import CandidateFact, Turn
@@ -47,10 +48,16 @@ def read_window(request: WindowRequest) -> WindowOutcome:
 def _facts(request: WindowRequest) -> Iterable[WindowFact]:
     known = [name for name, _ in (*request.profile.given_entities, *request.profile.known_entities)]
     previous = _turn(request.before[-1]) if request.before else None
+    count = 0
     for index, source in enumerate(request.turns):
         turn = _turn(source)
+        of_sentence: dict[int | None, int] = {}
         for fact in extract_facts(turn, previous, known):
-            yield _window_fact(_timeless(fact) if source.said_at is None else fact, index, turn, previous, known)
+            found = _window_fact(_timeless(fact) if source.said_at is None else fact, index, turn, previous, known)
+            cause = of_sentence.get(fact.because_of)
+            yield found if cause is None else replace(found, causes=(cause,))
+            of_sentence[fact.sentence] = count
+            count += 1
         previous = turn
 
 
@@ -64,18 +71,7 @@ def _window_fact(
 
 def _timeless(fact: CandidateFact) -> CandidateFact:
     """Nobody knows when it was said, so that "yesterday" names no day."""
-    return CandidateFact(
-        fact.statement,
-        fact.statement,
-        fact.type,
-        fact.category,
-        fact.confidence,
-        fact.sentence,
-        fact.subject,
-        None,
-        fact.claims,
-        fact.mentions,
-    )
+    return replace(fact, text=fact.statement, occurred=None)
 
 
 def _turn(source: SourceTurn) -> Turn:

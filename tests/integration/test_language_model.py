@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,6 @@ from actors.language_model import (
     LANGUAGE_MODEL_CALLS,
     LanguageModelActor,
     RemoteExtractor,
-    model_report,
 )
 from actors.pulse import Pulse
 from actors.settings import NAMESPACE, Settings
@@ -45,6 +45,13 @@ def extractor(deployment: Settings, llm: ScriptedLlm) -> Iterator[RemoteExtracto
     ray.kill(actor)
 
 
+async def model_report() -> dict[str, Any]:
+    """What the actor says of itself."""
+    import ray
+
+    return await ask(ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE).report.remote(), 10.0, LANGUAGE_MODEL)
+
+
 def windows(count: int, name: str) -> list[WindowRequest]:
     return [window(f"{name} met Friend{number} in Oslo. It rained.", operation=name) for number in range(count)]
 
@@ -62,7 +69,7 @@ def test_windows_are_extracted_by_the_actor_and_counted(extractor, llm, loop):
         found = await asyncio.gather(*(extractor.extract(batch) for batch in batches))
         for batch, outcomes in zip(batches, found, strict=True):
             check(batch, outcomes)
-        report = await model_report(10.0)
+        report = await model_report()
         assert (report["model"], report["waiting"], report["under_way"], report["trouble"]) == ("scripted", 0, 0, "")
         assert report["tokens_today"] == {"tenant": llm.counts["prompt_tokens"] + llm.counts["completion_tokens"]}
 
@@ -74,7 +81,7 @@ def test_an_endpoint_that_was_down_is_found_when_it_is_back(extractor, llm, loop
         llm.behave(down=True)
         requests = windows(20, "Dora")
         waiting = asyncio.create_task(extractor.extract(requests))
-        while not (await model_report(10.0))["trouble"]:
+        while not (await model_report())["trouble"]:
             assert not waiting.done()
         llm.behave(down=False)
         check(requests, await waiting)
@@ -91,7 +98,7 @@ def test_a_killed_actor_is_no_attempt_of_the_windows_and_comes_back(extractor, l
         before = llm.counts["hang"]
         waiting = asyncio.create_task(extractor.extract(requests))
         while llm.counts["hang"] == before:
-            assert (await model_report(10.0))["model"]
+            assert (await model_report())["model"]
         pulse: Pulse = await ask(ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE).pulse.remote(), 10.0, "pulse")
         os.kill(pulse.pid, signal.SIGKILL)
         outcomes = await waiting

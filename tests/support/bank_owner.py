@@ -54,8 +54,17 @@ class Owner:
 
     def recall(self, query: str) -> list[str]:
         wanted, understood = RecallQuery(query), understand(query, ())
-        candidates = run(self.engine, self.scope, plan_candidates(wanted, understood, embedding(query)))
+        candidates = run(
+            self.engine, self.scope, plan_candidates(wanted, understood, embedding(query), now=self.clock.now())
+        )
         return [result.payload["text"] for result in answer(wanted, understood, candidates).results]
+
+    def shown_facts(self, query: str) -> set[str]:
+        """Texts of the facts that recall shows with its results."""
+        wanted, understood = RecallQuery(query), understand(query, ())
+        asked = plan_candidates(wanted, understood, embedding(query), now=self.clock.now())
+        results = answer(wanted, understood, run(self.engine, self.scope, asked)).results
+        return {fact.payload["text"] for result in results for fact in result.facts}
 
     def text(self, document_id: str = "d") -> str:
         return read_bank(self.engine, self.scope).texts[document_id]

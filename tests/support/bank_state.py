@@ -11,6 +11,7 @@ from memory.document_reading import ReadStored
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
+from memory.known_facts import EXPIRING
 from memory.records import Document, Head, RecordKind, Unit, UnitKind, UnitState
 from memory.stages import decode_work
 from memory.staging import STAGED
@@ -94,6 +95,7 @@ def check_bank(engine: Any, scope: Scope) -> None:
     counted = Counter({"units": len(units), "documents": len(documents)})
     counted.update(f"type:{unit.type.value}" for unit in units)
     counted.update("derived" for unit in units if unit.kind is not UnitKind.CHUNK)
+    counted.update(EXPIRING for unit in units if unit.expires_at)
     if head.exists:
         said = {name: count for name, count in head.counters.items() if name not in {STAGED, CURATED}}
         assert said == {name: count for name, count in counted.items() if count}, "counters are not recounts"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.extraction import ExtractStage
+from memory.commands import ListEntities
 from memory.extraction.port import WindowOutcome, WindowRequest
 from memory.extraction.rules_extractor import RulesExtractor, read_window
 from memory.facts import EXTRACT
@@ -47,6 +48,11 @@ class ExtractingOwner(Owner):
     def facts(self) -> dict[str, Unit]:
         """Live facts by text."""
         return {unit.text: unit for unit in run(self.engine, self.scope, ReadFacts())}
+
+    async def entities(self) -> dict[str, int]:
+        """In how many facts each entity is, by its name."""
+        page: Any = await self.bank.perform(ListEntities(1000))
+        return {entity.name: entity.facts for entity in page.entities}
 
     def holding(self) -> set[str]:
         """Texts of the facts that no later one has closed."""

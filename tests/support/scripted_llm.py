@@ -326,8 +326,11 @@ def main() -> None:
     parser.add_argument("--retry-after-s", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", action="append", default=[], metavar="KIND=RATE", help=f"one of {', '.join(FAULTS)}")
+    parser.add_argument("--faults", type=float, metavar="RATE", help="share of calls that fail, each kind as often")
     given = parser.parse_args()
     rates = {kind: float(rate) for kind, _, rate in (fault.partition("=") for fault in given.fault)}
+    if given.faults:
+        rates = {kind: given.faults / len(FAULTS) for kind in FAULTS} | rates
     behaviour = Behaviour(given.latency_ms / 1000, rates, given.seed, given.retry_after_s)
     llm = ScriptedLlm(behaviour, given.port)
     print(f"ready {llm.url}", flush=True)

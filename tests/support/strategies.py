@@ -82,6 +82,8 @@ UNIT = st.builds(
     claims=st.lists(st.tuples(TEXT, TEXT, maybe(TEXT), st.booleans(), st.booleans(), st.booleans()), max_size=2).map(
         tuple
     ),
+    causes=st.lists(TEXT, max_size=2).map(tuple),
+    sketch=maybe(TEXT),
     proof_count=COUNT,
     expires_at=maybe(INSTANT),
     text_tokens=COUNT,

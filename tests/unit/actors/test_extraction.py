@@ -1,17 +1,32 @@
 """The stage EXTRACT of a bank over a store in memory, by rules: facts from retain to delete."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from memory.commands import AppendTurns, DeleteBank, DeleteDocument, Message, OpenSession, UpdateBank
-from memory.extraction.port import Extracted, NotExtracted
+from memory.commands import (
+    AppendTurns,
+    CurateEntity,
+    CurateFact,
+    DeleteBank,
+    DeleteDocument,
+    ListEntities,
+    Message,
+    OpenSession,
+    RetryOperation,
+    UpdateBank,
+)
+from memory.extraction.port import Extracted, NotExtracted, Usage
+from memory.known_facts import ReadFacts
 from memory.records import RecordKind, UnitKind
 from memory.stages import decode_work
 from memory.store_calls import GetRecords, ListRecords, ReadHead
 from storage.reference_store import ReferenceStore
+from storage.run import run
 from tests.support.builders import DIM
-from tests.support.extracting import DEBOUNCE_S, ExtractingOwner
+from tests.support.extracting import DEBOUNCE_S, CountingExtractor, ExtractingOwner
 from tests.support.loops import in_loop
 
 DAY = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -167,20 +182,91 @@ class Moody:
         return Extracted(request.window, (), self.name)
 
 
-@in_loop
-async def test_answers_that_came_are_kept_where_another_window_failed():
-    bank = ExtractingOwner(ReferenceStore(DIM), Moody(retriable=True))
-    long = "word " * 700
-    await bank.tell((*ana(long), *ana("poison " + long)))
-    work = decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"])
-    assert (work.next, work.attempts, work.reason) == ("extract", 1, "it tastes bad")
-    assert len(bank.answers()) == len(work.windows) > 0
-    before, bank.extractor.bad = len(bank.extractor.asked), None
-    bank.clock.pass_by(31)
+PAID = Usage(7, 2, 1)
+
+
+class Partly(CountingExtractor):
+    """Reads by rules what does not hold a bad word, until it is told otherwise."""
+
+    def __init__(self, *, retriable: bool) -> None:
+        super().__init__()
+        self.retriable = retriable
+        self.bad: tuple[str, ...] = ("poison",)
+
+    async def extract(self, requests):
+        outcomes = [replace(found, usage=PAID) for found in await super().extract(requests)]
+        return [self._spoilt(request) or found for request, found in zip(requests, outcomes, strict=True)]
+
+    def _spoilt(self, request):
+        if any(bad in turn.text for bad in self.bad for turn in request.turns):
+            return NotExtracted(request.window, "it tastes bad", self.retriable, 30.0, usage=PAID)
+        return None
+
+
+FILLER = "word " * 700
+"""Fills a window."""
+
+
+def work_of(bank: ExtractingOwner, document_id: str = "d"):
+    return decode_work(bank.read(GetRecords(RecordKind.STAGES, (document_id,)))[document_id])
+
+
+async def look_again(bank: ExtractingOwner, after_s: float = 31.0) -> None:
+    bank.clock.pass_by(after_s)
     await bank.bank.settle()
     await bank.bank.stages.rest()
-    assert len(bank.extractor.asked) == before + 1, "what was answered is not asked for again"
-    assert decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"]).line == "done"
+
+
+@in_loop
+async def test_windows_that_were_read_give_their_facts_where_another_failed():
+    bank = ExtractingOwner(ReferenceStore(DIM), Partly(retriable=True))
+    await bank.tell(ana("I live in Paris.", FILLER, "I work at Shell. poison " + FILLER, FILLER, "I play chess."))
+    work = work_of(bank)
+    assert (work.next, work.attempts) == ("extract", 1)
+    assert re.fullmatch(r"1 of [3-5] windows: it tastes bad", work.reason), work.reason
+    assert len(bank.answers()) == len(work.windows) > 1
+    assert set(bank.facts()) == {"Ana lives in Paris", "Ana plays chess"}
+    windows = len(bank.extractor.asked)
+    assert work.usage == Usage(7 * windows, 2 * windows, windows)
+    bank.check()
+    asked, bank.extractor.bad = len(bank.extractor.asked), ()
+    await look_again(bank)
+    assert len(bank.extractor.asked) == asked + 1, "what was answered is not asked for again"
+    assert set(bank.facts()) == {"Ana lives in Paris", "Ana plays chess", "Ana works at Shell"}
+    assert work_of(bank).line == "done"
+    bank.check()
+
+
+@in_loop
+async def test_a_window_that_stays_unread_fails_its_document_and_a_retry_asks_for_it_alone():
+    bank = ExtractingOwner(ReferenceStore(DIM), Partly(retriable=False))
+    await bank.tell(ana("I live in Paris.", FILLER, "I work at Shell. poison " + FILLER))
+    work = work_of(bank)
+    assert (work.line, set(bank.facts())) == ("failed:extract", {"Ana lives in Paris"})
+    bank.check()
+    asked, bank.extractor.bad = len(bank.extractor.asked), ()
+    await bank.bank.perform(RetryOperation("again", work.operation_id))
+    await bank.bank.stages.rest()
+    assert len(bank.extractor.asked) == asked + 1
+    assert (work_of(bank).line, set(bank.facts())) == ("done", {"Ana lives in Paris", "Ana works at Shell"})
+    bank.check()
+
+
+@in_loop
+async def test_what_is_known_of_turns_that_cannot_be_read_any_more_stays():
+    bank = ExtractingOwner(ReferenceStore(DIM), Partly(retriable=False))
+    turns = ana("I live in Paris.", FILLER, FILLER, "I work at Shell.")
+    await bank.tell(turns)
+    before = bank.facts()
+    bank.extractor.bad = ("Shell",)
+    await bank.tell((*turns, *ana("I play chess.")), op="op-2")
+    assert bank.facts() == before
+    assert work_of(bank).line == "failed:extract"
+    bank.check()
+    bank.extractor.bad = ()
+    await bank.bank.perform(RetryOperation("again", work_of(bank).operation_id))
+    await bank.bank.stages.rest()
+    assert set(bank.facts()) == {*before, "Ana plays chess"}
     bank.check()
 
 
@@ -190,4 +276,62 @@ async def test_a_window_that_can_never_be_read_fails_its_document_at_once():
     await bank.tell(ana("poison"))
     work = decode_work(bank.read(GetRecords(RecordKind.STAGES, ("d",)))["d"])
     assert (work.line, work.attempts) == ("failed:extract", 1)
+    bank.check()
+
+
+@in_loop
+async def test_an_extractor_is_told_the_banks_labels_and_the_entities_it_knows():
+    bank = ExtractingOwner(ReferenceStore(DIM), known_entities=2)
+    mood = {"key": "mood", "values": ["good", "bad"]}
+    await bank.bank.perform(UpdateBank("u", {"entity_labels": [mood]}))
+    await bank.tell(ana("I live in Paris.", "Zoe visited Paris."), document_id="d", op="1")
+    assert bank.extractor.asked[-1].profile.known_entities == ()
+    key = next(entity.key for entity in (await bank.bank.perform(ListEntities(9))).entities if entity.name == "Paris")
+    await bank.bank.perform(CurateEntity("c", key, {"type": "city"}))
+    before = len(bank.extractor.asked)
+    await bank.tell(*(ana(f"I own a boat{number}.") for number in range(3)), document_id=None, op="2")
+    profiles = [request.profile for request in bank.extractor.asked[before:]]
+    assert len(profiles) == 3
+    assert len(set(profiles)) == 1, "windows of one batch can share a call"
+    assert profiles[0].known_entities[0] == ("Paris", "city")
+    assert len(profiles[0].known_entities) == 2
+    assert [(label.name, [value for value, _ in label.values]) for label in profiles[0].labels] == [
+        ("mood", ["good", "bad"])
+    ]
+    bank.check()
+
+
+@in_loop
+async def test_what_follows_from_what_was_said_before_it_is_linked_to_it_and_comes_back_with_it(bank):
+    told = ana("I sold my boat. That's why I moved to Oslo.")
+    await bank.tell(told, document_id="d", op="1")
+
+    def causes() -> list[str]:
+        facts = bank.facts()
+        by_id = {unit.id: text for text, unit in facts.items()}
+        return [by_id[link.to] for link in facts["Ana moved to Oslo"].links if link.type == "caused_by"]
+
+    assert causes() == ["Ana sold Ana's boat"]
+    cause = bank.facts()["Ana sold Ana's boat"].id
+    await bank.bank.perform(CurateFact("wrong", cause, state="invalidated"))
+    assert causes() == []
+    bank.check()
+    await bank.bank.perform(CurateFact("right", cause, state="valid"))
+    assert causes() == ["Ana sold Ana's boat"]
+    bank.check()
+
+
+@in_loop
+async def test_facts_that_mean_the_same_are_linked_and_an_audit_finds_the_same_links(bank):
+    await bank.tell(ana("I adopted a golden retriever."), document_id="d", op="1")
+    await bank.tell(ana("I adopted a golden retriever.", day=40), document_id="e", op="2")
+
+    def links() -> set[tuple[str, float]]:
+        return {(link.type, link.weight) for unit in run(bank.engine, bank.scope, ReadFacts()) for link in unit.links}
+
+    assert ("semantic", 1.0) in links()
+    bank.check()
+    bank.bank = bank.another("next")
+    await bank.bank.perform(DeleteDocument("del", "d"))
+    assert links() == set()
     bank.check()

@@ -8,7 +8,6 @@ import pytest
 from actors.model_access import AsyncModelAccess
 from memory.circuit import CircuitLimits
 from memory.errors import Unavailable
-from memory.extraction.port import Usage
 from memory.model_budget import BudgetLimits, Grant, Outcome, Refusal, Ticket, Verdict
 from memory.spending import Caps
 
@@ -91,7 +90,7 @@ def test_over_the_cap_is_an_answer_and_the_next_day_is_another():
     async def run() -> None:
         access = AsyncModelAccess(BudgetLimits(caps=Caps(bank_tokens=150)), today=lambda: days[-1])
         await access.admit(ticket("first"), 1.0)
-        await access.settle("first", Outcome(Verdict.ANSWERED, {"operation": Usage(100)}))
+        await access.settle("first", Outcome(Verdict.ANSWERED, 100))
         assert isinstance(await access.admit(ticket("second"), 1.0), Refusal)
         days.append(date(2024, 5, 9))
         assert isinstance(await access.admit(ticket("third"), 1.0), Grant)

@@ -6,7 +6,6 @@ import pytest
 
 from actors.spending import KEY, SpendingKeeper
 from memory.errors import Unavailable
-from memory.extraction.port import Usage
 from memory.ids import SYSTEM
 from memory.records import RecordKind
 from memory.spending import Caps, Ledger
@@ -37,7 +36,7 @@ class Process:
         self.keeper = SpendingKeeper(store, self.ledger, lambda: day)
 
     def spend(self, tokens: int, bank: str = "bank") -> None:
-        self.ledger.spend("tenant", bank, {"operation": Usage(tokens)})
+        self.ledger.spend("tenant", bank, tokens)
 
 
 def writes(store: LocalStore) -> int:

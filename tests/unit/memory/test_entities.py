@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.entities import EntityMention, EntityRegister, build_entities, entity_key, normal_name, resolve
+from memory.entities import EntityMention, EntityRegister, entity_key, normal_name
+from tests.support.knowledge import build_entities
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -92,57 +93,3 @@ def test_only_what_was_added_can_be_removed():
         register.remove("k", mention("f2", "Ana"))
     with pytest.raises(KeyError, match="Ben"):
         register.remove("k", mention("f1", "Ben"))
-
-
-def test_a_new_name_founds_an_entity():
-    assert resolve("Zed", "person", []) == entity_key("Zed")
-
-
-def test_a_name_is_known_by_its_normal_form_and_its_aliases():
-    robert = build_entities([("key", mention("f1", "Robert")), ("key", mention("f2", "Bob"))])
-    assert resolve("ROBERT", "person", robert.values()) == "key"
-    assert resolve("bob", "person", robert.values()) == "key"
-
-
-def test_a_misspelling_is_taken_for_the_name_it_is_closest_to():
-    entities = register(mention("f1", "Catherine"), mention("f2", "Christopher"))
-    assert resolve("Catherine", "person", entities.values()) == entity_key("Catherine")
-    assert resolve("Cathrine", "person", entities.values()) == entity_key("Catherine")
-    assert resolve("Anna", "person", register(mention("f1", "Anne")).values()) == entity_key("Anna")
-
-
-def test_numbers_and_types_keep_names_apart():
-    entities = register(mention("f1", "Version 12", "concept"), mention("f2", "Jordan", "place"))
-    assert resolve("Version 13", "concept", entities.values()) == entity_key("Version 13")
-    assert resolve("Jordans", "person", entities.values()) == entity_key("Jordans")
-
-
-def test_part_of_a_name_needs_company_or_recency_and_both_must_not_be_torn():
-    entities = register(
-        mention("f1", "Maria Lopez"), mention("f1", "Acme", "organisation"), mention("f2", "Maria Kovacs")
-    )
-    lopez, acme = entity_key("Maria Lopez"), entity_key("Acme")
-    assert resolve("Maria", "person", entities.values()) == entity_key("Maria")
-    assert resolve("Maria", "person", entities.values(), beside={acme}) == lopez
-    only = register(mention("f1", "Maria Lopez"), mention("f1", "Acme", "organisation"))
-    assert resolve("Maria", "person", only.values(), beside={acme}, recent={lopez}) == lopez
-    both = {lopez, entity_key("Maria Kovacs")}
-    assert resolve("Maria", "person", entities.values(), recent=both) == entity_key("Maria")
-
-
-def test_a_platform_user_is_one_person_whatever_the_name():
-    entities = register(mention("f1", "Ana", user_id="u-7"))
-    assert resolve("Anastasia B.", "person", entities.values(), user_id="u-7") == entity_key("Ana")
-
-
-NAMES = st.sampled_from(["Maria", "Maria Lopez", "Mario", "Catherine", "Cathrine", "Acme", "Acme Inc", "Oslo"])
-
-
-@given(st.lists(NAMES, min_size=1, max_size=6), NAMES, st.data())
-def test_resolution_does_not_depend_on_the_order_of_the_entities(known, name, data):
-    entities = list(register(*[mention(f"f{order}", held) for order, held in enumerate(known)]).values())
-    recent = data.draw(st.sets(st.sampled_from([entity.key for entity in entities])))
-    answers = {
-        resolve(name, "person", data.draw(st.permutations(entities)), beside=recent, recent=recent) for _ in range(3)
-    }
-    assert len(answers) == 1

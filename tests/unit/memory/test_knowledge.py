@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from memory.entities import entity_key
 from memory.extraction.candidates import Claim, Turn
 from memory.extraction.rules import extract_facts
-from memory.knowledge import Knowledge, LiveFact, derive_knowledge
+from memory.knowledge import Knowledge, LiveFact
+from tests.support.knowledge import derive_knowledge
+from tests.support.sketches import sketch
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -26,6 +28,7 @@ SAID = (
 
 def told(text, day):
     """The live facts of one text told on a day."""
+    number = SAID.index(text) if text in SAID else 0
     facts = extract_facts(Turn(text, START + timedelta(days=day), "Ana"))
     return [
         LiveFact(
@@ -35,6 +38,8 @@ def told(text, day):
             fact.occurred,
             fact.claims,
             tuple((name, "person") for name in fact.mentions),
+            sketch=sketch(number // 2 + day),
+            causes=tuple(f"{day}-0-{other}" for other in SAID[: number % 4]),
         )
         for fact in facts
     ]

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.extraction.port import Usage
 from memory.model_budget import BudgetLimits, Grant, ModelBudget, Outcome, Refusal, Ticket, Verdict
 from memory.spending import Caps
 
@@ -73,7 +72,7 @@ def test_tokens_keep_to_their_rate_by_what_was_really_spent():
     first = [ticket(tokens=500) for _ in range(4)]
     enter(budget, *first)
     assert granted(budget, 0.0) == first[:2]
-    budget.settle(0.0, first[0].id, Outcome(Verdict.ANSWERED, {"op": Usage(1000, 500)}))
+    budget.settle(0.0, first[0].id, Outcome(Verdict.ANSWERED, 1500))
     assert budget.next_s(0.0) == pytest.approx(15.0)
     assert granted(budget, 14.9) == []
     assert granted(budget, 15.1) == [first[2]]
@@ -84,7 +83,7 @@ def test_a_call_larger_than_a_burst_goes_when_everything_is_there():
     huge = ticket(tokens=5000)
     enter(budget, huge, ticket(tokens=1))
     assert granted(budget, 0.0) == [huge]
-    budget.settle(0.0, huge.id, Outcome(Verdict.ANSWERED, {"op": Usage(5000)}))
+    budget.settle(0.0, huge.id, Outcome(Verdict.ANSWERED, 5000))
     assert budget.next_s(0.0) == pytest.approx((5000 - 100 + 1) / 10)
 
 
@@ -97,7 +96,7 @@ def test_over_the_cap_is_refused_and_others_pass():
     (refusal,) = (each for each in found if isinstance(each, Refusal))
     assert refusal.ticket == second
     assert "may spend 150 tokens" in refusal.reason
-    budget.settle(0.0, first.id, Outcome(Verdict.ANSWERED, {"op": Usage(10)}))
+    budget.settle(0.0, first.id, Outcome(Verdict.ANSWERED, 10))
     enter(budget, second)
     assert granted(budget, 0.0) == [second]
 
@@ -120,7 +119,7 @@ def test_a_caller_that_died_gives_its_place_back_and_its_tokens_count():
     assert budget.next_s(0.0) == 75.0
     assert granted(budget, 75.0) == [next_]
     assert budget.ledger.spent["tenant", "bank"] == 70
-    budget.settle(80.0, dead.id, Outcome(Verdict.ANSWERED, {"op": Usage(1000)}))
+    budget.settle(80.0, dead.id, Outcome(Verdict.ANSWERED, 1000))
     assert budget.ledger.spent["tenant", "bank"] == 70
 
 

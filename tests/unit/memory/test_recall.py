@@ -12,7 +12,7 @@ from memory.placing import STRIDE
 from memory.query import understand
 from memory.recall import NOTHING, Candidates, MinScores, RecallAnswer, RecallQuery, answer, plan_candidates
 from memory.recipes import HYBRID, LATE, RECIPES, WITH_NEIGHBOURS, Recipe, recipe_of
-from memory.records import UnitType
+from memory.records import UnitKind, UnitType
 from memory.store_calls import CompleteHits, Hits, Lane, SearchLanes
 from storage.reference_store import ReferenceStore
 from storage.run import run
@@ -246,6 +246,26 @@ def test_every_recipe_answers_alike_each_time(texts, query, name):
     assert first == recall(engine, asked, RECIPES[name])
     finals = [result.final for result in first.results]
     assert finals == sorted(finals, reverse=True)
+
+
+@given(st.lists(SENTENCE, min_size=2, max_size=12), st.lists(SENTENCE, min_size=1, max_size=4), SENTENCE, st.data())
+def test_facts_change_nothing_about_the_evidence(texts, facts, query, data):
+    engine = ReferenceStore(DIM)
+    chat(engine, *texts)
+    few = replace(LATE, candidates=dict.fromkeys(LATE.candidates, 5), seeds=2, reach=1)
+    asked = RecallQuery(query)
+    before = recall(engine, asked, few)
+    places = data.draw(st.lists(st.integers(1, len(texts)), min_size=len(facts), max_size=len(facts)))
+    put_live(
+        engine,
+        SCOPE,
+        *(
+            new_unit(SCOPE, text, occurrence=100 + number, kind=UnitKind.FACT, position=place * STRIDE)
+            for number, (text, place) in enumerate(zip(facts, places, strict=True))
+        ),
+    )
+    after = recall(engine, asked, few)
+    assert [(one.id, one.final) for one in after.results] == [(one.id, one.final) for one in before.results]
 
 
 def test_the_default_is_late_interaction():

@@ -85,6 +85,15 @@ def test_config_resolves_and_resets(http: Http) -> None:
     assert http.get(BANK).json()["name"] == "Alice"
 
 
+def test_labels_are_kept_where_they_are_labels(http: Http) -> None:
+    updates = {"updates": {"entity_labels": [{"key": "mood", "values": ["good", "bad"]}]}}
+    answer = http.call("PATCH", f"{BANK}/config", json=updates)
+    assert answer.json()["config"]["entity_labels"] == updates["updates"]["entity_labels"]
+    refused = http.call("PATCH", f"{BANK}/config", json={"updates": {"entity_labels": [{"key": "mood"}]}})
+    assert refused.status_code == 422
+    assert "{'key': 'mood'} is no label" in refused.json()["detail"]
+
+
 def test_config_is_bounded(http: Http) -> None:
     assert http.call("PATCH", f"{BANK}/config", json={"updates": {"disposition_empathy": 9}}).status_code == 422
     many = {f"key_{n}": n for n in range(101)}
