@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from memory.recipes import recipe_of
 from memory.records import Embedding, RecallProfile, RecordKind
 from memory.store_calls import GetRecords, Store
 
+EmbedQuery = Callable[[str], Awaitable[Embedding]]
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
 STEPS = ("understand", "embed", "store", "rank")
@@ -25,13 +27,15 @@ STEPS = ("understand", "embed", "store", "rank")
 
 
 class Reader:
-    """Recall over the store port with an embedder of its own; profiles and query vectors are cached."""
+    """Recall over the store port; profiles and query vectors are cached.
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    embed: makes a query's vectors; absent: an embedder of its own does.
+    """
+
+    def __init__(self, store: Store, settings: Settings, embed: EmbedQuery | None = None) -> None:
         self._store = store
         self._clock = SystemClock()
-        self._embedder = build_embedder(settings)
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
+        self._make = embed or _own_embedder(settings)
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
         self._queries: OrderedDict[str, Embedding] = OrderedDict()
@@ -72,10 +76,20 @@ class Reader:
         if known is not None:
             self._queries.move_to_end(text)
             return known
-        loop = asyncio.get_running_loop()
-        made: Embedding = (await loop.run_in_executor(self._threads, self._embedder.embed_with_tokens, [text]))[0]
+        made = await self._make(text)
         _remember(self._queries, text, made, CACHED_QUERIES)
         return made
+
+
+def _own_embedder(settings: Settings) -> EmbedQuery:
+    embedder = build_embedder(settings)
+    threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
+
+    async def embed(text: str) -> Embedding:
+        loop = asyncio.get_running_loop()
+        return (await loop.run_in_executor(threads, embedder.embed_with_tokens, [text]))[0]
+
+    return embed
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

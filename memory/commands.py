@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
+from memory.reflect_commands import ReflectCommand
 
 UpdateMode = Literal["replace", "append"]
 
@@ -319,6 +320,7 @@ Command = (
     | FollowOperation
     | StageCommand
     | CurationCommand
+    | ReflectCommand
 )
 
 
