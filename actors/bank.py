@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
+from actors.bank_models import BankModels, RefreshRunner
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
 from actors.bank_sessions import BankSessions, SessionReceipt
 from actors.bank_stages import BankStages, StageRunner
@@ -17,7 +18,7 @@ from actors.mending import Mender
 from actors.preparing import Prepared, Preparer
 from actors.turns import Turn
 from actors.turnstile import Turnstile
-from memory.bank_profile import extracts
+from memory.bank_profile import extracts, overrides_of
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     AppendTurns,
@@ -43,6 +44,7 @@ from memory.commands import (
     UpdateBank,
 )
 from memory.curation import CURATED
+from memory.directives import Directive
 from memory.encoding import decode_recall_profile
 from memory.errors import InvalidRequest
 from memory.ids import Scope
@@ -51,15 +53,36 @@ from memory.ingest import (
     Embedded,
 )
 from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, StoredFacts, is_extracted
+from memory.mental_models import MAX_MODELS, MODELS, MentalModel, decode_model
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
 from memory.records import Head, RecallProfile, RecordKind, Unit
+from memory.reflect_commands import (
+    ClearModel,
+    DeleteDirective,
+    DeleteModel,
+    EndRefresh,
+    PutDirective,
+    PutModel,
+    RefreshModel,
+)
+from memory.reflect_plans import following
 from memory.staging import is_staged
-from memory.store_calls import NewUnit, ReadHead
+from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
 
-Receipt = RetainReceipt | DeleteReceipt | RepairReceipt | SessionReceipt | OperationReceipt | EntityPage | Head
+Receipt = (
+    RetainReceipt
+    | DeleteReceipt
+    | RepairReceipt
+    | SessionReceipt
+    | OperationReceipt
+    | EntityPage
+    | Head
+    | Directive
+    | MentalModel
+)
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
 MAILBOX_BYTES = 64 << 20
@@ -73,7 +96,7 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_curation", "_documents", "_due", "_sessions", "_stages", "stages"),
+        *("_curation", "_documents", "_due", "_models", "_sessions", "_stages", "refreshes", "stages"),
     )
 
     def __init__(
@@ -89,7 +112,9 @@ class Bank:
         self._stages = BankStages(scope, ports)
         self._documents = BankDocuments(scope, ports, self._stages)
         self._curation = BankCuration(scope, ports, self._stages)
-        self._due = DueWork(scope, ports, self._sessions, self._stages)
+        self.refreshes = RefreshRunner(scope, ports, self.perform)
+        self._models = BankModels(scope, ports, self._stages, self.refreshes)
+        self._due = DueWork(scope, ports, self._sessions, self._stages, self._models)
         self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
     @property
@@ -100,7 +125,11 @@ class Bank:
     @property
     def idle(self) -> bool:
         """Whether no command is waiting or running, no stage, and the bank is not just being taken."""
-        return self._line.inside == 0 and self._activating is None and not self.stages.running
+        return self._line.inside == 0 and self._activating is None and not self._working
+
+    @property
+    def _working(self) -> bool:
+        return self.stages.running or self.refreshes.running
 
     @property
     def cache_bytes(self) -> int:
@@ -154,6 +183,8 @@ class Bank:
                 raise
         if self._is_staged(active):
             self.stages.wake()
+        if isinstance(command, (PutModel, RefreshModel)):
+            self.refreshes.wake()
         return receipt
 
     async def settle(self, *, work: bool = True) -> None:
@@ -263,6 +294,10 @@ class Bank:
             return await self._stages.follow(command, turn)
         if isinstance(command, (CurateFact, CurateEntity, ListEntities, ReprocessDocument)):
             return await self._curation.perform(command, turn)
+        if isinstance(command, (PutDirective, DeleteDirective)):
+            return await self._models.perform_directive(command, turn)
+        if isinstance(command, (PutModel, DeleteModel, ClearModel, RefreshModel, EndRefresh)):
+            return await self._models.perform(command, turn)
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 
@@ -280,12 +315,15 @@ class Bank:
 
     async def _execute(self, active: Activation, plan: Plan) -> None:
         now, retention = self._ports.clock.now(), self._ports.retention
-        plan = scheduled(await self._followed(active, plan), now, retention)
+        plan = scheduled(await self._reflected(active, await self._followed(active, plan)), now, retention)
         if plan.remove:
             active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
         known, active.known = active.known, None  # what it says is true again once the plan is executed
+        touched = {kind for kind, _ in plan.remove} | {record.kind for record in plan.records}
+        models, active.models = active.models, None
         active.head = await self._ports.store.perform(self._scope, Execute(active.head, plan, self._ports.nonce()))
         active.known = None if plan.clear else known
+        active.models = None if plan.clear or RecordKind.MENTAL_MODEL in touched else models
         if plan.clear:
             active.recall_profile = RecallProfile()
         for record in plan.records:
@@ -308,6 +346,22 @@ class Bank:
             return plan
         return (await self._known(active)).follow(plan)
 
+    async def _reflected(self, active: Activation, plan: Plan) -> Plan:
+        """With what it means for mental models."""
+        if plan.clear or not plan.head_after.counters.get(MODELS) or not (plan.add or plan.retire):
+            return plan
+        models = await self._read_models(active)
+        return following(plan, models, self._ports.policy.refresh_quiet_s, self._ports.clock.now())
+
+    async def _read_models(self, active: Activation) -> tuple[MentalModel, ...]:
+        if active.models is None:
+            none = RecordPage((), 0)
+            has = active.head.counters.get(MODELS)
+            listed = ListRecords(RecordKind.MENTAL_MODEL, MAX_MODELS)
+            page: RecordPage = await self._ports.store.perform(self._scope, listed) if has else none
+            active.models = tuple(map(decode_model, page.records))
+        return active.models
+
     async def _known(self, active: Activation) -> KnownFacts:
         if active.known is None:
             stored: StoredFacts = await self._ports.store.perform(self._scope, ReadKnown())
@@ -315,12 +369,13 @@ class Bank:
         return active.known
 
     def _profile(self) -> Mapping[str, Any]:
-        """Settings of the bank as they were when it was looked at last."""
-        return self._active.head.profile if self._active is not None else {}
+        """Settings of the bank as they were when it was looked at last, with those of its tenant."""
+        own = overrides_of(self._active.head.profile) if self._active is not None else {}
+        return {**self._ports.inherited(self._scope.tenant), **own}
 
     def _view(self, active: Activation) -> BankView:
         policy = self._ports.policy
-        if policy.stages and not extracts(active.head.profile):
+        if policy.stages and not extracts(active.head.profile, self._ports.inherited(self._scope.tenant)):
             policy = replace(policy, stages=())
         return BankView(self._scope, active.head, active.recall_profile, policy)
 
@@ -330,6 +385,7 @@ class Bank:
             lambda: active.sweep_due,
             lambda plan: self._execute(active, plan),
             lambda: self._known(active),
+            lambda: self._read_models(active),
         )
 
     def _is_staged(self, active: Activation) -> bool:

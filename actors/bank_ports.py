@@ -12,10 +12,12 @@ from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY, unit_dense_text, unit_vectors
 from memory.known_facts import KnownFacts
+from memory.mental_models import MentalModel
 from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
 from memory.records import Embedding, Head, RecallProfile, RecordKind, Vectors
+from memory.reflect_commands import Refreshed
 from memory.store_calls import GetRecords, Store
 from memory.sweeping import Retention
 
@@ -42,12 +44,21 @@ StageFunction = Callable[[Scope, Sequence[StageJob]], Awaitable[Sequence[StageEn
 document does to it is the reason in that one's end."""
 
 
+RefreshFunction = Callable[[Scope, MentalModel], Awaitable[Refreshed | str]]
+"""What a mental model's pending refresh makes of it, or why it makes nothing."""
+
+
 async def no_wait() -> None:
     """Nobody else has something to do first."""
 
 
 THREAD_BYTES: Final = 256 << 10
 """Commands from this size on are drafted, merged and planned in a thread: milliseconds that other banks need."""
+
+
+def no_settings(_: str) -> Mapping[str, Any]:
+    """Banks have the defaults."""
+    return {}
 
 
 async def unclaimed(_: Scope) -> None:
@@ -73,6 +84,10 @@ class BankPorts:
     stages: Mapping[str, StageFunction] = field(default_factory=dict)
     embed_bulk: Embed | None = None
     """As `embed`, after whatever somebody waits for; absent: no different."""
+    inherited: Callable[[str], Mapping[str, Any]] = no_settings
+    """Settings of a tenant's banks that set none of their own."""
+    refresh: RefreshFunction | None = None
+    """Makes the content of a mental model; absent: mental models stay as they are."""
     stand_back: Callable[[], Awaitable[None]] = no_wait
     """Called before each batch of stage work: returns once callers have been served, or soon."""
     known_entities: int = 0
@@ -90,6 +105,8 @@ class Activation:
     """When removed records that are kept for now are to be swept."""
     known: KnownFacts | None = None
     """The bank's facts, read when they are first needed."""
+    models: tuple[MentalModel, ...] | None = None
+    """The bank's mental models, read when they are first needed."""
 
 
 async def take_bank(scope: Scope, ports: BankPorts, above_epoch: int = 0, above_seq: int = 0) -> Activation:

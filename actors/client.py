@@ -10,7 +10,8 @@ from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.curation_client import CurationClient
 from actors.policies import stage_names
 from actors.reader import Reader
-from actors.settings import Settings
+from actors.reflect_client import ReflectClient
+from actors.settings import Settings, inherited_by
 from actors.stack_client import StackClient
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import (
@@ -91,6 +92,7 @@ class BankClient:
         self._settings = settings
         self.curation = CurationClient(cluster, settings)
         self.stacks = StackClient(reader, cluster.store, self.update_bank)
+        self.reflecting = ReflectClient(cluster, reader, settings)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":
@@ -110,6 +112,10 @@ class BankClient:
             Unavailable: none runs there.
         """
         return await cls.connect(await running_settings())
+
+    def inherited_by(self, tenant: str) -> dict[str, Any]:
+        """Settings of a tenant's banks that set none of their own."""
+        return inherited_by(self._settings, tenant)
 
     # -- writes: through the owner
 

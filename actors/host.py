@@ -22,7 +22,8 @@ from actors.extractors import asks_model, stage_extractor
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
-from actors.settings import Settings, retention_of
+from actors.refresh_stage import refresh_function
+from actors.settings import Settings, inherited_by, retention_of
 from actors.stores import store_of
 from actors.supervisor import SUPERVISOR, find_supervisor
 from actors.tasks import embed_texts
@@ -75,6 +76,8 @@ class BankHost:
             dict.fromkeys(stage_names(settings), ExtractStage(store, stage_extractor(settings))),
             stand_back=self._stand_back,
             known_entities=MAX_KNOWN if asks_model(settings) else 0,
+            inherited=partial(inherited_by, settings),
+            refresh=refresh_function(settings, store, self._embed_query),
         )
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
         self._banks = BankCache(self._make_bank, limits, time.monotonic)
@@ -186,6 +189,9 @@ class BankHost:
             gone = self._banks.passivate()
             if gone:
                 log.info("%s: %d banks left memory, %d stay", self._name, gone, len(self._banks))
+
+    async def _embed_query(self, text: str) -> Embedding:
+        return (await self._batcher.embed([text]))[0]
 
     async def _embed_batch(self, texts: list[str]) -> list[Embedding]:
         return await embed_texts(self._settings, texts)

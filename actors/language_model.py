@@ -18,10 +18,11 @@ from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import NAMESPACE, Settings
 from actors.spending import SpendingKeeper
 from actors.stores import store_of
-from actors.wiring import build_llm_extractor
+from actors.wiring import build_llm_chat, build_llm_extractor
 from memory.errors import RetryLater, Unavailable
 from memory.extraction.port import NotExtracted, WindowOutcome, WindowRequest
 from memory.model_budget import BudgetLimits
+from memory.ports import ChatRequest, Completion
 from memory.spending import Caps
 
 LANGUAGE_MODEL = "language-model"
@@ -31,6 +32,8 @@ NICENESS = 10
 """Of its process: a recall on the same cores goes first."""
 SLACK_S = 15.0
 """How much longer than a window's deadline its caller waits."""
+CHAT_SLACK_S = 2.0
+"""As SLACK_S, of a call for a reflection, whose caller has a deadline of its own."""
 AWAY_S = 2.0
 """When to ask again while the actor restarts."""
 
@@ -54,6 +57,7 @@ class LanguageModelHost:
             os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
         self._access = AsyncModelAccess(budget_limits(settings))
         self._extractor = build_llm_extractor(settings, self._access)
+        self._chat = build_llm_chat(settings, self._access)
         self._spending = SpendingKeeper(store_of(settings, shards, space), self._access.budget.ledger, utc_today)
         self._keeping = asyncio.get_running_loop().create_task(self._spending.run())
 
@@ -61,6 +65,15 @@ class LanguageModelHost:
         """One outcome for each request, in their order."""
         await self._spending.read.wait()
         return await self._extractor.extract(requests)
+
+    async def ask(self, request: ChatRequest) -> Completion:
+        """The model's answer for a reflection.
+
+        Raises:
+            RetryLater, Unprocessable: as memory.ports.Chat.
+        """
+        await self._spending.read.wait()
+        return await self._chat.ask(request)
 
     async def report(self) -> dict[str, Any]:
         """What stands in line, what is under way, what is wrong with the endpoint, tokens spent today by tenant."""
@@ -105,7 +118,25 @@ class RemoteExtractor:
         return outcomes
 
     def _actor(self) -> Any:
-        try:
-            return ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE)
-        except ValueError as exc:
-            raise Unavailable(f"{LANGUAGE_MODEL} does not run", AWAY_S) from exc
+        return _running()
+
+
+class RemoteChat:
+    """Implements memory.ports.Chat by the deployment's LanguageModelActor, from any process."""
+
+    async def ask(self, request: ChatRequest) -> Completion:
+        """The answer.
+
+        Raises:
+            RetryLater: the actor restarts, or as it says.
+            Unprocessable: the endpoint refuses this request.
+        """
+        found: Completion = await ask(_running().ask.remote(request), request.timeout_s + CHAT_SLACK_S, LANGUAGE_MODEL)
+        return found
+
+
+def _running() -> Any:
+    try:
+        return ray.get_actor(LANGUAGE_MODEL, namespace=NAMESPACE)
+    except ValueError as exc:
+        raise Unavailable(f"{LANGUAGE_MODEL} does not run", AWAY_S) from exc

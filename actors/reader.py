@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +26,7 @@ from memory.reranking import Reranked
 from memory.stack import Stack
 from memory.store_calls import Batch, GetRecords, ReadHead
 
+EmbedQuery = Callable[[str], Awaitable[Embedding]]
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
 STEPS = ("understand", "embed", "store", "rank")
@@ -41,13 +42,15 @@ class StackAnswer:
 
 
 class Reader:
-    """Recall over the store port with an embedder of its own; profiles and query vectors are cached."""
+    """Recall over the store port; profiles and query vectors are cached.
 
-    def __init__(self, store: DeploymentStore, settings: Settings) -> None:
+    embed: makes a query's vectors; absent: an embedder of its own does.
+    """
+
+    def __init__(self, store: DeploymentStore, settings: Settings, embed: EmbedQuery | None = None) -> None:
         self._store = store
         self._clock = SystemClock()
-        self._embedder = build_embedder(settings)
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
+        self._make = embed or _own_embedder(settings)
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
         self._queries: OrderedDict[str, Embedding] = OrderedDict()
@@ -148,8 +151,7 @@ class Reader:
         if known is not None:
             self._queries.move_to_end(text)
             return known
-        loop = asyncio.get_running_loop()
-        made: Embedding = (await loop.run_in_executor(self._threads, self._embedder.embed_with_tokens, [text]))[0]
+        made = await self._make(text)
         _remember(self._queries, text, made, CACHED_QUERIES)
         return made
 
@@ -178,6 +180,17 @@ def _timed(answered: RecallAnswer, began_s: tuple[float, ...]) -> RecallAnswer:
     steps = zip(STEPS, began_s, ends_s, strict=True)
     timings_ms = {name: (end_s - start_s) * 1000 for name, start_s, end_s in steps}
     return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
+
+
+def _own_embedder(settings: Settings) -> EmbedQuery:
+    embedder = build_embedder(settings)
+    threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
+
+    async def embed(text: str) -> Embedding:
+        loop = asyncio.get_running_loop()
+        return (await loop.run_in_executor(threads, embedder.embed_with_tokens, [text]))[0]
+
+    return embed
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

@@ -6,12 +6,19 @@ A setting `x_y` is read from a keyword, then `LOREBANK_X_Y`, then `lorebank.toml
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
+from memory.bank_profile import check_settings
 from memory.errors import BadSettings
 from memory.sweeping import Retention
 
@@ -142,6 +149,32 @@ class Settings(BaseSettings):
     llm_call_windows: Count = 8
     llm_max_output_tokens: Count = 8192
 
+    llm_prompt_usd_per_million: Annotated[float, Field(ge=0)] = 0.0
+    llm_answer_usd_per_million: Annotated[float, Field(ge=0)] = 0.0
+    """What a million tokens cost, by which `reflect_usd` counts."""
+
+    # Reflect
+    reflect_replicas: Count = 1
+    """Processes that reflect, beside those that recall; none without a language model."""
+    reflect_at_once: Count = 32
+    """Reflections that one of them works on at once; more wait, and then are refused."""
+    reflect_calls: Annotated[int, Field(ge=1, le=50)] = 9
+    """Calls of the model before it must have answered, with budget high; a third of it with low."""
+    reflect_tokens: Annotated[int, Field(ge=1000)] = 150_000
+    reflect_evidence_tokens: Annotated[int, Field(ge=100)] = 24_000
+    reflect_deadline_s: Seconds = 25.0
+    """At most nine tenths of request_timeout_s, within which every request is answered."""
+    reflect_usd: Annotated[float, Field(gt=0)] | None = None
+    refresh_deadline_s: Annotated[float, Field(gt=0, le=540)] = 120.0
+    refresh_quiet_s: Seconds = 10.0
+    """How long after new evidence the mental models that follow it are looked at."""
+    refresh_interval_s: Annotated[float, Field(ge=0)] = 60.0
+    """Between two refreshes of a mental model by itself, unless its trigger says how long."""
+    bank_defaults: dict[str, Any] = {}
+    """Settings that banks have unless they set their own, as JSON: `{"disposition_empathy": 4}`."""
+    tenant_defaults: dict[str, dict[str, Any]] = {}
+    """As bank_defaults, by tenant, and before those."""
+
     # Parts that do not answer
     supervisor_ping_s: Seconds = 1.0
     """How often each host and storage shard is asked whether it lives, and how long it may take to say so."""
@@ -201,6 +234,8 @@ class Settings(BaseSettings):
                 f"llm_call_s = {self.llm_call_s:g} must not be above llm_deadline_s = {self.llm_deadline_s:g}, the time"
                 " of all calls for a window together"
             )
+        for given in (self.bank_defaults, *self.tenant_defaults.values()):
+            check_settings(given)
         if self.tombstone_retention_s < 10 * self.request_timeout_s:
             raise ValueError(
                 f"tombstone_retention_s = {self.tombstone_retention_s:g} must be at least ten times request_timeout_s ="
@@ -255,6 +290,13 @@ def load_settings(**given: object) -> Settings:
             for error in exc.errors()
         ]
         raise BadSettings("; ".join(lines)) from exc
+    except SettingsError as exc:  # of a setting that is JSON; its message names it
+        raise BadSettings(f"{exc}; it must be JSON") from exc
+
+
+def inherited_by(settings: Settings, tenant: str) -> dict[str, Any]:
+    """Settings of a tenant's banks that set none of their own: the tenant's, then the deployment's."""
+    return {**settings.bank_defaults, **settings.tenant_defaults.get(tenant, {})}
 
 
 def retention_of(settings: Settings) -> Retention:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from memory.ingest import BankView
 from memory.known_facts import KnownFacts
+from memory.mental_models import MentalModel
 from memory.plans import Plan
 
 
@@ -19,3 +20,5 @@ class Turn:
     execute: Callable[[Plan], Awaitable[None]]
     known: Callable[[], Awaitable[KnownFacts]]
     """The bank's facts, as they are after the last plan."""
+    models: Callable[[], Awaitable[tuple[MentalModel, ...]]]
+    """The bank's mental models, as they are after the last plan."""

@@ -11,7 +11,7 @@ from memory.errors import BadSettings, StoreDamaged
 from memory.extraction.port import Extractor
 from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
-from memory.ports import Embedder, LanguageModel, ModelAccess, Reranker, Tokenizer
+from memory.ports import Chat, Embedder, LanguageModel, ModelAccess, Reranker, Tokenizer
 from memory.records import Unit
 from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
@@ -31,6 +31,7 @@ __all__ = [
     "build_embedder",
     "build_extractor",
     "build_language_model",
+    "build_llm_chat",
     "build_llm_extractor",
     "build_reranker",
     "build_tokenizer",
@@ -243,6 +244,25 @@ def build_reranker(settings: Settings) -> Reranker | None:
             api_key=key.get_secret_value() if key else "",
         )
     )
+
+
+def build_llm_chat(settings: Settings, access: ModelAccess) -> Chat:
+    """What asks the language model for reflections, its calls let through one by one.
+
+    Raises:
+        BadSettings: as `build_language_model`.
+    """
+    from providers.llm_chat import LlmChat  # noqa: PLC0415
+    from providers.policy import RetryPolicy  # noqa: PLC0415
+
+    retries = RetryPolicy(
+        deadline_s=settings.llm_deadline_s,
+        attempt_s=settings.llm_call_s,
+        attempts=settings.llm_attempts,
+        first_wait_s=0.25,
+        longest_wait_s=5.0,
+    )
+    return LlmChat(build_language_model(settings), build_language_model(settings), access, retries)
 
 
 def prepare_data(settings: Settings, space: Space) -> str:

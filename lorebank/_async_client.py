@@ -11,6 +11,7 @@ from lorebank._batches import cut_batches
 from lorebank._cache import RecallCache
 from lorebank._client import DEFAULT_URL
 from lorebank._errors import LorebankError
+from lorebank._models import AsyncDirectives, AsyncMentalModels
 from lorebank._options import (
     BankOptions,
     ContentInput,
@@ -69,6 +70,8 @@ class AsyncClient:
         )
         self._cache = RecallCache(cache_ttl_s)
         self._on_error = on_error
+        self.directives = AsyncDirectives(self._ask)
+        self.mental_models = AsyncMentalModels(self._ask)
 
     async def __aenter__(self) -> Self:
         return self

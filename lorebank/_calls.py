@@ -68,12 +68,14 @@ def bank_path(bank_id: str, *parts: str) -> str:
     return "/".join([BANKS, *(quote(wire.check_id(part), safe="") for part in (bank_id, *parts))])
 
 
-def _get(answer: type[AnswerT], path: str, params: Mapping[str, Any] | None = None) -> Call[AnswerT]:
+def get_call(answer: type[AnswerT], path: str, params: Mapping[str, Any] | None = None) -> Call[AnswerT]:
+    """A read."""
     present = {key: value for key, value in (params or {}).items() if value is not None}
     return Call(Request("GET", path, present), answer)
 
 
-def _send(answer: type[AnswerT], method: str, path: str, body: RequestModel) -> Call[AnswerT]:
+def send_call(answer: type[AnswerT], method: str, path: str, body: RequestModel) -> Call[AnswerT]:
+    """A request with a body."""
     return Call(Request(method, path, body=orjson.dumps(body.to_wire())), answer)
 
 
@@ -99,7 +101,7 @@ def _retain(bank_id: str, items: Sequence[wire.RetainItem], options: Mapping[str
     """Always with an operation id, so that a retry stores nothing twice."""
     fields = {"operation_id": str(uuid.uuid4()), **{key: val for key, val in options.items() if val is not None}}
     body = wire.RetainRequest.model_validate({"items": list(items), **fields})
-    return _send(wire.RetainResponse, "POST", bank_path(bank_id, "memories"), body)
+    return send_call(wire.RetainResponse, "POST", bank_path(bank_id, "memories"), body)
 
 
 def recall(bank_id: str, query: str, options: RecallOptions) -> Call[wire.RecallResponse]:
@@ -109,7 +111,7 @@ def recall(bank_id: str, query: str, options: RecallOptions) -> Call[wire.Recall
     if moment is not None and not isinstance(moment, str):
         given["query_timestamp"] = moment.isoformat()
     body = wire.RecallRequest.model_validate(given)
-    return _send(wire.RecallResponse, "POST", bank_path(bank_id, "memories", "recall"), body)
+    return send_call(wire.RecallResponse, "POST", bank_path(bank_id, "memories", "recall"), body)
 
 
 def recall_stack(query: str, options: StackRecallOptions) -> Call[wire.RecallResponse]:
@@ -118,35 +120,35 @@ def recall_stack(query: str, options: StackRecallOptions) -> Call[wire.RecallRes
     moment = given.get("query_timestamp")
     if moment is not None and not isinstance(moment, str):
         given["query_timestamp"] = moment.isoformat()
-    return _send(wire.RecallResponse, "POST", RECALL, wire.StackRecallRequest.model_validate(given))
+    return send_call(wire.RecallResponse, "POST", RECALL, wire.StackRecallRequest.model_validate(given))
 
 
 def reflect(bank_id: str, query: str, options: ReflectOptions) -> Call[wire.ReflectResponse]:
     """A reflect."""
     body = wire.ReflectRequest.model_validate({"query": query, **options})
-    return _send(wire.ReflectResponse, "POST", bank_path(bank_id, "reflect"), body)
+    return send_call(wire.ReflectResponse, "POST", bank_path(bank_id, "reflect"), body)
 
 
 def put_bank(bank_id: str, options: BankOptions) -> Call[wire.BankProfileResponse]:
     """Create a bank or change the given fields of one."""
     body = wire.BankUpdateRequest.model_validate(options)
-    return _send(wire.BankProfileResponse, "PUT", bank_path(bank_id), body)
+    return send_call(wire.BankProfileResponse, "PUT", bank_path(bank_id), body)
 
 
 def patch_bank(bank_id: str, options: BankOptions) -> Call[wire.BankProfileResponse]:
     """Change the given fields of a bank."""
     body = wire.BankUpdateRequest.model_validate(options)
-    return _send(wire.BankProfileResponse, "PATCH", bank_path(bank_id), body)
+    return send_call(wire.BankProfileResponse, "PATCH", bank_path(bank_id), body)
 
 
 def get_profile(bank_id: str) -> Call[wire.BankProfileResponse]:
     """A bank's profile."""
-    return _get(wire.BankProfileResponse, bank_path(bank_id, "profile"))
+    return get_call(wire.BankProfileResponse, bank_path(bank_id, "profile"))
 
 
 def list_banks(page: PageOptions) -> Call[wire.BankListResponse]:
     """A page of banks."""
-    return _get(wire.BankListResponse, BANKS, page)
+    return get_call(wire.BankListResponse, BANKS, page)
 
 
 def delete_bank(bank_id: str) -> Call[wire.DeleteResponse]:
@@ -156,27 +158,27 @@ def delete_bank(bank_id: str) -> Call[wire.DeleteResponse]:
 
 def stats(bank_id: str) -> Call[wire.BankStatsResponse]:
     """Counts over a bank."""
-    return _get(wire.BankStatsResponse, bank_path(bank_id, "stats"))
+    return get_call(wire.BankStatsResponse, bank_path(bank_id, "stats"))
 
 
 def list_memories(bank_id: str, options: MemoryPageOptions) -> Call[wire.ListMemoryUnitsResponse]:
     """A page of units."""
-    return _get(wire.ListMemoryUnitsResponse, bank_path(bank_id, "memories", "list"), options)
+    return get_call(wire.ListMemoryUnitsResponse, bank_path(bank_id, "memories", "list"), options)
 
 
 def get_memory(bank_id: str, memory_id: str) -> Call[wire.MemoryUnitResponse]:
     """One unit."""
-    return _get(wire.MemoryUnitResponse, bank_path(bank_id, "memories", memory_id))
+    return get_call(wire.MemoryUnitResponse, bank_path(bank_id, "memories", memory_id))
 
 
 def list_documents(bank_id: str, options: DocumentPageOptions) -> Call[wire.ListDocumentsResponse]:
     """A page of documents."""
-    return _get(wire.ListDocumentsResponse, bank_path(bank_id, "documents"), options)
+    return get_call(wire.ListDocumentsResponse, bank_path(bank_id, "documents"), options)
 
 
 def get_document(bank_id: str, document_id: str) -> Call[wire.DocumentResponse]:
     """One document with its text."""
-    return _get(wire.DocumentResponse, bank_path(bank_id, "documents", document_id))
+    return get_call(wire.DocumentResponse, bank_path(bank_id, "documents", document_id))
 
 
 def delete_document(bank_id: str, document_id: str) -> Call[wire.DeleteDocumentResponse]:
@@ -186,17 +188,17 @@ def delete_document(bank_id: str, document_id: str) -> Call[wire.DeleteDocumentR
 
 def list_chunks(bank_id: str, document_id: str, page: PageOptions) -> Call[wire.ListChunksResponse]:
     """A page of the chunks of a document."""
-    return _get(wire.ListChunksResponse, bank_path(bank_id, "documents", document_id, "chunks"), page)
+    return get_call(wire.ListChunksResponse, bank_path(bank_id, "documents", document_id, "chunks"), page)
 
 
 def list_operations(bank_id: str, options: OperationPageOptions) -> Call[wire.OperationsListResponse]:
     """A page of operations."""
-    return _get(wire.OperationsListResponse, bank_path(bank_id, "operations"), options)
+    return get_call(wire.OperationsListResponse, bank_path(bank_id, "operations"), options)
 
 
 def get_operation(bank_id: str, operation_id: str) -> Call[wire.OperationStatusResponse]:
     """One operation."""
-    return _get(wire.OperationStatusResponse, bank_path(bank_id, "operations", operation_id))
+    return get_call(wire.OperationStatusResponse, bank_path(bank_id, "operations", operation_id))
 
 
 def cancel_operation(bank_id: str, operation_id: str) -> Call[wire.CancelOperationResponse]:
@@ -220,7 +222,7 @@ def open_session(bank_id: str, options: SessionOptions) -> Call[wire.SessionResp
     """A new session; always with an operation id, so that a retry opens no second one."""
     fields = {"operation_id": str(uuid.uuid4()), **{key: val for key, val in options.items() if val is not None}}
     body = wire.OpenSessionRequest.model_validate(fields)
-    return _send(wire.SessionResponse, "POST", bank_path(bank_id, "sessions"), body)
+    return send_call(wire.SessionResponse, "POST", bank_path(bank_id, "sessions"), body)
 
 
 def append_turns(
@@ -230,7 +232,7 @@ def append_turns(
     body = wire.AppendTurnsRequest.model_validate(
         {"messages": list(messages), "operation_id": operation_id or str(uuid.uuid4())}
     )
-    return _send(wire.AppendTurnsResponse, "POST", bank_path(bank_id, "sessions", session_id, "turns"), body)
+    return send_call(wire.AppendTurnsResponse, "POST", bank_path(bank_id, "sessions", session_id, "turns"), body)
 
 
 def close_session(bank_id: str, session_id: str) -> Call[wire.SessionResponse]:
@@ -241,12 +243,12 @@ def close_session(bank_id: str, session_id: str) -> Call[wire.SessionResponse]:
 
 def get_session(bank_id: str, session_id: str) -> Call[wire.SessionResponse]:
     """One session."""
-    return _get(wire.SessionResponse, bank_path(bank_id, "sessions", session_id))
+    return get_call(wire.SessionResponse, bank_path(bank_id, "sessions", session_id))
 
 
 def list_sessions(bank_id: str, options: SessionPageOptions) -> Call[wire.SessionListResponse]:
     """A page of sessions."""
-    return _get(wire.SessionListResponse, bank_path(bank_id, "sessions"), options)
+    return get_call(wire.SessionListResponse, bank_path(bank_id, "sessions"), options)
 
 
 def delete_session(bank_id: str, session_id: str, *, keep_memory: bool) -> Call[wire.DeleteSessionResponse]:
@@ -257,7 +259,7 @@ def delete_session(bank_id: str, session_id: str, *, keep_memory: bool) -> Call[
 
 def watermarks(bank_id: str) -> Call[wire.WatermarksResponse]:
     """How far each stage of a bank is."""
-    return _get(wire.WatermarksResponse, bank_path(bank_id, "watermarks"))
+    return get_call(wire.WatermarksResponse, bank_path(bank_id, "watermarks"))
 
 
 def list_events(bank_id: str, after: int) -> Call[wire.EventListResponse]:
@@ -267,27 +269,27 @@ def list_events(bank_id: str, after: int) -> Call[wire.EventListResponse]:
 
 def list_entities(bank_id: str, page: PageOptions) -> Call[wire.EntityListResponse]:
     """A page of entities."""
-    return _get(wire.EntityListResponse, bank_path(bank_id, "entities"), page)
+    return get_call(wire.EntityListResponse, bank_path(bank_id, "entities"), page)
 
 
 def get_entity(bank_id: str, entity_id: str) -> Call[wire.EntityDetailResponse]:
     """One entity."""
-    return _get(wire.EntityDetailResponse, bank_path(bank_id, "entities", entity_id))
+    return get_call(wire.EntityDetailResponse, bank_path(bank_id, "entities", entity_id))
 
 
 def list_tags(bank_id: str, options: TagPageOptions) -> Call[wire.ListTagsResponse]:
     """A page of tags."""
-    return _get(wire.ListTagsResponse, bank_path(bank_id, "tags"), options)
+    return get_call(wire.ListTagsResponse, bank_path(bank_id, "tags"), options)
 
 
 def version() -> Call[wire.VersionResponse]:
     """Version of the server."""
-    return _get(wire.VersionResponse, "/version")
+    return get_call(wire.VersionResponse, "/version")
 
 
 def health() -> Call[wire.HealthResponse]:
     """Health of the server."""
-    return _get(wire.HealthResponse, "/health")
+    return get_call(wire.HealthResponse, "/health")
 
 
 def ready() -> Call[wire.HealthResponse]:

@@ -10,6 +10,7 @@ from lorebank import _calls, wire
 from lorebank._batches import cut_batches
 from lorebank._cache import RecallCache
 from lorebank._errors import LorebankError
+from lorebank._models import Directives, MentalModels
 from lorebank._options import (
     BankOptions,
     ContentInput,
@@ -69,6 +70,8 @@ class Client:
         )
         self._cache = RecallCache(cache_ttl_s)
         self._on_error = on_error
+        self.directives = Directives(self._ask)
+        self.mental_models = MentalModels(self._ask)
 
     def __enter__(self) -> Self:
         return self

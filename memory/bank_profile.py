@@ -38,9 +38,9 @@ class BankProfile:
     disposition: Mapping[str, int]
 
 
-def read_profile(bank: str, stored: Mapping[str, Any]) -> BankProfile:
+def read_profile(bank: str, stored: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> BankProfile:
     """Profile of a bank; its id is its name until it is given one."""
-    settings = resolve_settings(stored)
+    settings = resolve_settings(stored, inherited)
     return BankProfile(
         name=stored.get(NAME) or bank,
         mission=settings["reflect_mission"] or "",
@@ -60,9 +60,9 @@ def address_row(address: Address) -> dict[str, str]:
     return {key: value for key, value in parts.items() if value is not None}
 
 
-def extracts(stored: Mapping[str, Any]) -> bool:
+def extracts(stored: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> bool:
     """Whether facts are to be found in what this bank retains; in mode chunks there are none."""
-    return str(resolve_settings(stored)["retain_extraction_mode"]) != "chunks"
+    return str(resolve_settings(stored, inherited)["retain_extraction_mode"]) != "chunks"
 
 
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +75,23 @@ def is_reranking(stored: Mapping[str, Any]) -> bool:
     return bool(resolve_settings(stored)[RERANKING])
 
 
-def resolve_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting as it holds for this bank."""
-    return {**DEFAULTS, **overrides_of(stored)}
+def resolve_settings(stored: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Every setting as it holds for this bank: its own, else its tenant's, else the deployment's, else the default.
+
+    inherited: what the tenant and the deployment say, the tenant before the deployment.
+    """
+    return {**DEFAULTS, **(inherited or {}), **overrides_of(stored)}
+
+
+def check_settings(given: Mapping[str, Any]) -> None:
+    """See that a tenant's or a deployment's settings of banks can hold.
+
+    Raises:
+        ValueError: there is no such setting, or a trait is not 1 to 5.
+    """
+    for name, value in given.items():
+        inheritable = DEFAULTS.keys() - {RERANKING}
+        if name not in inheritable:
+            raise ValueError(f"banks inherit no setting {name!r}, but {', '.join(sorted(inheritable))}")
+        if name.startswith("disposition_") and value not in range(1, 6):
+            raise ValueError(f"{name} = {value!r} must be 1 to 5")

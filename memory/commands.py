@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
+from memory.reflect_commands import ReflectCommand
 
 UpdateMode = Literal["replace", "append"]
 
@@ -324,6 +325,7 @@ Command = (
     | FollowOperation
     | StageCommand
     | CurationCommand
+    | ReflectCommand
 )
 
 

@@ -18,6 +18,11 @@ class BankPolicy:
     """Names of the stages that a document passes after it was accepted, in order."""
     stage_attempts: int = 3
     stage_retry_s: float = 5.0
+    refresh_quiet_s: float = 10.0
+    """How long after new evidence mental models that follow it are looked at."""
+    refresh_interval_s: float = 60.0
+    refresh_lease_s: float = 300.0
+    """After so long a refresh that began and did not end is begun again."""
 
     def operations_due(self, now: datetime) -> datetime | None:
         """When an operation recorded now is to be swept."""

@@ -115,6 +115,34 @@ class Reranker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One call of the language model for a bank's reflection. prompt_tokens: estimated; foreign: a caller's schema."""
+
+    tenant: str
+    bank: str
+    operation_id: str
+    messages: tuple[Mapping[str, str], ...]
+    schema: Mapping[str, Any]
+    max_tokens: int
+    prompt_tokens: int
+    timeout_s: float
+    foreign: bool = False
+
+
+class Chat(Protocol):
+    """Calls the language model under the deployment's budget, caps and circuit."""
+
+    async def ask(self, request: ChatRequest) -> Completion:
+        """The answer, within the request's time, its time in line included.
+
+        Raises:
+            RetryLater: no turn came, the endpoint does not answer, refuses everything, or the day's tokens are spent.
+            Unprocessable: the endpoint refuses this request.
+        """
+        ...
+
+
 class ModelAccess(Protocol):
     """Lets calls of a language model through: one line for the whole deployment."""
 

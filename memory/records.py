@@ -51,6 +51,9 @@ class RecordKind(StrEnum):
     REDERIVE = "rederive"
     WINDOW = "window"
     CURATION = "curation"
+    DIRECTIVE = "directive"
+    MENTAL_MODEL = "mental_model"
+    MODEL_VERSION = "model_version"
     ENTITY = "entity"
     ADDRESS = "address"
 

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from memory.errors import DeadlineExceeded, LorebankError, ModelUnusable, Overloaded, RetryLater, Unprocessable
+from memory.errors import DeadlineExceeded, LorebankError, ModelUnusable, RetryLater, Unprocessable
 from memory.extraction.answer_reading import WindowReading, read_answer
 from memory.extraction.answer_schema import answer_schema
 from memory.extraction.grouping import answer_tokens, estimate_tokens, group_windows
@@ -22,8 +21,9 @@ from memory.extraction.port import (
     WindowRequest,
 )
 from memory.extraction.prompt import build_messages
-from memory.model_budget import Grant, Outcome, Refusal, Ticket, Verdict
+from memory.model_budget import Outcome, Refusal, Ticket, Verdict
 from memory.ports import Completion, LanguageModel, ModelAccess
+from providers.model_turns import ModelTurns, outcome_of
 from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 
 _SCHEMA_TOKENS = 400
@@ -86,6 +86,7 @@ class LlmExtractor:
     ) -> None:
         self._model = model
         self._access = access
+        self._turns = ModelTurns(model, access, monotonic)
         self._limits = limits or ExtractionLimits()
         self._sleep = sleep
         self._monotonic = monotonic
@@ -126,7 +127,7 @@ class LlmExtractor:
                 messages, schema, max_tokens=self._limits.max_output_tokens, timeout_s=call_s
             )
         except LorebankError as exc:
-            outcome = _outcome_of(exc)
+            outcome = outcome_of(exc)
             if isinstance(exc, DeadlineExceeded):  # nobody knows what it has cost
                 shares = _shares(Completion("", "", prompt_tokens, 0), group)
                 spend(shares)
@@ -152,28 +153,13 @@ class LlmExtractor:
         return readings
 
     async def _admitted(self, request: WindowRequest, tokens: int, deadline_at_s: float) -> Ticket:
-        """A ticket whose turn it is; whoever is sent to probe comes back to the line."""
-        while True:
-            ticket = Ticket(uuid4().hex, request.tenant, request.bank, tokens)
-            try:
-                granted = await self._access.admit(ticket, max(0.001, deadline_at_s - self._monotonic()))
-            except RetryLater as exc:
-                raise _EndpointDown(str(exc), exc.retry_after_s) from exc
-            if isinstance(granted, Refusal):
-                raise _OverCap(granted.reason)
-            if granted.probe_s is None:
-                return ticket
-            await self._probe(granted, granted.probe_s)
-
-    async def _probe(self, grant: Grant, probe_s: float) -> None:
-        outcome = Outcome(Verdict.UNKNOWN)
         try:
-            await self._model.ping(probe_s)
-            outcome = Outcome(Verdict.ANSWERED)
-        except LorebankError as exc:
-            outcome = _outcome_of(exc)
-        finally:
-            await self._access.settle(grant.ticket.id, outcome)
+            found = await self._turns.admitted(request.tenant, request.bank, tokens, deadline_at_s)
+        except RetryLater as exc:
+            raise _EndpointDown(str(exc), exc.retry_after_s) from exc
+        if isinstance(found, Refusal):
+            raise _OverCap(found.reason)
+        return found
 
     async def readings(
         self, group: Sequence[WindowRequest], deadline_at_s: float, spend: Callable[[Sequence[Usage]], None]
@@ -276,14 +262,6 @@ def _has_work(request: WindowRequest) -> bool:
 
 def _renamed(nothing: Extracted, request: WindowRequest) -> Extracted:
     return Extracted(request.window, nothing.facts, nothing.extractor)
-
-
-def _outcome_of(exc: LorebankError) -> Outcome:
-    """What a failed call says of the endpoint."""
-    if isinstance(exc, Overloaded):
-        return Outcome(Verdict.THROTTLED, stated_wait_s=exc.retry_after_s)
-    verdict = Verdict.ANSWERED if isinstance(exc, Unprocessable) else Verdict.FAILED
-    return Outcome(verdict, reason=str(exc))
 
 
 def _shares(completion: Completion, group: Sequence[WindowRequest]) -> list[Usage]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ FORMATS = ("json_schema", "json_object", "text")
 """Kinds of answer that are tried, strictest first."""
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
 """What the bound of an answer is called: new models refuse the second, old servers the first."""
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 TRY_AGAIN_S = 3600.0
 """After so long an endpoint is asked again for the strictest kind: it may have been updated."""
 
@@ -186,11 +188,17 @@ class OpenAICompatibleModel:
 def _response_format(kind: str, schema: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     match kind:
         case "json_schema" if schema is not None:
-            return {"type": kind, "json_schema": {"name": SCHEMA_NAME, "strict": True, "schema": schema}}
+            return {"type": kind, "json_schema": {"name": _name_of(schema), "strict": True, "schema": schema}}
         case "json_object":
             return {"type": kind}
         case _:
             return None
+
+
+def _name_of(schema: Mapping[str, Any]) -> str:
+    """What the schema is called in a request: its title, where that is a name."""
+    title = schema.get("title")
+    return title if isinstance(title, str) and _NAME.fullmatch(title) else SCHEMA_NAME
 
 
 def _completion(answer: Any, messages: Sequence[Mapping[str, str]], source: str) -> Completion:

@@ -8,10 +8,12 @@ from lorebank import __version__
 from serve_app import (
     bank_routes,
     curation_routes,
+    directive_routes,
     document_routes,
     entity_routes,
     health,
     memory_routes,
+    model_routes,
     operation_routes,
     progress_routes,
     recall_routes,
@@ -23,6 +25,7 @@ from serve_app.admission import Admission
 from serve_app.errors import AnswerErrors, add_handlers
 from serve_app.ids_in_paths import IdsInPaths
 from serve_app.metrics import Measured, Metrics
+from serve_app.reflections import Reflections, Watch
 
 ROUTERS = (
     health.router,
@@ -30,6 +33,8 @@ ROUTERS = (
     curation_routes.router,
     memory_routes.router,
     reflect_routes.router,
+    directive_routes.router,
+    model_routes.router,
     document_routes.router,
     operation_routes.router,
     progress_routes.router,
@@ -40,8 +45,10 @@ ROUTERS = (
 )
 
 
-def build_api(client: BankClient, settings: Settings) -> FastAPI:
+def build_api(client: BankClient, settings: Settings, watch: Watch | None = None) -> FastAPI:
     """The application; what it is made of is fixed, so that every replica serves the same.
+
+    watch: who reflects; absent: this process.
 
     Raises:
         BadSettings: `api_keys` cannot be read.
@@ -54,6 +61,7 @@ def build_api(client: BankClient, settings: Settings) -> FastAPI:
     )
     app.state.client = client
     app.state.settings = settings
+    app.state.reflections = Reflections(watch or client.reflecting.watch)
     app.state.metrics = Metrics()
     for router in ROUTERS:
         app.include_router(router)

@@ -48,7 +48,7 @@ class ConfigResponse(wire.ResponseModel):
 async def put_bank(bank: Bank, client: Client, body: wire.BankUpdateRequest) -> Response:
     """Create a bank, or change the given fields of one."""
     head = await _update(client, bank, _changes(body))
-    return json_response(_profile_row(bank.bank, head))
+    return json_response(_profile_row(bank.bank, head, client.inherited_by(bank.tenant)))
 
 
 @router.patch(BANK, response_model=wire.BankProfileResponse)
@@ -57,14 +57,14 @@ async def patch_bank(bank: Bank, client: Client, body: wire.BankUpdateRequest) -
     if await client.find_head(bank) is None:
         raise NotFound(f"no bank {bank.bank!r}")
     head = await _update(client, bank, _changes(body))
-    return json_response(_profile_row(bank.bank, head))
+    return json_response(_profile_row(bank.bank, head, client.inherited_by(bank.tenant)))
 
 
 @router.get(BANK, response_model=wire.BankProfileResponse)
 @router.get(BANK + "/profile", response_model=wire.BankProfileResponse)
 async def get_profile(bank: Bank, client: Client) -> Response:
     """Name, disposition and mission; the defaults for a bank nobody wrote to, which a first write creates."""
-    return json_response(_profile_row(bank.bank, await _head(client, bank)))
+    return json_response(_profile_row(bank.bank, await _head(client, bank), client.inherited_by(bank.tenant)))
 
 
 @router.delete(BANK, response_model=wire.DeleteResponse)
@@ -96,14 +96,15 @@ async def list_banks(
         found, total = kept[offset : offset + limit], len(kept)
     else:
         found, total = await _page(client, tenant, limit, offset)
-    rows = [_list_row(name, head) for name, head in found]
+    inherited = client.inherited_by(tenant)
+    rows = [_list_row(name, head, inherited) for name, head in found]
     return json_response({"banks": rows, "total": total, "limit": limit, "offset": offset})
 
 
 @router.get(BANK + "/config", response_model=ConfigResponse)
 async def get_config(bank: Bank, client: Client) -> Response:
     """Settings of a bank."""
-    return json_response(_config_row(bank.bank, await _head(client, bank)))
+    return json_response(_config_row(bank.bank, await _head(client, bank), client.inherited_by(bank.tenant)))
 
 
 @router.patch(BANK + "/config", response_model=ConfigResponse)
@@ -115,7 +116,7 @@ async def patch_config(bank: Bank, client: Client, body: ConfigUpdate) -> Respon
         raise Unprocessable(f"updates: {wire.problem_of_validation(exc).detail}") from exc
     other = {key: value for key, value in body.updates.items() if key not in wire.BankUpdateRequest.model_fields}
     head = await _update(client, bank, {**other, **known})
-    return json_response(_config_row(bank.bank, head))
+    return json_response(_config_row(bank.bank, head, client.inherited_by(bank.tenant)))
 
 
 @router.delete(BANK + "/config", response_model=ConfigResponse)
@@ -125,7 +126,7 @@ async def delete_config(bank: Bank, client: Client) -> Response:
     own = overrides_of(head.profile)
     if own:
         head = await _update(client, bank, dict.fromkeys(own))
-    return json_response(_config_row(bank.bank, head))
+    return json_response(_config_row(bank.bank, head, client.inherited_by(bank.tenant)))
 
 
 @router.get(BANK + "/stats", response_model=wire.BankStatsResponse)
@@ -205,8 +206,8 @@ def _changes(body: wire.BankUpdateRequest) -> dict[str, Any]:
     return changes
 
 
-def _profile_row(bank: str, head: Head) -> dict[str, Any]:
-    profile = read_profile(bank, head.profile)
+def _profile_row(bank: str, head: Head, inherited: Mapping[str, Any]) -> dict[str, Any]:
+    profile = read_profile(bank, head.profile, inherited)
     return {
         "bank_id": bank,
         "name": profile.name,
@@ -217,8 +218,8 @@ def _profile_row(bank: str, head: Head) -> dict[str, Any]:
     }
 
 
-def _list_row(bank: str, head: Head) -> dict[str, Any]:
-    row = _profile_row(bank, head)
+def _list_row(bank: str, head: Head, inherited: Mapping[str, Any]) -> dict[str, Any]:
+    row = _profile_row(bank, head, inherited)
     del row["background"]
     return {
         **row,
@@ -230,8 +231,9 @@ def _list_row(bank: str, head: Head) -> dict[str, Any]:
     }
 
 
-def _config_row(bank: str, head: Head) -> dict[str, Any]:
-    return {"bank_id": bank, "config": resolve_settings(head.profile), "overrides": overrides_of(head.profile)}
+def _config_row(bank: str, head: Head, inherited: Mapping[str, Any]) -> dict[str, Any]:
+    config = resolve_settings(head.profile, inherited)
+    return {"bank_id": bank, "config": config, "overrides": overrides_of(head.profile)}
 
 
 def _instant(head: Head, field: str) -> str | None:

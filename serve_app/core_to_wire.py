@@ -12,7 +12,7 @@ from memory.records import Unit, UnitKind
 def result_row(result: Ranked) -> dict[str, Any]:
     """One result of recall; the payload's times are RFC 3339 already."""
     return {
-        **_shared_fields(result.id, result.payload),
+        **shared_fields(result.id, result.payload),
         "source_fact_ids": [source["unit_id"] for source in result.payload.get("sources", ())] or None,
         "entities": list(dict.fromkeys([*result.payload.get("entities", ()), *names_in(result)])),
         "facts": [fact_row(fact) for fact in result.facts] or None,
@@ -61,11 +61,6 @@ def entity_rows(results: Sequence[Ranked]) -> dict[str, Any]:
     return found
 
 
-def evidence_row(result: Ranked) -> dict[str, Any]:
-    """One unit that an answer is based on."""
-    return _shared_fields(result.id, result.payload)
-
-
 def unit_row(unit: Unit) -> dict[str, Any]:
     """One row of the memory listing, where `entities` is a comma-separated text."""
     row = unit_detail(unit)
@@ -84,7 +79,7 @@ def unit_row(unit: Unit) -> dict[str, Any]:
 def unit_detail(unit: Unit) -> dict[str, Any]:
     """One unit in full, where `entities` is a list of names."""
     payload = encode_unit(unit)
-    fields = _shared_fields(unit.id, payload)
+    fields = shared_fields(unit.id, payload)
     return {
         **fields,
         "context": payload.get("context", ""),
@@ -108,7 +103,8 @@ def chunk_row(bank: str, unit: Unit, index: int) -> dict[str, Any]:
     }
 
 
-def _shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+def shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What every form of a unit has on the wire."""
     get = payload.get
     kind = payload["kind"]
     return {

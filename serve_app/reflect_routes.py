@@ -1,72 +1,128 @@
 """Reflect: an answer in words with its evidence. Without a language model it quotes, and says so."""
 
-import time
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import orjson
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
-from actors.client import BankClient
+from actors.reflecting import Progress, usage_of
 from lorebank import wire
-from memory.ids import Scope
-from memory.recall import RecallQuery
-from memory.reflection import EVIDENCE_BY_BUDGET, MODE, Reflection, reflect_by_quoting
+from memory.errors import LorebankError
+from memory.reflecting.port import MENTAL_MODEL, Answered, Piece, Question, TracedTool
 from serve_app.body import JsonRoute
-from serve_app.core_to_wire import evidence_row
-from serve_app.request_context import BANK, Bank, Client, json_response
+from serve_app.core_to_wire import shared_fields
+from serve_app.errors import response_of
+from serve_app.reflections import Reflections
+from serve_app.request_context import BANK, Bank, json_response
 from serve_app.wire_to_core import to_filter, to_types
 
 router = APIRouter(route_class=JsonRoute, tags=["reflect"])
 
 
 @router.post(BANK + "/reflect", response_model=wire.ReflectResponse)
-async def reflect(bank: Bank, client: Client, body: wire.ReflectRequest) -> Response:
-    """An answer composed of what is remembered; structured as `response_schema` says where one is given."""
-    return json_response(await reflect_answer(client, bank, body))
+async def reflect(bank: Bank, request: Request, body: wire.ReflectRequest) -> Response:
+    """An answer composed of what is remembered; structured as `response_schema` says where one is given.
+
+    With `stream` it comes as server-sent events: `step` for what is being done, then `answer`, or `error`.
+    """
+    reflections: Reflections = request.app.state.reflections
+    question = to_question(body)
+    if not body.stream:
+        return json_response(answer_row(body, await reflections.answer(bank, question)))
+    events = aiter(reflections.watch(bank, question))
+    first = await anext(events)  # what is wrong with the request is answered as such
+    return StreamingResponse(_events(body, first, events), media_type="text/event-stream")
 
 
-async def reflect_answer(client: BankClient, bank: Scope, request: wire.ReflectRequest) -> dict[str, Any]:
-    """Recall with the query, then answer by quoting."""
-    query = RecallQuery(
-        query=f"{request.query}\n{request.context}" if request.context else request.query,
-        types=to_types(request.fact_types),
-        budget=request.budget,
-        max_tokens=request.max_tokens,
-        limit=EVIDENCE_BY_BUDGET[request.budget],
-        where=to_filter(request.tags, request.tags_match, request.tag_groups),
+def to_question(body: wire.ReflectRequest) -> Question:
+    """The question of a request."""
+    return Question(
+        query=body.query,
+        context=body.context or "",
+        budget=body.budget,
+        max_tokens=body.max_tokens,
+        schema=body.response_schema,
+        where=to_filter(body.tags, body.tags_match, body.tag_groups),
+        scoped=bool(body.tags or body.tag_groups),
+        types=to_types(body.fact_types),
+        all_directives=body.apply_all_directives,
+        use_mental_models=not body.exclude_mental_models,
+        excluded_mental_models=tuple(body.exclude_mental_model_ids),
     )
-    started_s = time.perf_counter()
-    found = await client.recall(bank, query)
-    duration_ms = round((time.perf_counter() - started_s) * 1000)
-    reflection = reflect_by_quoting(found.results, request.budget, request.max_tokens, request.response_schema)
+
+
+def answer_row(body: wire.ReflectRequest, answered: Answered) -> dict[str, Any]:
+    """The answer as the wire has it, with the parts that were asked for."""
+    tool_calls = body.include.tool_calls
     return {
-        "text": reflection.text,
-        "based_on": _based_on(reflection) if request.include.facts is not None else None,
-        "structured_output": reflection.structured,
-        "structured_output_error": reflection.structured_error,
-        "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
-        "trace": _trace(request, query, reflection, duration_ms) if request.include.tool_calls is not None else None,
-        "mode": MODE,
+        "text": answered.text,
+        "based_on": based_on_row(answered) if body.include.facts is not None else None,
+        "structured_output": answered.structured,
+        "structured_output_error": answered.structured_error,
+        "usage": usage_of(answered),
+        "trace": trace_row(answered, outputs=tool_calls.output) if tool_calls is not None else None,
+        "mode": answered.mode,
+        "reason": answered.reason or None,
     }
 
 
-def _based_on(reflection: Reflection) -> dict[str, Any]:
+def based_on_row(answered: Answered) -> dict[str, Any]:
+    """What an answer rests on."""
+    models = [piece for piece in answered.based_on if piece.kind == MENTAL_MODEL]
     return {
-        "memories": [evidence_row(result) for result in reflection.evidence],
-        "mental_models": [],
-        "directives": [],
+        "memories": [_memory(piece) for piece in answered.based_on if piece.kind != MENTAL_MODEL],
+        "mental_models": [
+            {"id": piece.id, "text": piece.text, "context": piece.payload.get("name")} for piece in models
+        ],
+        "directives": [{"id": rule.id, "name": rule.name, "content": rule.content} for rule in answered.directives],
     }
 
 
-def _trace(
-    request: wire.ReflectRequest, query: RecallQuery, reflection: Reflection, duration_ms: int
-) -> dict[str, Any]:
-    wanted = request.include.tool_calls is not None and request.include.tool_calls.output
-    call = {
-        "tool": "recall",
-        "input": {"query": query.query, "budget": query.budget, "max_tokens": query.max_tokens},
-        "output": {"memories": [evidence_row(result) for result in reflection.evidence]} if wanted else None,
-        "duration_ms": duration_ms,
-        "iteration": 0,
+def trace_row(answered: Answered, *, outputs: bool) -> dict[str, Any]:
+    """The calls that were made, in order."""
+    return {
+        "tool_calls": [_tool_row(traced, outputs=outputs) for traced in answered.tools],
+        "llm_calls": [
+            {"scope": traced.purpose, "duration_ms": round(traced.took_s * 1000)} for traced in answered.models
+        ],
     }
-    return {"tool_calls": [call], "llm_calls": []}
+
+
+def _tool_row(traced: TracedTool, *, outputs: bool) -> dict[str, Any]:
+    call, answer = traced.call, traced.answer
+    given: Mapping[str, Any] = {"query": call.query, "ids": list(call.ids)}
+    output = {"memories": [_memory(piece) for piece in answer.pieces]}
+    return {
+        "tool": call.tool,
+        "input": {name: value for name, value in given.items() if value},
+        "output": ({"refused": answer.problem} if answer.problem else output) if outputs else None,
+        "duration_ms": round(answer.took_s * 1000),
+        "iteration": traced.round,
+    }
+
+
+def _memory(piece: Piece) -> dict[str, Any]:
+    if piece.kind == MENTAL_MODEL:
+        return {"id": piece.id, "text": piece.text, "type": "mental_model", "context": piece.payload.get("name")}
+    return shared_fields(piece.id, piece.payload)
+
+
+async def _events(
+    body: wire.ReflectRequest, first: Progress | Answered, rest: AsyncIterator[Progress | Answered]
+) -> AsyncIterator[bytes]:
+    try:
+        yield _event(body, first)
+        async for event in rest:
+            yield _event(body, event)
+    except (TimeoutError, LorebankError) as exc:
+        yield b"event: error\ndata: " + bytes(response_of(exc).body) + b"\n\n"
+
+
+def _event(body: wire.ReflectRequest, event: Progress | Answered) -> bytes:
+    if isinstance(event, Answered):
+        return b"event: answer\ndata: " + orjson.dumps(answer_row(body, event)) + b"\n\n"
+    calls = [{"tool": call.tool, "query": call.query} for call in event.calls]
+    return b"event: step\ndata: " + orjson.dumps({"doing": event.doing, "calls": calls}) + b"\n\n"

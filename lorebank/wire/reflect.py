@@ -4,7 +4,16 @@ from typing import Any
 
 from pydantic import Field
 
-from lorebank.wire.fields import Budget, Context, FactType, Id, JsonObject, Query, RequestModel, ResponseModel
+from lorebank.wire.fields import (
+    Budget,
+    Context,
+    FactType,
+    Id,
+    JsonObject,
+    Query,
+    RequestModel,
+    ResponseModel,
+)
 from lorebank.wire.recall import TagFilter, TokenCount
 from lorebank.wire.retain import TokenUsage
 
@@ -35,6 +44,8 @@ class ReflectRequest(TagFilter):
     fact_types: list[FactType] | None = None
     exclude_mental_models: bool = False
     exclude_mental_model_ids: list[Id] = Field(default_factory=list)
+    stream: bool = False
+    """Ours: answer as server-sent events."""
 
 
 class ReflectFact(ResponseModel):
@@ -103,7 +114,7 @@ class ReflectTrace(ResponseModel):
 
 
 class ReflectResponse(ResponseModel):
-    """The answer as Markdown; `mode` (ours) says whether an LLM wrote it or it was extracted from the evidence."""
+    """The answer as Markdown; `mode` (ours) says whether an LLM wrote it (llm) or it quotes (extractive), and why."""
 
     text: str
     based_on: ReflectBasedOn | None = None
@@ -112,3 +123,4 @@ class ReflectResponse(ResponseModel):
     usage: TokenUsage | None = None
     trace: ReflectTrace | None = None
     mode: str | None = None
+    reason: str | None = None

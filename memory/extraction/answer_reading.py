@@ -54,7 +54,7 @@ class WindowReading:
 
 def read_answer(text: str, requests: Sequence[WindowRequest]) -> Mapping[str, WindowReading]:
     """What an answer says of the windows it was asked about, by hash. Those it leaves out or garbles are not in it."""
-    parsed, mended = _parse(text)
+    parsed, mended = parse_json(text)
     given = parsed.get("windows") if isinstance(parsed, dict) else None
     by_id = dict(zip(window_ids(requests), map(_readable, requests), strict=True))
     readings: dict[str, WindowReading] = {}
@@ -69,7 +69,7 @@ def read_answer(text: str, requests: Sequence[WindowRequest]) -> Mapping[str, Wi
     return readings
 
 
-def _parse(text: str) -> tuple[Any, bool]:
+def parse_json(text: str) -> tuple[Any, bool]:
     """The answer's JSON, and whether it had to be mended."""
     if len(text) > MAX_ANSWER_CHARS:
         return None, False

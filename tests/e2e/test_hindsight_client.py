@@ -214,6 +214,84 @@ def test_reflect_answers_from_memory_and_fills_a_schema(server_url: str) -> None
     run(server_url, scenario)
 
 
+def test_directives_are_made_changed_listed_and_deleted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        made = await client.acreate_directive(bank, "polite", "Always be polite.", priority=3, tags=["work"])
+        assert (made.bank_id, made.name, made.priority, made.is_active, made.tags) == (
+            bank,
+            "polite",
+            3,
+            True,
+            ["work"],
+        )
+        await client.acreate_directive(bank, "first", "Answer in French.", priority=9)
+        listed = await client.alist_directives(bank)
+        assert [rule.name for rule in listed.items] == ["first", "polite"]
+        changed = await client.aupdate_directive(bank, made.id, is_active=False)
+        assert (changed.is_active, changed.content) == (False, "Always be polite.")
+        assert (await client.aget_directive(bank, made.id)).priority == 3
+        answer = await client.areflect(bank, "Anything?", include_facts=True)
+        assert answer.based_on is not None
+        assert [rule.name for rule in answer.based_on.directives] == ["first"]
+        await client.adelete_directive(bank, made.id)
+        with pytest.raises(NotFoundException):
+            await client.aget_directive(bank, made.id)
+
+    run(server_url, scenario)
+
+
+def test_mental_models_are_made_refreshed_edited_and_deleted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        await client.acreate_bank(bank, retain_extraction_mode="chunks")
+        await client.aretain(bank, "Nora drinks green tea.", document_id="tea")
+        trigger = {"refresh_cron": "0 3 * * *", "mode": "delta"}
+        made = await client.acreate_mental_model(bank, "Drinks", "What does Nora drink?", trigger=trigger, id="drinks")
+        assert made.mental_model_id == "drinks"
+        await _completed(client, bank, made.operation_id)
+        model = await client.aget_mental_model(bank, "drinks")
+        assert "green tea" in (model.content or "")
+        assert model.is_stale is False
+        assert model.trigger is not None
+        assert model.trigger.refresh_cron == "0 3 * * *"
+        answer = await client.areflect(bank, "What does Nora drink?", include_facts=True, include_tool_calls=True)
+        assert answer.based_on is not None
+        assert [one.id for one in answer.based_on.mental_models] == ["drinks"]
+        assert answer.trace is not None
+        assert answer.trace.tool_calls[0].tool == "search_mental_models"
+        await client.aretain(bank, "Nora drinks cocoa now.", document_id="cocoa")
+        listed = await client.alist_mental_models(bank)
+        assert [(one.id, one.is_stale, one.content) for one in listed.items] == [("drinks", True, None)]
+        preview = await client.adry_run_refresh_mental_model(bank, "drinks")
+        assert preview.would_persist
+        assert "cocoa" in preview.preview_content
+        assert "cocoa" in preview.diff
+        assert "cocoa" not in ((await client.aget_mental_model(bank, "drinks")).content or "")
+        queued = await client.arefresh_mental_model(bank, "drinks", mode="full")
+        await _completed(client, bank, queued.operation_id)
+        assert "cocoa" in ((await client.aget_mental_model(bank, "drinks", detail="content")).content or "")
+        history = await client.aget_mental_model_history(bank, "drinks")
+        assert [entry["previous_content"] for entry in history] == [model.content]
+        renamed = await client.aupdate_mental_model(bank, "drinks", name="Beverages", tags=["home"])
+        assert (renamed.name, renamed.tags) == ("Beverages", ["home"])
+        assert (await client.aclear_mental_model(bank, "drinks")).content == ""
+        await client.adelete_mental_model(bank, "drinks")
+        with pytest.raises(NotFoundException):
+            await client.aget_mental_model(bank, "drinks")
+
+    run(server_url, scenario)
+
+
+async def _completed(client: Hindsight, bank: str, operation_id: str) -> None:
+    """Wait for what is done in the background."""
+    for _ in range(600):
+        found = await client.operations.get_operation_status(bank, operation_id)
+        if found.status == "completed":
+            return
+        assert found.status in {"pending", "processing"}, found
+        await asyncio.sleep(0.05)
+    raise AssertionError("it is not done after 30 s")
+
+
 def test_the_server_says_how_it_is(server_url: str) -> None:
     async def scenario(client: Hindsight, bank: str) -> None:
         del bank

@@ -7,11 +7,13 @@ from typing import Any
 
 from memory.audit import AuditBank
 from memory.curation import CURATED
+from memory.directives import DIRECTIVES
 from memory.document_reading import ReadStored
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.known_facts import EXPIRING
+from memory.mental_models import FOLLOWING, MODELS, decode_model
 from memory.records import Document, Head, RecordKind, Unit, UnitKind, UnitState
 from memory.stages import decode_work
 from memory.staging import STAGED
@@ -96,6 +98,12 @@ def check_bank(engine: Any, scope: Scope) -> None:
     counted.update(f"type:{unit.type.value}" for unit in units)
     counted.update("derived" for unit in units if unit.kind is not UnitKind.CHUNK)
     counted.update(EXPIRING for unit in units if unit.expires_at)
+    models = [
+        decode_model(record) for record in engine.call(scope, ListRecords(RecordKind.MENTAL_MODEL, EVERY)).records
+    ]
+    counted[MODELS] = len(models)
+    counted[FOLLOWING] = sum(model.follows for model in models)
+    counted[DIRECTIVES] = engine.call(scope, ListRecords(RecordKind.DIRECTIVE, EVERY)).total
     if head.exists:
         said = {name: count for name, count in head.counters.items() if name not in {STAGED, CURATED}}
         assert said == {name: count for name, count in counted.items() if count}, "counters are not recounts"

@@ -9,11 +9,13 @@ from typing import Any, cast
 import numpy as np
 
 from actors.client import BankClient, DocumentPage
+from actors.reflect_client import ReflectClient
 from actors.settings import Settings
 from actors.stack_client import FoundInStack
 from memory.addresses import Address
 from memory.bank_profile import SCOPE, address_row
 from memory.commands import DeleteBank, DeleteDocument, DeleteReceipt, Retain, RetainReceipt, UpdateBank
+from memory.directives import decode_directive
 from memory.document_reading import DocumentPart
 from memory.drafting import draft_documents
 from memory.encoding import decode_document, encode_unit
@@ -31,12 +33,33 @@ from memory.ingest import (
     plan_update_bank,
 )
 from memory.known_facts import EntityPage
+from memory.mental_models import decode_model
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
 from memory.receipts import receipt_of_operation
 from memory.records import Document, Head, RecallProfile, Record, RecordKind, Unit, UnitState
-from memory.store_calls import HeadPage, RecordPage, UnitPage
+from memory.reflect_commands import ClearModel, DeleteDirective, DeleteModel, PutDirective, PutModel
+from memory.reflect_plans import (
+    plan_clear_model,
+    plan_delete_directive,
+    plan_delete_model,
+    plan_put_directive,
+    plan_put_model,
+    plan_refresh_model,
+)
+from memory.store_calls import (
+    Batch,
+    FindLive,
+    GetRecords,
+    GetUnits,
+    HeadPage,
+    ListRecords,
+    ListUnits,
+    ReadHead,
+    RecordPage,
+    UnitPage,
+)
 
 _DENSE = np.zeros(4, dtype=np.float32)
 
@@ -111,6 +134,68 @@ class _FakeStacks:
         self._banks = {key: name for key, name in self._banks.items() if name != bank.bank}
 
 
+class _FakeStore:
+    """The reads of reflections, over the dictionaries."""
+
+    def __init__(self, client: "FakeBankClient") -> None:
+        self._client = client
+
+    async def perform(self, scope, request):
+        bank = await self._client._bank(scope)
+        if isinstance(request, Batch):
+            return [await self.perform(scope, call) for call in request.calls]
+        match request:
+            case ReadHead():
+                return bank.head
+            case ListRecords(kind, limit, offset, status):
+                return self._client._list(bank, kind, limit, offset, status)
+            case GetRecords(kind, keys):
+                return {key: bank.records[kind, key] for key in keys if (kind, key) in bank.records}
+            case FindLive(ids):
+                return frozenset(id_ for id_ in ids if id_ in bank.units)
+            case GetUnits(ids):
+                return {id_: bank.units[id_] for id_ in ids if id_ in bank.units}
+            case ListUnits(limit, offset, where):
+                return await self._client.list_units(scope, where, limit=limit, offset=offset)
+        raise AssertionError(request)
+
+
+class _FakeCluster:
+    """Commands on directives and mental models, planned as their owner plans them."""
+
+    def __init__(self, client: "FakeBankClient") -> None:
+        self._client = client
+        self.store = _FakeStore(client)
+
+    async def command(self, scope, command):
+        client = self._client
+        bank = await client._bank(scope)
+        view, now = client._view(scope, bank), datetime.now(UTC)
+        if isinstance(command, (PutDirective, DeleteDirective)):
+            record = bank.records.get((RecordKind.DIRECTIVE, command.directive_id))
+            if isinstance(command, PutDirective):
+                plan, after = plan_put_directive(view, command, decode_directive(record) if record else None, now)
+            elif record is None:
+                raise NotFound(command.directive_id)
+            else:
+                plan, after = plan_delete_directive(view, command, now), None
+        else:
+            record = bank.records.get((RecordKind.MENTAL_MODEL, command.model_id))
+            model = decode_model(record) if record else None
+            if isinstance(command, PutModel):
+                plan, after = plan_put_model(view, command, model, now)
+            elif model is None:
+                raise NotFound(command.model_id)
+            elif isinstance(command, DeleteModel):
+                plan, after = plan_delete_model(view, command, model, now), None
+            elif isinstance(command, ClearModel):
+                plan, after = plan_clear_model(view, command, model, now)
+            else:
+                plan, after = plan_refresh_model(view, command, model, now)
+        client._apply(bank, plan)
+        return after
+
+
 class FakeBankClient(BankClient):
     """Set `failure` to have every call raise it, `delay_s` to have every call take that long."""
 
@@ -119,6 +204,7 @@ class FakeBankClient(BankClient):
         self._banks: dict[Scope, _FakeBank] = {}
         self.curation = cast("Any", _FakeCuration(self))
         self.stacks = cast("Any", _FakeStacks(self))
+        self.reflecting = ReflectClient(cast("Any", _FakeCluster(self)), cast("Any", self), settings)
         self.failure: BaseException | None = None
         self.delay_s = 0.0
         self.queries: list[RecallQuery] = []

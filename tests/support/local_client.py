@@ -37,13 +37,20 @@ class LocalCluster:
         return {"hosts": [{"backlog": backlog}, {"backlog": {}}], "shards": [{}]}
 
 
+class _NoReader:
+    """Recall is not there."""
+
+    async def recall(self, scope: Scope, query: Any) -> Any:
+        raise AssertionError("tests of recall use another client")
+
+
 class LocalBankClient(BankClient):
     """Reads and writes like the real one; recall is not there."""
 
     def __init__(self, settings: Settings, names: tuple[str, ...] = (), **ports: Any) -> None:
         self.cluster = LocalCluster(**ports)
         self._names = names
-        super().__init__(cast("Any", self.cluster), cast("Any", None), settings)
+        super().__init__(cast("Any", self.cluster), cast("Any", _NoReader()), settings)
 
     @property
     def stages(self) -> tuple[str, ...]:

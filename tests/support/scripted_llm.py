@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.scripted_reflect import reflect_text, task_of
+
 FAULTS = (
     "rate_limited",  # 429 with Retry-After
     "server_error",  # 500
@@ -53,6 +55,8 @@ class Behaviour:
     api_key: str = ""
     """Where set, calls with another key are refused with 401."""
     max_prompt_tokens: int = 1_000_000
+    steps: tuple[Any, ...] = ()
+    """What it says in the first, second ... step of a reflection; after them it answers by its rule."""
 
     def __post_init__(self) -> None:
         assert set(self.rates) <= set(FAULTS), self.rates
@@ -119,8 +123,8 @@ class ScriptedLlm:
 
     def behave(self, **changes: Any) -> None:
         """Change how it answers from now on."""
-        if "formats" in changes:
-            changes["formats"] = tuple(changes["formats"])
+        for name in {"formats", "steps"} & changes.keys():
+            changes[name] = tuple(changes[name])
         self.behaviour = replace(self.behaviour, **changes)
 
     def next_fault(self) -> str | None:
@@ -226,7 +230,7 @@ def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
         def complete(self, request: dict[str, Any], fault: str | None) -> None:
             prompt_tokens = tokens_of(request)
             behaviour = llm.behaviour
-            message, finish = scripted_message(request, fault, fenced=behaviour.fenced, obeys=behaviour.obeys)
+            message, finish = scripted_message(request, fault, behaviour)
             completion_tokens = len(message["content"] or "") // 4
             llm.count("prompt_tokens", prompt_tokens)
             llm.count("completion_tokens", completion_tokens)
@@ -281,21 +285,21 @@ def tokens_of(request: Mapping[str, Any]) -> int:
     return (len(text) + (len(json.dumps(schema, separators=(",", ":"))) if schema else 0)) // 4
 
 
-def scripted_message(
-    request: Mapping[str, Any], fault: str | None, *, fenced: bool, obeys: bool
-) -> tuple[dict[str, Any], str]:
+def scripted_message(request: Mapping[str, Any], fault: str | None, behaviour: Behaviour) -> tuple[dict[str, Any], str]:
     """The assistant's message and why it ends."""
     message: dict[str, Any] = {"role": "assistant", "content": ""}
     if fault == "refusal":
         return {**message, "content": None, "refusal": "I cannot help with that."}, "stop"
     if fault == "empty":
         return message, "stop"
+    if task_of(request):
+        return _reflected(request, fault, behaviour)
     try:
         asked = json.loads(request["messages"][-1]["content"])
     except ValueError:
         return {**message, "content": "ok"}, "stop"
     answer = answer_of(asked)
-    if obeys:
+    if behaviour.obeys:
         for window in answer["windows"]:
             window["facts"][:0] = [{**LIE, "turns": [0]}, {**LIE, "turns": [99]}, {**LIE, "turns": [0], "quote": ""}]
         answer["windows"].insert(0, {"id": "zzzzzz", "language": "en", "facts": [LIE], "count": 1})
@@ -313,9 +317,24 @@ def scripted_message(
         }, "stop"
     if fault == "wrong_schema":
         return {**message, "content": json.dumps({"facts": ["something"]})}, "stop"
-    if fenced:
+    if behaviour.fenced:
         text = f"Here you are:\n```json\n{text}\n```\nAnything else?"
     return {**message, "content": text}, "stop"
+
+
+def _reflected(request: Mapping[str, Any], fault: str | None, behaviour: Behaviour) -> tuple[dict[str, Any], str]:
+    text = reflect_text(request, behaviour.steps, obeys=behaviour.obeys)
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    match fault:
+        case "truncated":
+            return {**message, "content": text[: int(len(text) * 0.6)]}, "length"
+        case "malformed":
+            return {**message, "content": text.replace('"answer":', "answer:", 1)[:-1]}, "stop"
+        case "prose":
+            return {**message, "content": "I would say that this is hard to tell."}, "stop"
+        case "wrong_schema":
+            return {**message, "content": json.dumps({"facts": ["something"]})}, "stop"
+    return ({**message, "content": f"Here you are:\n```json\n{text}\n```"} if behaviour.fenced else message), "stop"
 
 
 def main() -> None:

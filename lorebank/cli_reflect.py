@@ -1,0 +1,255 @@
+"""Commands `directive` and `model`: the rules that reflect follows, and standing questions with stored answers."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.markdown import Markdown
+
+from lorebank.cli_output import (
+    DEFAULT,
+    BankArgument,
+    JsonOption,
+    KeyOption,
+    LimitOption,
+    OffsetOption,
+    UrlOption,
+    YesOption,
+    console,
+    one_line,
+    print_json,
+    session,
+    short_time,
+    table_of,
+)
+from lorebank.wire import RefreshMode
+
+directive_app = typer.Typer(no_args_is_help=True, help="Rules that reflect follows before everything else.")
+model_app = typer.Typer(no_args_is_help=True, help="Mental models: standing questions with stored answers.")
+
+TagOption = Annotated[list[str] | None, typer.Option("--tag", help="A tag; repeat for more.")]
+DirectiveArgument = Annotated[str, typer.Argument(help="Id of the directive.", show_default=False)]
+ModelArgument = Annotated[str, typer.Argument(help="Id of the mental model.", show_default=False)]
+
+
+@directive_app.command("list")
+def list_directives(
+    bank: BankArgument,
+    limit: LimitOption = 100,
+    offset: OffsetOption = 0,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the directives of a bank, highest priority first."""
+    with session(url, api_key) as client:
+        page = client.directives.list(bank, limit=limit, offset=offset)
+    if json:
+        print_json(page)
+        return
+    rows = [
+        (
+            row.id,
+            row.name,
+            str(row.priority),
+            "yes" if row.is_active else "no",
+            ", ".join(row.tags),
+            one_line(row.content),
+        )
+        for row in page.items
+    ]
+    console().print(table_of(("directive", "name", "priority", "active", "tags", "rule"), rows))
+    console().print(f"{len(rows)} of {page.total}")
+
+
+@directive_app.command("add")
+def add_directive(
+    bank: BankArgument,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    content: Annotated[str, typer.Argument(help="The rule.")],
+    priority: Annotated[int, typer.Option(help="Higher ones come first.")] = 0,
+    tag: TagOption = None,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a directive."""
+    with session(url, api_key) as client:
+        made = client.directives.create(bank, name, content, priority=priority, tags=tag or [])
+    if json:
+        print_json(made)
+    else:
+        console().print(f"directive {made.id}", markup=False, soft_wrap=True)
+
+
+@directive_app.command("set")
+def set_directive(
+    bank: BankArgument,
+    directive: DirectiveArgument,
+    content: Annotated[str | None, typer.Option(help="Another rule.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Another priority.")] = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Whether it holds.")] = None,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change a directive."""
+    given: dict[str, Any] = {"content": content, "priority": priority, "is_active": active}
+    with session(url, api_key) as client:
+        changed = client.directives.update(
+            bank, directive, **{key: val for key, val in given.items() if val is not None}
+        )
+    if json:
+        print_json(changed)
+    else:
+        console().print(f"directive {directive} is changed", markup=False, soft_wrap=True)
+
+
+@directive_app.command("delete")
+def delete_directive(
+    bank: BankArgument,
+    directive: DirectiveArgument,
+    yes: YesOption = False,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete a directive."""
+    if not yes:
+        typer.confirm(f"Delete directive {directive} of bank {bank}?", abort=True)
+    with session(url, api_key) as client:
+        answer = client.directives.delete(bank, directive)
+    if json:
+        print_json(answer)
+    else:
+        console().print(f"directive {directive} is deleted", markup=False, soft_wrap=True)
+
+
+@model_app.command("list")
+def list_models(
+    bank: BankArgument,
+    limit: LimitOption = 100,
+    offset: OffsetOption = 0,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the mental models of a bank, newest first."""
+    with session(url, api_key) as client:
+        page = client.mental_models.list(bank, limit=limit, offset=offset)
+    if json:
+        print_json(page)
+        return
+    rows = [
+        (row.id, row.name, str(row.version), "yes" if row.is_stale else "no", short_time(row.last_refreshed_at or ""))
+        for row in page.items
+    ]
+    console().print(table_of(("model", "name", "version", "stale", "refreshed"), rows))
+    console().print(f"{len(rows)} of {page.total}")
+
+
+@model_app.command("add")
+def add_model(
+    bank: BankArgument,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    question: Annotated[str, typer.Argument(help="The standing question.")],
+    model_id: Annotated[str | None, typer.Option("--id", help="Its id: lower case, digits, hyphens.")] = None,
+    tag: TagOption = None,
+    mode: Annotated[RefreshMode, typer.Option(help="How it is refreshed by itself.")] = "full",
+    follow: Annotated[bool, typer.Option("--follow", help="Refresh it when new evidence has come.")] = False,
+    cron: Annotated[str | None, typer.Option(help="Refresh it at these times (five fields, UTC).")] = None,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a mental model; its content is made in the background."""
+    trigger: dict[str, Any] = {"mode": mode, "refresh_after_consolidation": follow}
+    if cron is not None:
+        trigger["refresh_cron"] = cron
+    with session(url, api_key) as client:
+        if model_id is None:
+            made = client.mental_models.create(bank, name, question, tags=tag or [], trigger=trigger)
+        else:
+            made = client.mental_models.create(bank, name, question, id=model_id, tags=tag or [], trigger=trigger)
+    if json:
+        print_json(made)
+    else:
+        said = f"model {made.mental_model_id}, refreshing under operation {made.operation_id}"
+        console().print(said, markup=False, soft_wrap=True)
+
+
+@model_app.command("show")
+def show_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a mental model with its content."""
+    with session(url, api_key) as client:
+        found = client.mental_models.get(bank, model)
+    if json:
+        print_json(found)
+        return
+    stale = ", stale" if found.is_stale else ""
+    console().print(
+        f"{found.name}: {found.source_query} (version {found.version}{stale})", markup=False, soft_wrap=True
+    )
+    if found.failure:
+        console().print(f"the last refresh failed: {found.failure}", markup=False, soft_wrap=True)
+    console().print(Markdown(found.content or "It has no content yet."))
+
+
+@model_app.command("refresh")
+def refresh_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    full: Annotated[bool, typer.Option("--full", help="Make it anew, whatever its trigger says.")] = False,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have a mental model refreshed in the background."""
+    with session(url, api_key) as client:
+        queued = client.mental_models.refresh(bank, model, "full" if full else None)
+    if json:
+        print_json(queued)
+    else:
+        console().print(f"refreshing under operation {queued.operation_id}", markup=False, soft_wrap=True)
+
+
+@model_app.command("clear")
+def clear_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Empty a mental model; what it said stays in its history."""
+    with session(url, api_key) as client:
+        cleared = client.mental_models.clear(bank, model)
+    if json:
+        print_json(cleared)
+    else:
+        console().print(f"model {model} is empty", markup=False, soft_wrap=True)
+
+
+@model_app.command("delete")
+def delete_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    yes: YesOption = False,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete a mental model with its history."""
+    if not yes:
+        typer.confirm(f"Delete mental model {model} of bank {bank}?", abort=True)
+    with session(url, api_key) as client:
+        answer = client.mental_models.delete(bank, model)
+    if json:
+        print_json(answer)
+    else:
+        console().print(f"model {model} is deleted", markup=False, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""Commands on what a bank reflects by: directives and mental models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from memory.mental_models import RefreshMode
+from memory.records import Source
+
+
+@dataclass(frozen=True, slots=True)
+class PutDirective:
+    """Create a directive, or change the fields in `changes`: name, content, priority, active, tags."""
+
+    operation_id: str
+    directive_id: str
+    changes: Mapping[str, Any]
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDirective:
+    """Remove a directive."""
+
+    operation_id: str
+    directive_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutModel:
+    """Create a mental model, whose first refresh is then pending under this operation id, or change fields of one.
+
+    `changes` has name, source_query, tags, max_tokens, trigger.
+    """
+
+    operation_id: str
+    model_id: str
+    changes: Mapping[str, Any]
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteModel:
+    """Remove a mental model with its history."""
+
+    operation_id: str
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearModel:
+    """Empty a mental model: its next refresh makes it anew."""
+
+    operation_id: str
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshModel:
+    """Have a mental model refreshed; mode None: as its trigger says."""
+
+    operation_id: str
+    model_id: str
+    mode: RefreshMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh made of a mental model. sources: all units that were looked at, by which it is retracted.
+
+    changed: whether the content is another one. seen_seq: the bank's seq when its evidence was read.
+    """
+
+    content: str
+    mode: RefreshMode
+    sources: tuple[Source, ...]
+    seen_seq: int
+    answered: str
+    changed: bool = True
+    reflection: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EndRefresh:
+    """Command of the bank to itself: the refresh that was pending under `refresh` has ended, or could not be made."""
+
+    operation_id: str
+    model_id: str
+    refresh: str
+    result: Refreshed | None = None
+    reason: str = ""
+
+
+DirectiveCommand = PutDirective | DeleteDirective
+ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh
+ReflectCommand = DirectiveCommand | ModelCommand

@@ -1,0 +1,98 @@
+"""Directives and mental models by the SDK and the command line, against the application over dictionaries."""
+
+import asyncio
+import inspect
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from actors.settings import Settings
+from lorebank import AsyncClient, NotFoundError, cli_output
+from lorebank._models import AsyncDirectives, AsyncMentalModels, Directives, MentalModels
+from lorebank.cli import app
+from serve_app.api import build_api
+from tests.support.fake_bank_client import FakeBankClient
+
+
+@pytest.fixture
+def api():
+    settings = Settings(request_timeout_s=5.0)
+    return build_api(FakeBankClient(settings), settings)
+
+
+@pytest.mark.parametrize(("plain", "waiting"), [(Directives, AsyncDirectives), (MentalModels, AsyncMentalModels)])
+def test_both_forms_mirror_each_other(plain, waiting) -> None:
+    def methods(kind):
+        return {name: one for name, one in vars(kind).items() if inspect.isfunction(one) and name != "__init__"}
+
+    assert list(methods(plain)) == list(methods(waiting))
+    for name, method in methods(plain).items():
+        assert inspect.signature(method) == inspect.signature(methods(waiting)[name])
+        assert method.__doc__ == methods(waiting)[name].__doc__
+
+
+def test_the_sdk_makes_changes_and_deletes(api) -> None:
+    async def scenario() -> None:
+        async with AsyncClient("http://lorebank", http=httpx.ASGITransport(api)) as client:
+            rule = await client.directives.create("b", "polite", "Be polite.", priority=2, tags=["x"])
+            assert (await client.directives.update("b", rule.id, is_active=False)).is_active is False
+            assert [one.id for one in (await client.directives.list("b", limit=5)).items] == [rule.id]
+            assert (await client.directives.delete("b", rule.id)).success
+            made = await client.mental_models.create("b", "Tea", "What about tea?", id="tea", tags=["x"])
+            assert made.mental_model_id == "tea"
+            assert (await client.mental_models.refresh("b", "tea", "full")).operation_id == made.operation_id
+            assert (await client.mental_models.update("b", "tea", name="Drinks")).name == "Drinks"
+            assert (await client.mental_models.get("b", "tea")).source_query == "What about tea?"
+            assert [one.name for one in (await client.mental_models.list("b")).items] == ["Drinks"]
+            assert (await client.mental_models.clear("b", "tea")).content == ""
+            assert (await client.mental_models.delete("b", "tea")).success
+            with pytest.raises(NotFoundError):
+                await client.mental_models.get("b", "tea")
+
+    asyncio.run(scenario())
+
+
+class _Bridge(httpx.BaseTransport):
+    """A synchronous transport over the application."""
+
+    def __init__(self, api) -> None:
+        self._api = api
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        async def call() -> httpx.Response:
+            answer = await httpx.ASGITransport(self._api).handle_async_request(
+                httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+            )
+            return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+        return asyncio.run(call())
+
+
+@pytest.fixture
+def run(api, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    real = cli_output.Client
+    monkeypatch.setattr(cli_output, "Client", lambda url, **given: real(url, **given, http=_Bridge(api)))
+
+    def invoke(*arguments: str):
+        answer = CliRunner().invoke(app, arguments)
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    return invoke
+
+
+def test_the_command_line_does_too(run) -> None:
+    said = run("directive", "add", "b", "polite", "Be polite.", "--priority", "3", "--tag", "x")
+    rule = said.split()[-1]
+    assert "Be polite." in run("directive", "list", "b")
+    run("directive", "set", "b", rule, "--inactive")
+    assert '"is_active": false' in run("directive", "list", "b", "--json")
+    assert "deleted" in run("directive", "delete", "b", rule, "--yes")
+    assert "model tea" in run("model", "add", "b", "Tea", "What about tea?", "--id", "tea", "--follow")
+    assert "Tea" in run("model", "list", "b")
+    assert "What about tea?" in run("model", "show", "b", "tea")
+    assert "operation" in run("model", "refresh", "b", "tea", "--full")
+    assert "empty" in run("model", "clear", "b", "tea")
+    assert "deleted" in run("model", "delete", "b", "tea", "--yes")
