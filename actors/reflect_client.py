@@ -1,6 +1,5 @@
 """What callers ask of directives, mental models and reflections."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 from actors.cluster import Cluster
@@ -42,7 +41,7 @@ class ReflectClient:
         Raises:
             Unprocessable: the question's schema cannot be used.
         """
-        return self._reflector.watch(scope, question, str(uuid.uuid4()))
+        return self._reflector.watch(scope, question)
 
     async def put_directive(self, scope: Scope, command: DirectiveCommand) -> Directive:
         """Create or change a directive.
@@ -139,6 +138,6 @@ class ReflectClient:
             Unavailable: the language model does not answer.
         """
         try:
-            return await self._refresher.refresh(scope, model, mode, str(uuid.uuid4()))
+            return await self._refresher.refresh(scope, model, mode)
         except RefreshFailedError as exc:
             raise Unavailable(str(exc), 5.0) from exc

@@ -85,22 +85,20 @@ class Reflector:
         self._settings = settings
         self._clock = SystemClock()
 
-    async def reflect(
-        self, scope: Scope, question: Question, operation_id: str, seconds: float | None = None
-    ) -> Answered:
+    async def reflect(self, scope: Scope, question: Question, seconds: float | None = None) -> Answered:
         """The answer to a question; seconds: in place of the deployment's limit.
 
         Raises:
             Unprocessable: the question's schema cannot be used.
             RetryLater: the store does not answer.
         """
-        async for event in self.watch(scope, question, operation_id, seconds):
+        async for event in self.watch(scope, question, seconds):
             if isinstance(event, Answered):
                 return event
         raise AssertionError("a reflection ends with its answer")
 
     async def watch(
-        self, scope: Scope, question: Question, operation_id: str, seconds: float | None = None
+        self, scope: Scope, question: Question, seconds: float | None = None
     ) -> AsyncIterator[Progress | Answered]:
         """As `reflect`, telling what is done before it is done; the answer comes last."""
         if question.schema is not None:
@@ -134,7 +132,7 @@ class Reflector:
                 reply = await _use(tools, wish)
             else:
                 yield Progress(wish.purpose)
-                reply = await self.ask(scope, wish, operation_id)
+                reply = await self.ask(scope, wish)
 
     async def look_up(self, scope: Scope, question: Question) -> tuple[Piece, ...]:
         """What is remembered about a question, best first."""
@@ -157,14 +155,13 @@ class Reflector:
         """The time as the model is told it."""
         return self._clock.now().isoformat(timespec="minutes")
 
-    async def ask(self, scope: Scope, wish: AskModel, operation_id: str) -> ModelAnswered | ModelAway:
+    async def ask(self, scope: Scope, wish: AskModel) -> ModelAnswered | ModelAway:
         """What the model says, or why it says nothing."""
         if self._chat is None:
             return ModelAway(NO_MODEL, time.monotonic())
         request = ChatRequest(
             tenant=scope.tenant,
             bank=scope.bank,
-            operation_id=operation_id,
             messages=wish.messages,
             schema=wish.schema,
             max_tokens=wish.max_tokens,

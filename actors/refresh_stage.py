@@ -32,7 +32,7 @@ def pending_refreshes(refresher: Refresher) -> RefreshFunction:
     async def refresh(scope: Scope, model: MentalModel) -> Refreshed | str:
         assert model.pending is not None
         try:
-            run = await refresher.refresh(scope, model, model.pending.mode, model.pending.operation_id)
+            run = await refresher.refresh(scope, model, model.pending.mode)
         except (RefreshFailedError, RetryLater) as exc:
             return str(exc)
         return run.result

@@ -50,7 +50,7 @@ class Refresher:
         self._seconds = seconds
         self._with_model = with_model
 
-    async def refresh(self, scope: Scope, model: MentalModel, mode: RefreshMode, operation_id: str) -> RefreshRun:
+    async def refresh(self, scope: Scope, model: MentalModel, mode: RefreshMode) -> RefreshRun:
         """The content a mental model is to have.
 
         Raises:
@@ -62,9 +62,9 @@ class Refresher:
         seen_seq = head.seq if head is not None else 0
         fallback = self._fallback(model) if mode == "delta" else ""
         if mode == "full" or fallback:
-            run = await self._anew(scope, model, seen_seq, operation_id)
+            run = await self._anew(scope, model, seen_seq)
         else:
-            run = await self._edited(scope, model, seen_seq, operation_id)
+            run = await self._edited(scope, model, seen_seq)
         return replace(run, fallback=fallback, took_ms=round((time.monotonic() - began_s) * 1000))
 
     def _fallback(self, model: MentalModel) -> str:
@@ -77,8 +77,8 @@ class Refresher:
             return "it rests on too many memories to be edited"
         return "" if self._with_model else "without a language model nothing is edited"
 
-    async def _anew(self, scope: Scope, model: MentalModel, seen_seq: int, operation_id: str) -> RefreshRun:
-        answered = await self._reflector.reflect(scope, question_of(model), operation_id, self._seconds)
+    async def _anew(self, scope: Scope, model: MentalModel, seen_seq: int) -> RefreshRun:
+        answered = await self._reflector.reflect(scope, question_of(model), self._seconds)
         if self._with_model and answered.mode != "llm":
             raise RefreshFailedError(answered.reason)
         content = answered.text if answered.seen else ""
@@ -87,7 +87,7 @@ class Refresher:
         result = Refreshed(content, "full", sources, seen_seq, model.source_query, changed, _shown(answered))
         return RefreshRun(result, answered)
 
-    async def _edited(self, scope: Scope, model: MentalModel, seen_seq: int, operation_id: str) -> RefreshRun:
+    async def _edited(self, scope: Scope, model: MentalModel, seen_seq: int) -> RefreshRun:
         question = replace(question_of(model), after_seq=model.seen_seq)
         pieces = await self._reflector.look_up(scope, question)
         if not pieces:
@@ -106,7 +106,7 @@ class Refresher:
         )
         prompt = sum(estimate_tokens(message["content"]) for message in messages)
         wish = AskModel("edit", messages, edits_schema(), model.max_tokens + STEP_TOKENS, prompt, self._seconds)
-        reply = await self._reflector.ask(scope, wish, operation_id)
+        reply = await self._reflector.ask(scope, wish)
         if isinstance(reply, ModelAway):
             raise RefreshFailedError(reply.reason)
         read = read_edits(reply.completion.text)

@@ -121,7 +121,6 @@ class ChatRequest:
 
     tenant: str
     bank: str
-    operation_id: str
     messages: tuple[Mapping[str, str], ...]
     schema: Mapping[str, Any]
     max_tokens: int

@@ -60,4 +60,4 @@ class ReflectingOwner(Owner):
         return await pending_refreshes(self.refresher)(scope, model)
 
     async def reflect(self, query: str, **given: Any) -> Answered:
-        return await self.reflector.reflect(self.scope, Question(query, **given), "reflection")
+        return await self.reflector.reflect(self.scope, Question(query, **given))

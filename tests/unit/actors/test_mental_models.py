@@ -162,7 +162,7 @@ async def test_a_delta_edits_and_falls_back_and_does_nothing_for_nothing(bank, l
     assert after.endswith(first), "what no edit names stays"
     assert "Black tea" in after
     await bank.bank.perform(PutModel("p2", "tea", {"source_query": "Is there coffee?"}))
-    run = await bank.refresher.refresh(bank.scope, model(bank), "delta", "dry")
+    run = await bank.refresher.refresh(bank.scope, model(bank), "delta")
     assert (run.result.mode, run.fallback) == ("full", "the source query has changed")
 
 

@@ -55,7 +55,8 @@ async def test_an_answer_comes_from_memory_with_its_evidence_and_usage(bank, llm
     assert done.prompt_tokens > 0
     assert len(llm.requests) == 1
     assert llm.requests[0]["response_format"]["json_schema"]["name"] == "step"
-    assert bank.chat.access.budget.ledger.of_operation(bank.scope.tenant, bank.scope.bank, "reflection").calls == 1
+    spent = bank.chat.access.budget.ledger.spent
+    assert spent[bank.scope.tenant, bank.scope.bank] == done.prompt_tokens + done.completion_tokens
 
 
 @in_loop
@@ -265,6 +266,6 @@ async def test_without_a_model_it_quotes_and_a_watcher_sees_each_step(llm):
     assert (done.mode, done.reason) == ("extractive", "No language model is configured")
     assert "under the pot" in done.text
     told = ReflectingOwner(ReferenceStore(DIM), llm)
-    seen = [event async for event in told.reflector.watch(told.scope, Question("key?"), "o")]
+    seen = [event async for event in told.reflector.watch(told.scope, Question("key?"))]
     assert [event.doing for event in seen[:-1] if isinstance(event, Progress)] == ["look", "reflect"]
     assert isinstance(seen[-1], Answered)
