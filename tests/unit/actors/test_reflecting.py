@@ -56,7 +56,7 @@ async def test_an_answer_comes_from_memory_with_its_evidence_and_usage(bank, llm
     assert len(llm.requests) == 1
     assert llm.requests[0]["response_format"]["json_schema"]["name"] == "step"
     spent = bank.chat.access.budget.ledger.spent
-    assert spent[bank.scope.tenant, bank.scope.bank] == done.prompt_tokens + done.completion_tokens
+    assert spent[bank.scope.tenant, bank.scope.bank] == done.prompt_tokens + done.answer_tokens
 
 
 @in_loop
