@@ -44,7 +44,9 @@ PASSIVATION_S = 5.0
 
 STAND_BACK_S = 10.0
 """How long a batch of stage work lets callers go first, at most."""
-STAND_BACK_LOOKS = 400
+STAND_BACK_LOOK_S = 0.025
+QUIET_S = 0.3
+"""So long after the last command stage work takes callers to be gone: one who sends many pauses between two."""
 
 log = logging.getLogger("lorebank.host")
 
@@ -79,6 +81,7 @@ class BankHost:
             inherited=partial(inherited_by, settings),
             refresh=refresh_function(settings, store, self._embed_query),
         )
+        self._served_at_s = time.monotonic() - QUIET_S
         limits = CacheLimits(settings.bank_idle_s, settings.bank_cache_high_bytes, settings.bank_cache_low_bytes)
         self._banks = BankCache(self._make_bank, limits, time.monotonic)
         self._credits = HostCredits(
@@ -106,6 +109,8 @@ class BankHost:
                 raise
             except Stale as exc:
                 raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
+            finally:
+                self._served_at_s = time.monotonic()
 
     async def ping(self) -> dict[str, Any]:
         """That it lives, and how much it carries."""
@@ -177,10 +182,11 @@ class BankHost:
         return Bank(scope, ports, self._settings.mailbox_commands, self._settings.mailbox_bytes)
 
     async def _stand_back(self) -> None:
-        """Stage work waits while callers are being served, for a moment at most."""
-        for _ in range(STAND_BACK_LOOKS):
-            await asyncio.sleep(STAND_BACK_S / STAND_BACK_LOOKS)
-            if not self._credits.host.commands:
+        """Stage work waits while callers are being served, and for the next command of one who has just been."""
+        until_s = time.monotonic() + STAND_BACK_S
+        while time.monotonic() < until_s:
+            await asyncio.sleep(STAND_BACK_LOOK_S)
+            if not self._credits.host.commands and time.monotonic() - self._served_at_s >= QUIET_S:
                 return
 
     async def _passivate(self) -> None:

@@ -175,6 +175,7 @@ class StorageShard:
         with self._writing:
             if self._closed.is_set():
                 raise Unavailable("the store is closing")
+            self._write_back(engine)  # what was written since
             return engine.copy_to(target)
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
@@ -260,6 +261,8 @@ class StorageShard:
                         continue  # somebody reads now
                 if self._writing.acquire(tick_s):  # if not, a long call writes
                     try:
+                        if engine.dirty_bytes >= WRITE_BACK_BYTES:
+                            self._write_back(engine)  # what was written since: only writers wait for it
                         self._flush(engine)
                     finally:
                         self._writing.release()

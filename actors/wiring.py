@@ -1,6 +1,7 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,7 +21,7 @@ from storage.damage import read_reports
 from storage.directory import Space, current_card, prepare_directory, read_card, shard_path
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
-from storage.run import Engine, run
+from storage.run import run
 from storage.upgrade import upgrade
 
 __all__ = [
@@ -59,6 +60,10 @@ class BlockingStore(Protocol):
 
     def call(self, scope: Scope, call: Call[T]) -> T:
         """One atomic call."""
+        ...
+
+    def reading(self) -> AbstractContextManager[None]:
+        """The length of one read."""
         ...
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
@@ -339,12 +344,12 @@ class ShardRuns:
 
     def __init__(self, engine: BlockingStore) -> None:
         self._grace = ReadGrace()
-        self._reading: Engine = engine
+        self._reading = engine
         self._writing = GracefulEngine(engine, self._grace)
 
     def read(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure that reads."""
-        with self._grace.reading():
+        with self._grace.reading(), self._reading.reading():
             return run(self._reading, scope, request)
 
     def write(self, scope: Scope, request: Request[T], between: Callable[[], None]) -> T:

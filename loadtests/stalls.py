@@ -1,6 +1,6 @@
 """How long each operation of the embedded store holds up recall: `python -m loadtests.stalls`.
 
-The storage shard's own code runs in this process: one thread recalls from random small banks without a pause, while
+The storage shard's own code runs in this process: one thread recalls from small banks without a pause, while
 the operations run one after the other. What a recall then takes longer than in idle times is what it was held up;
 a process that only sleeps tells what of that is the machine's own.
 """
@@ -41,6 +41,8 @@ from storage.directory import Space
 
 SMALL_UNITS = 2000
 """Banks up to this size are recalled from."""
+READ_BANKS = 31
+"""So many of them, in turn: their units stay in memory."""
 BIG_DOCUMENT_TURNS = 2000
 LIMIT_MS = 100.0
 """The longest that an operation may hold up a recall."""
@@ -49,6 +51,8 @@ IDLE_S = 5.0
 PAGE = 100
 _REPEATS = 5
 _FLUSHED_S = 1.5
+_QUERIES = 256
+_WARM_UP_RECALLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,21 @@ class Reader:
     def __init__(self, shard: StorageShard, banks: Sequence[BankSize], seed: int, machine: MachinePauses) -> None:
         self._shard = shard
         self._machine = machine
-        self._banks = [bank for bank in banks if bank.units <= SMALL_UNITS] or list(banks)[-1:]
         self._material = Material(seed)
         self._chance = np.random.default_rng(seed)
+        small = [bank for bank in banks if bank.units <= SMALL_UNITS] or list(banks)[-1:]
+        self._banks = [small[place] for place in self._chance.permutation(len(small))[:READ_BANKS]]
+        self._queries, self._words = self._material.vectors(_QUERIES), self._material.texts(_QUERIES)
+        self._numbers = itertools.count()
         self._stop = threading.Event()
         self._recalls: list[tuple[float, float]] = []
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._recall_forever, name="reader")
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin, once what is read is in memory: a page that comes from the disk is no hold-up by an operation."""
+        for _ in range(_WARM_UP_RECALLS * len(self._banks)):
+            self._recall(next(self._numbers))
         self._thread.start()
         return self
 
@@ -115,19 +124,19 @@ class Reader:
             self._machine.longest_ms(began_s, seen[-1][1] if seen else ended_s),
         )
 
+    def _recall(self, number: int) -> tuple[float, float]:
+        """When it began and ended."""
+        bank = self._banks[number % len(self._banks)]
+        query = self._queries[number % len(self._queries)]
+        candidates = FindCandidates(query, self._words[number % len(self._words)], HYBRID.candidates["mid"], TRUE)
+        begun_s = time.perf_counter()
+        self._shard.perform(bank.scope, candidates)
+        return begun_s, time.perf_counter()
+
     def _recall_forever(self) -> None:
-        queries = self._material.vectors(256)
-        words = self._material.texts(256)
         try:
-            for number in itertools.count():
-                if self._stop.is_set():
-                    return
-                bank = self._banks[int(self._chance.integers(len(self._banks)))]
-                query = queries[number % len(queries)]
-                candidates = FindCandidates(query, words[number % len(words)], HYBRID.candidates["mid"], TRUE)
-                begun_s = time.perf_counter()
-                self._shard.perform(bank.scope, candidates)
-                self._recalls.append((begun_s, time.perf_counter()))
+            while not self._stop.is_set():
+                self._recalls.append(self._recall(next(self._numbers)))
         except Exception as exc:  # noqa: BLE001 - raised again at the end, in the thread that measures
             self._failure = exc
 

@@ -1,28 +1,51 @@
 """Reads of an edge collection that let others pass: the engine keeps the interpreter's lock as long as a call takes."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
 from qdrant_edge import EdgeShard
 
 T = TypeVar("T")
 
-LONG_S: Final = 0.012
-"""Calls that take longer are followed by a rest."""
-REST_SHARE: Final = 0.5
+LONG_S: Final = 0.004
+"""Calls that take longer are followed by a rest where others read, as long as they took."""
 MOST_REST_S: Final = 0.010
 """In so long a recall of a small bank, which makes half a dozen short calls, comes to its end."""
 
 
+class Crowd:
+    """The threads that read from one directory now."""
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()  # adding and discarding are atomic
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """The length of one read of the calling thread."""
+        mine = threading.get_ident()
+        self._inside.add(mine)
+        try:
+            yield
+        finally:
+            self._inside.discard(mine)
+
+    def has_others(self) -> bool:
+        """Whether a thread other than the calling one reads."""
+        return len(self._inside) > (threading.get_ident() in self._inside)
+
+
 class CourteousShard:
-    """An EdgeShard as readers see it. After a long call its thread rests, half as long and at most MOST_REST_S.
+    """An EdgeShard as readers see it. After a long call its thread rests, if others read: at most MOST_REST_S.
 
     Without the rest, two readers take turns call by call, and one with many short calls waits for a long one at each.
     """
 
-    def __init__(self, shard: EdgeShard, rest: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, shard: EdgeShard, crowd: Crowd, rest: Callable[[float], None] = time.sleep) -> None:
         self._shard = shard
+        self._crowd = crowd
         self._rest = rest
 
     def query(self, query: Any) -> Any:
@@ -53,11 +76,11 @@ class CourteousShard:
         begun_s = time.perf_counter()
         answer = call()
         took_s = time.perf_counter() - begun_s
-        if took_s > LONG_S:
-            self._rest(min(took_s * REST_SHARE, MOST_REST_S))
+        if took_s > LONG_S and self._crowd.has_others():
+            self._rest(min(took_s, MOST_REST_S))
         return answer
 
 
-def courteous(shard: EdgeShard) -> EdgeShard:
+def courteous(shard: EdgeShard, crowd: Crowd) -> EdgeShard:
     """The collection for those who read it."""
-    return cast("EdgeShard", CourteousShard(shard))
+    return cast("EdgeShard", CourteousShard(shard, crowd))

@@ -21,6 +21,9 @@ Guard = Callable[[Payload], bool]
 UPDATE_POINTS: Final = 64
 """Points of one update: bigger ones bring no throughput and make readers wait."""
 
+REMOVAL_CHANGES: Final = 8
+"""A removal is as much as so many changes: a flush has an entry to write in every index, where a change has one."""
+
 
 class EdgeCollection:
     """Not safe for several writing threads: between judging and changing nobody else may change.
@@ -63,7 +66,7 @@ class EdgeCollection:
         """Remove points."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.delete_points(part))
-            self._on_change(len(part))
+            self._on_change(REMOVAL_CHANGES * len(part))
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:

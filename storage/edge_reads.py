@@ -42,8 +42,6 @@ from storage.edge_scroll import all_payloads, ordered_page
 from storage.payload_cache import Payload, PayloadCache, Recalled, recalled
 from storage.query_to_edge import condition, scoped
 
-_RECORDS_AT_ONCE: Final = 250
-"""A document's record is some kilobytes long."""
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
 _OF_LIVE: Final = frozenset({UnitState.LIVE.value})
 _OF_COMMITTED: Final = frozenset({UnitState.LIVE.value, UnitState.PENDING.value})
@@ -188,7 +186,7 @@ class EdgeReads:
     def _list_records(self, scope: Scope, call: ListRecords) -> RecordPage:
         where = scoped(scope, *codec.listed(call))
         total = self._records.count(CountRequest(filter=where, exact=True))
-        payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset, _RECORDS_AT_ONCE)
+        payloads = ordered_page(self._records, where, schema.ORDER, call.limit, call.offset)
         return RecordPage(tuple(codec.record_of(payload) for _, payload in payloads), total)
 
     def _get_units(self, scope: Scope, ids: Sequence[str], states: Container[str]) -> dict[str, Unit]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from qdrant_edge import CountRequest, Direction, EdgeShard, Filter, OrderBy, Record, ScrollRequest
 
@@ -12,7 +12,7 @@ from storage.query_to_edge import condition
 
 _PAGE_POINTS: Final = 1000
 _PAYLOADS: Final = 16
-"""Payloads read at once: a document of a thousand chunks has one of 200 KB."""
+"""Payloads read at once: a document of a thousand chunks has one of 200 KB, and each may have to come from the disk."""
 
 
 def all_points(
@@ -50,15 +50,14 @@ def raw_page(shard: EdgeShard, where: Filter, start: str | None, limit: int) -> 
 
 
 def ordered_page(
-    shard: EdgeShard, where: Filter, field: str, limit: int, offset: int, step_points: int = _PAGE_POINTS
+    shard: EdgeShard, where: Filter, field: str, limit: int, offset: int
 ) -> list[tuple[str, dict[str, Any]]]:
     """One page by an indexed integer field, highest first, ties by id: ids and payloads.
 
-    Ordered scrolls have no page token, so what comes before is skipped, `step_points` at a time for the engine lets no
-    other thread run meanwhile, and reads whole payloads; and they cut ties as they please, so those of the lowest value
-    are asked for by id.
+    Ordered scrolls have no page token, so what comes before is skipped, a thousand at a time for the engine lets no
+    other thread run meanwhile; and they cut ties as they please, so those of the lowest value are asked for by id.
     """
-    ids = list(islice(_ordered_ids(shard, where, field, offset, limit, step_points), max(limit, 0)))
+    ids = list(islice(_ordered_ids(shard, where, field, offset, limit), max(limit, 0)))
     found: dict[str, dict[str, Any]] = {}
     for first in range(0, len(ids), _PAYLOADS):
         part = ids[first : first + _PAYLOADS]
@@ -68,14 +67,14 @@ def ordered_page(
     return [(point, found[point]) for point in ids if point in found]
 
 
-def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: int, step_points: int) -> Iterator[str]:
+def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: int) -> Iterator[str]:
     """Ids from the given place on; `limit` only says how many are worth reading at once."""
     top: int | None = None
     while True:
-        asked = min(step_points, skip + limit)
+        asked = min(_PAGE_POINTS, skip + limit)
         order = OrderBy(field, Direction.Desc, start_from=top)
-        request = ScrollRequest(limit=asked, filter=where, with_payload=[field], order_by=order)
-        read = [((record.payload or {})[field], str(record.id)) for record in shard.scroll(request)[0]]
+        request = ScrollRequest(limit=asked, filter=where, with_payload=False, order_by=order)
+        read = [(int(cast("float", record.order_value)), str(record.id)) for record in shard.scroll(request)[0]]
         if not read:
             return
         lowest = read[-1][0]
@@ -85,7 +84,7 @@ def _ordered_ids(shard: EdgeShard, where: Filter, field: str, skip: int, limit: 
         tied = _narrowed(where, Between(field, lowest, lowest))  # it has an index for ranges
         count = shard.count(CountRequest(filter=tied, exact=True))
         if count > skip:
-            page = min(step_points, skip + limit)
+            page = min(_PAGE_POINTS, skip + limit)
             yield from (str(record.id) for record in islice(all_points(shard, tied, (), page_points=page), skip, None))
         skip = max(0, skip - count)
         if len(read) < asked:

@@ -1,6 +1,7 @@
 """The embedded engine: two collections in one directory, owned by one process."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -29,7 +30,7 @@ from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
 from storage.bank_indexes import BankIndexes
-from storage.courtesy import courteous
+from storage.courtesy import Crowd, courteous
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
@@ -68,7 +69,9 @@ class EdgeStore:
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache = PayloadCache(CACHED_PAYLOADS)
         self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
-        self._reads = EdgeReads(courteous(self._units), courteous(self._records), cache, self._indexes)
+        self._crowd = Crowd()
+        units, records = courteous(self._units, self._crowd), courteous(self._records, self._crowd)
+        self._reads = EdgeReads(units, records, cache, self._indexes)
         self._writes = EdgeWrites(self._units, self._records, cache, dim)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
@@ -165,14 +168,18 @@ class EdgeStore:
         self._marks.close()
         (self._directory / CLEAN_FILE).touch()
 
+    def reading(self) -> AbstractContextManager[None]:
+        """The length of one read, of however many calls: beside it those with long calls let others pass."""
+        return self._crowd.reading()
+
     def call(self, scope: Scope, call: Call[T]) -> T:
         """One atomic call on one bank.
 
         Raises:
             Unprocessable: a vector is not finite or has the wrong length.
         """
-        perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
         where = self._records_path if isinstance(call, ON_RECORDS) else self._units_path
+        perform = self._writes.perform if isinstance(call, WRITES) else self._reads.perform
         answer = cast("T", _guarded(lambda: perform(scope, call), where))
         if isinstance(call, SetLive):
             self._indexes.came(scope, call.ids)

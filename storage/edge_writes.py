@@ -39,7 +39,7 @@ from storage.vectors import check_dense
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
 _CHANGED_BYTES: Final = 512
-"""What a change or removal counts: a flush has several indexes to write for each."""
+"""What a change counts: a flush has indexes to write for it."""
 _STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
