@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from memory.commands import DeleteBank, DeleteDocument
+from memory.commands import DeleteBank, DeleteDocument, RepairBank
 from memory.errors import Conflict, NotFound, Unavailable
 from memory.mental_models import MAX_ATTEMPTS, MentalModel, decode_model
 from memory.policy import BankPolicy
@@ -21,8 +21,10 @@ from memory.reflect_commands import (
 from memory.store_calls import GetRecords, ListRecords, ReadHead, SwapHead
 from storage.reference_store import ReferenceStore
 from tests.support.bank_owner import user
+from tests.support.bank_state import check_bank
 from tests.support.builders import DIM
 from tests.support.loops import in_loop
+from tests.support.planting import audit
 from tests.support.reflecting import ReflectingOwner
 from tests.support.scripted_llm import ScriptedLlm
 
@@ -307,3 +309,16 @@ async def test_a_commit_whose_answer_is_lost_is_made_once(bank, when):
     await bank.bank.refreshes.rest()
     assert bank.read(ReadHead()).counters["mental_models"] == 1
     bank.check()
+
+
+@in_loop
+async def test_a_bank_with_models_and_directives_passes_an_audit_and_a_repair_keeps_them(bank):
+    await bank.retain(user("Ana drinks green tea."))
+    await bank.bank.perform(PutDirective("d", "polite", {"name": "Polite", "content": "Be polite."}, create=True))
+    made = await put(bank)
+    assert audit(bank.engine, bank.scope) == []
+    check_bank(bank.engine, bank.scope)
+    await bank.bank.perform(RepairBank("repair"))
+    assert audit(bank.engine, bank.scope) == []
+    check_bank(bank.engine, bank.scope)
+    assert model(bank).id == made.id
