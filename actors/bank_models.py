@@ -1,16 +1,15 @@
 """What a bank reflects by, in its owner: directives and mental models are put, refreshed and due here."""
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
 from actors.turns import Turn
+from actors.woken_task import WokenTask
 from memory.commands import Command, OperationReceipt
 from memory.directives import Directive, decode_directive
-from memory.errors import Conflict, LorebankError, NotFound
+from memory.errors import Conflict, NotFound
 from memory.ids import Scope
 from memory.mental_models import MAX_MODELS, MODELS, MentalModel, RefreshMode, decode_model
 from memory.policy import sooner
@@ -37,8 +36,6 @@ from memory.reflect_plans import (
 )
 from memory.store_calls import FindLive, GetRecords, ListRecords, ListUnits, RecordPage, UnitPage
 
-log = logging.getLogger("lorebank.models")
-
 
 class RefreshRunner:
     """Makes the pending refreshes of one bank, one after the other; every state they go through is in the store.
@@ -46,44 +43,32 @@ class RefreshRunner:
     It ends when none is ready or the bank cannot be written to; whoever looks at the due bank next wakes it again.
     """
 
-    __slots__ = ("_again", "_perform", "_ports", "_scope", "_task")
+    __slots__ = ("_perform", "_ports", "_scope", "_task")
 
     def __init__(self, scope: Scope, ports: BankPorts, perform: Callable[[Command], Awaitable[object]]) -> None:
         self._scope = scope
         self._ports = ports
         self._perform = perform
-        self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._task = WokenTask(scope.bank, "refreshes", self._refresh_ready)
 
     @property
     def running(self) -> bool:
         """Whether a refresh is being made."""
-        return self._task is not None and not self._task.done()
+        return self._task.running
 
     def wake(self) -> None:
         """See that what is ready is made."""
-        if self._ports.refresh is None:
-            return
-        self._again = True
-        if not self.running:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if self._ports.refresh is not None:
+            self._task.wake()
 
     async def rest(self) -> None:
         """Wait until nothing is being made."""
-        if self._task is not None:
-            await self._task
+        await self._task.rest()
 
-    async def _run(self) -> None:
-        try:
-            while self._again:
-                self._again = False
-                while ready := await self._ready():
-                    for model in ready:
-                        await self._refresh(model)
-        except LorebankError as exc:
-            log.warning("bank %r: refreshes stop until it is looked at again: %s", self._scope.bank, exc)
-        except Exception:
-            log.exception("bank %r: refreshes stop until it is looked at again", self._scope.bank)
+    async def _refresh_ready(self) -> None:
+        while ready := await self._ready():
+            for model in ready:
+                await self._refresh(model)
 
     async def _ready(self) -> list[MentalModel]:
         listed = ListRecords(RecordKind.MENTAL_MODEL, MAX_MODELS)

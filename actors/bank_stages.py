@@ -1,7 +1,6 @@
 """Stage work of one bank in its owner: what is done in a turn, and the runner that calls the stages outside of it."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any, cast
 
 from actors.bank_ports import BankPorts, StageJob
 from actors.turns import Turn
+from actors.woken_task import WokenTask
 from memory.commands import (
     BeginStage,
     CancelOperation,
@@ -21,7 +21,7 @@ from memory.commands import (
     StageEnd,
 )
 from memory.document_reading import ReadDocument
-from memory.errors import Conflict, LorebankError
+from memory.errors import Conflict
 from memory.facts import is_expired
 from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
@@ -56,8 +56,6 @@ STAGE_TIMEOUT_S = 600.0
 
 _FOLLOWED = {"cancel": "cancelled", "retry": "pending", "delete": "deleted"}
 """What an operation is after what was asked of it."""
-
-log = logging.getLogger("lorebank.stages")
 
 
 class BankStages:
@@ -167,7 +165,7 @@ class StageRunner:
     It ends when nothing is ready or the bank cannot be written to; whoever looks at the due bank next wakes it again.
     """
 
-    __slots__ = ("_again", "_perform", "_ports", "_profile", "_scope", "_task", "backlog")
+    __slots__ = ("_perform", "_ports", "_profile", "_scope", "_task", "backlog")
 
     def __init__(
         self,
@@ -180,40 +178,28 @@ class StageRunner:
         self._ports = ports
         self._perform = perform
         self._profile = profile
-        self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._task = WokenTask(scope.bank, "stages", self._run_ready)
         self.backlog: dict[str, tuple[int, datetime]] = {}
         """By stage: documents that waited when it was looked at last, and since when the first of them."""
 
     @property
     def running(self) -> bool:
         """Whether stages are being run."""
-        return self._task is not None and not self._task.done()
+        return self._task.running
 
     def wake(self) -> None:
         """See that what is ready is run."""
-        if not self._ports.stages:
-            return
-        self._again = True
-        if not self.running:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if self._ports.stages:
+            self._task.wake()
 
     async def rest(self) -> None:
         """Wait until nothing is being run."""
-        if self._task is not None:
-            await self._task
+        await self._task.rest()
 
-    async def _run(self) -> None:
-        try:
-            while self._again:
-                self._again = False
-                for stage in self._ports.policy.stages:
-                    while ready := await self._ready(stage):
-                        await self._run_stage(stage, ready)
-        except LorebankError as exc:
-            log.warning("bank %r: stages stop until it is looked at again: %s", self._scope.bank, exc)
-        except Exception:
-            log.exception("bank %r: stages stop until it is looked at again", self._scope.bank)
+    async def _run_ready(self) -> None:
+        for stage in self._ports.policy.stages:
+            while ready := await self._ready(stage):
+                await self._run_stage(stage, ready)
 
     async def _ready(self, stage: str) -> list[StageWork]:
         now = self._ports.clock.now()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
@@ -49,6 +49,9 @@ __all__ = [
     "shard_names",
     "stored_space",
 ]
+
+if TYPE_CHECKING:
+    from providers.policy import RetryPolicy
 
 T = TypeVar("T")
 
@@ -212,20 +215,12 @@ def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
         BadSettings: as `build_language_model`.
     """
     from providers.llm_extractor import ExtractionLimits, LlmExtractor  # noqa: PLC0415
-    from providers.policy import RetryPolicy  # noqa: PLC0415
 
-    retries = RetryPolicy(
-        deadline_s=settings.llm_deadline_s,
-        attempt_s=settings.llm_call_s,
-        attempts=settings.llm_attempts,
-        first_wait_s=0.5,
-        longest_wait_s=10.0,
-    )
     limits = ExtractionLimits(
         call_tokens=settings.llm_call_tokens,
         call_windows=settings.llm_call_windows,
         max_output_tokens=settings.llm_max_output_tokens,
-        retries=retries,
+        retries=_llm_retries(settings, 0.5, 10.0),
     )
     return LlmExtractor(build_language_model(settings), access, limits)
 
@@ -258,16 +253,21 @@ def build_llm_chat(settings: Settings, access: ModelAccess) -> Chat:
         BadSettings: as `build_language_model`.
     """
     from providers.llm_chat import LlmChat  # noqa: PLC0415
+
+    retries = _llm_retries(settings, 0.25, 5.0)
+    return LlmChat(build_language_model(settings), build_language_model(settings), access, retries)
+
+
+def _llm_retries(settings: Settings, first_wait_s: float, longest_wait_s: float) -> "RetryPolicy":
     from providers.policy import RetryPolicy  # noqa: PLC0415
 
-    retries = RetryPolicy(
+    return RetryPolicy(
         deadline_s=settings.llm_deadline_s,
         attempt_s=settings.llm_call_s,
         attempts=settings.llm_attempts,
-        first_wait_s=0.25,
-        longest_wait_s=5.0,
+        first_wait_s=first_wait_s,
+        longest_wait_s=longest_wait_s,
     )
-    return LlmChat(build_language_model(settings), build_language_model(settings), access, retries)
 
 
 def prepare_data(settings: Settings, space: Space) -> str:

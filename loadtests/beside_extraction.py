@@ -9,11 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.beside_writer import recall_facts, write_facts
 from loadtests.entry import start
 from loadtests.own_server import server_at
 from loadtests.percentiles import Percentiles
-from loadtests.timed_connection import LoadError, TimedConnection, bank_path, recall_path, retain_path
-from loadtests.workload import Workload, retain_item
+from loadtests.timed_connection import LoadError, TimedConnection, bank_path, retain_path
+from loadtests.workload import Workload
 from lorebank import DEFAULT_URL, Client
 
 PATIENCE_S = 60.0
@@ -21,7 +22,6 @@ PATIENCE_S = 60.0
 WITHIN_S = 900.0
 """How long extraction may take."""
 DOCUMENT_TURNS = 50
-REQUEST_FACTS = 100
 FACT_EVERY = 3
 """One turn in so many states a fact, about as in dialogues; the others ask."""
 _LOOK_EVERY = 20
@@ -58,33 +58,26 @@ def measure(url: str, read_bank: str, told_bank: str, *, units: int, turns: int,
     with TimedConnection(url) as connection, Client(url) as client:
         for bank_id in (read_bank, told_bank):
             client.put_bank(bank_id, retain_extraction_mode="chunks")
-        _fill(connection, read_bank, Workload(seed=3, stream=0, bank_ids=[read_bank]), units)
+        write_facts(connection, read_bank, Workload(seed=3, stream=0, bank_ids=[read_bank]), units)
         documents = _tell(connection, told_bank, Workload(seed=5, stream=1, bank_ids=[told_bank]), turns)
-        _ask(connection, read_bank, asking, _WARM_UP_RECALLS)
-        run.alone_ms += _ask(connection, read_bank, asking, queries // 2)
+        recall_facts(connection, read_bank, asking, _WARM_UP_RECALLS)
+        run.alone_ms += recall_facts(connection, read_bank, asking, queries // 2)
         client.put_bank(told_bank, retain_extraction_mode="concise")
         begun_s = time.monotonic()
         for document_id in documents:
             connection.post_ok(bank_path(told_bank, "documents", document_id, "reprocess"), {}, wait_s=PATIENCE_S)
         waiting = run.waiting = _waiting(client, told_bank)
         while waiting:
-            run.beside_ms += _ask(connection, read_bank, asking, _LOOK_EVERY)
+            run.beside_ms += recall_facts(connection, read_bank, asking, _LOOK_EVERY)
             if time.monotonic() - begun_s > WITHIN_S:
                 raise LoadError(f"{waiting} documents wait for extraction after {WITHIN_S:g} s")
             waiting = _waiting(client, told_bank)
         run.seconds = time.monotonic() - begun_s
         if not run.beside_ms:
             raise LoadError("extraction was done before the first recall: tell more turns")
-        run.alone_ms += _ask(connection, read_bank, asking, queries // 2)
+        run.alone_ms += recall_facts(connection, read_bank, asking, queries // 2)
         run.facts = client.list_memories(told_bank, limit=1).total - turns
     return run
-
-
-def _fill(connection: TimedConnection, bank_id: str, workload: Workload, facts: int) -> None:
-    for first in range(0, facts, REQUEST_FACTS):
-        some = [workload.next_fact() for _ in range(min(REQUEST_FACTS, facts - first))]
-        items = [retain_item(fact, f"note-{fact.code}") for fact in some]
-        connection.post_ok(retain_path(bank_id), {"items": items}, wait_s=PATIENCE_S)
 
 
 def _tell(connection: TimedConnection, bank_id: str, workload: Workload, turns: int) -> list[str]:
@@ -102,13 +95,6 @@ def _turn(workload: Workload, number: int) -> dict[str, str]:
     fact = workload.next_fact()
     text = fact.question if number % FACT_EVERY else f"I bought the box {fact.code} in Oslo."
     return {"role": "user", "name": fact.speaker, "content": text}
-
-
-def _ask(connection: TimedConnection, bank_id: str, workload: Workload, count: int) -> list[float]:
-    """Milliseconds of each recall."""
-    facts = (workload.next_fact() for _ in range(count))
-    queries = (f"{fact.question} Was it {fact.code}?" for fact in facts)
-    return [connection.post_ok(recall_path(bank_id), {"query": query}).latency_ms for query in queries]
 
 
 def _waiting(client: Client, bank_id: str) -> int:

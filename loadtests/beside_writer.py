@@ -50,13 +50,13 @@ def measure(url: str, read_bank: str, written_bank: str, *, units: int, queries:
     run = BesideRun()
     asking = Workload(seed=4, stream=0, bank_ids=[read_bank])
     with TimedConnection(url) as connection:
-        _write(connection, read_bank, Workload(seed=3, stream=0, bank_ids=[read_bank]), units)
-        _ask(connection, read_bank, asking, _WARM_UP_RECALLS)
+        write_facts(connection, read_bank, Workload(seed=3, stream=0, bank_ids=[read_bank]), units)
+        recall_facts(connection, read_bank, asking, _WARM_UP_RECALLS)
         writing = Workload(seed=5, stream=1, bank_ids=[written_bank])
         for _ in track(range(ROUNDS), "rounds", console=Console(stderr=True)):
-            run.alone_ms += _ask(connection, read_bank, asking, queries // ROUNDS)
+            run.alone_ms += recall_facts(connection, read_bank, asking, queries // ROUNDS)
             with _writer(url, written_bank, writing, request_items) as written:
-                run.beside_ms += _ask(connection, read_bank, asking, queries // ROUNDS)
+                run.beside_ms += recall_facts(connection, read_bank, asking, queries // ROUNDS)
             run.written += written[0]
     return run
 
@@ -76,7 +76,7 @@ def _writer(url: str, bank_id: str, workload: Workload, request_items: int) -> I
         try:
             with TimedConnection(url) as connection:
                 while not stop.is_set():
-                    _write(connection, bank_id, workload, request_items)
+                    write_facts(connection, bank_id, workload, request_items)
                     written[0] += request_items
                     under_way.set()
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
@@ -95,7 +95,7 @@ def _writer(url: str, bank_id: str, workload: Workload, request_items: int) -> I
         raise failures[0]
 
 
-def _write(connection: TimedConnection, bank_id: str, workload: Workload, facts: int) -> None:
+def write_facts(connection: TimedConnection, bank_id: str, workload: Workload, facts: int) -> None:
     """Documents of DOCUMENT_FACTS facts, at most a hundred facts a request."""
     left = facts
     while left > 0:
@@ -111,7 +111,7 @@ def _document_id(facts: list[Fact], number: int) -> str:
     return f"note-{facts[number - number % DOCUMENT_FACTS].code}"
 
 
-def _ask(connection: TimedConnection, bank_id: str, workload: Workload, count: int) -> list[float]:
+def recall_facts(connection: TimedConnection, bank_id: str, workload: Workload, count: int) -> list[float]:
     """Milliseconds of each recall."""
     facts = (workload.next_fact() for _ in range(count))
     queries = (f"{fact.question} Was it {fact.code}?" for fact in facts)

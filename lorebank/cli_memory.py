@@ -21,6 +21,7 @@ from lorebank.cli_output import (
     fail,
     one_line,
     print_json,
+    say,
     session,
     short_time,
     table_of,
@@ -67,7 +68,7 @@ def retain(
         print_json(receipt)
         return
     stage = receipt.stage or "accepted"
-    console().print(f"{stage} in bank {bank}, operation {receipt.operation_id}", markup=False, soft_wrap=True)
+    say(f"{stage} in bank {bank}, operation {receipt.operation_id}")
 
 
 def _read_content(text: str | None, file: Path | None) -> str:

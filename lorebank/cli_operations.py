@@ -19,6 +19,7 @@ from lorebank.cli_output import (
     fail,
     one_line,
     print_json,
+    say,
     session,
     short_time,
     table_of,
@@ -95,7 +96,7 @@ def cancel_operation(
     """Cancel what is left of an operation."""
     with session(url, api_key) as client:
         client.cancel_operation(bank, operation_id)
-    console().print(f"operation {operation_id} is cancelled", markup=False, soft_wrap=True)
+    say(f"operation {operation_id} is cancelled")
 
 
 @operation_app.command("retry")
@@ -105,7 +106,7 @@ def retry_operation(
     """Have a failed or cancelled operation done again."""
     with session(url, api_key) as client:
         client.retry_operation(bank, operation_id)
-    console().print(f"operation {operation_id} is pending again", markup=False, soft_wrap=True)
+    say(f"operation {operation_id} is pending again")
 
 
 @operation_app.command("delete")
@@ -115,7 +116,7 @@ def delete_operation(
     """Forget an operation that has ended; what it did stays."""
     with session(url, api_key) as client:
         client.delete_operation(bank, operation_id)
-    console().print(f"operation {operation_id} is forgotten", markup=False, soft_wrap=True)
+    say(f"operation {operation_id} is forgotten")
 
 
 @bank_app.command("events")

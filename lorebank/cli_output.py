@@ -52,6 +52,19 @@ def print_json(value: ResponseModel | Any) -> None:
     typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
 
 
+def say(sentence: str) -> None:
+    """One line on stdout, as it is: names of callers may look like markup."""
+    console().print(sentence, markup=False, soft_wrap=True)
+
+
+def answer(value: ResponseModel, sentence: str, *, json: bool) -> None:
+    """What came of a command: a sentence, or all of the answer as JSON."""
+    if json:
+        print_json(value)
+    else:
+        say(sentence)
+
+
 def fail(message: str, code: int = EXIT_FAILED) -> typer.Exit:
     """Print one line to stderr; raise what this returns."""
     error_console().print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)

@@ -14,9 +14,11 @@ from lorebank.cli_output import (
     OffsetOption,
     UrlOption,
     YesOption,
+    answer,
     console,
     one_line,
     print_json,
+    say,
     session,
     short_time,
     table_of,
@@ -75,10 +77,7 @@ def add_directive(
     """Add a directive."""
     with session(url, api_key) as client:
         made = client.directives.create(bank, name, content, priority=priority, tags=tag or [])
-    if json:
-        print_json(made)
-    else:
-        console().print(f"directive {made.id}", markup=False, soft_wrap=True)
+    answer(made, f"directive {made.id}", json=json)
 
 
 @directive_app.command("set")
@@ -98,10 +97,7 @@ def set_directive(
         changed = client.directives.update(
             bank, directive, **{key: val for key, val in given.items() if val is not None}
         )
-    if json:
-        print_json(changed)
-    else:
-        console().print(f"directive {directive} is changed", markup=False, soft_wrap=True)
+    answer(changed, f"directive {directive} is changed", json=json)
 
 
 @directive_app.command("delete")
@@ -117,11 +113,8 @@ def delete_directive(
     if not yes:
         typer.confirm(f"Delete directive {directive} of bank {bank}?", abort=True)
     with session(url, api_key) as client:
-        answer = client.directives.delete(bank, directive)
-    if json:
-        print_json(answer)
-    else:
-        console().print(f"directive {directive} is deleted", markup=False, soft_wrap=True)
+        deleted = client.directives.delete(bank, directive)
+    answer(deleted, f"directive {directive} is deleted", json=json)
 
 
 @model_app.command("list")
@@ -166,15 +159,9 @@ def add_model(
     if cron is not None:
         trigger["refresh_cron"] = cron
     with session(url, api_key) as client:
-        if model_id is None:
-            made = client.mental_models.create(bank, name, question, tags=tag or [], trigger=trigger)
-        else:
-            made = client.mental_models.create(bank, name, question, id=model_id, tags=tag or [], trigger=trigger)
-    if json:
-        print_json(made)
-    else:
-        said = f"model {made.mental_model_id}, refreshing under operation {made.operation_id}"
-        console().print(said, markup=False, soft_wrap=True)
+        given: dict[str, Any] = {"id": model_id} if model_id is not None else {}
+        made = client.mental_models.create(bank, name, question, tags=tag or [], trigger=trigger, **given)
+    answer(made, f"model {made.mental_model_id}, refreshing under operation {made.operation_id}", json=json)
 
 
 @model_app.command("show")
@@ -192,11 +179,9 @@ def show_model(
         print_json(found)
         return
     stale = ", stale" if found.is_stale else ""
-    console().print(
-        f"{found.name}: {found.source_query} (version {found.version}{stale})", markup=False, soft_wrap=True
-    )
+    say(f"{found.name}: {found.source_query} (version {found.version}{stale})")
     if found.failure:
-        console().print(f"the last refresh failed: {found.failure}", markup=False, soft_wrap=True)
+        say(f"the last refresh failed: {found.failure}")
     console().print(Markdown(found.content or "It has no content yet."))
 
 
@@ -212,10 +197,7 @@ def refresh_model(
     """Have a mental model refreshed in the background."""
     with session(url, api_key) as client:
         queued = client.mental_models.refresh(bank, model, "full" if full else None)
-    if json:
-        print_json(queued)
-    else:
-        console().print(f"refreshing under operation {queued.operation_id}", markup=False, soft_wrap=True)
+    answer(queued, f"refreshing under operation {queued.operation_id}", json=json)
 
 
 @model_app.command("clear")
@@ -229,10 +211,7 @@ def clear_model(
     """Empty a mental model; what it said stays in its history."""
     with session(url, api_key) as client:
         cleared = client.mental_models.clear(bank, model)
-    if json:
-        print_json(cleared)
-    else:
-        console().print(f"model {model} is empty", markup=False, soft_wrap=True)
+    answer(cleared, f"model {model} is empty", json=json)
 
 
 @model_app.command("delete")
@@ -248,8 +227,5 @@ def delete_model(
     if not yes:
         typer.confirm(f"Delete mental model {model} of bank {bank}?", abort=True)
     with session(url, api_key) as client:
-        answer = client.mental_models.delete(bank, model)
-    if json:
-        print_json(answer)
-    else:
-        console().print(f"model {model} is deleted", markup=False, soft_wrap=True)
+        deleted = client.mental_models.delete(bank, model)
+    answer(deleted, f"model {model} is deleted", json=json)

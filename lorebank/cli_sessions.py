@@ -19,6 +19,7 @@ from lorebank.cli_output import (
     console,
     fail,
     print_json,
+    say,
     session,
     short_time,
     table_of,
@@ -72,7 +73,7 @@ def append_turns(
         print_json(receipt)
         return
     last = receipt.turns - 1
-    console().print(f"turns {receipt.first_turn} to {last} of session {session_id}", markup=False, soft_wrap=True)
+    say(f"turns {receipt.first_turn} to {last} of session {session_id}")
 
 
 @session_app.command("list")
