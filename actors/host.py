@@ -19,6 +19,7 @@ from actors.clocks import SystemClock
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
 from actors.extractors import asks_model, stage_extractor
+from actors.garbage import keep_collections_short
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
@@ -93,6 +94,7 @@ class BankHost:
         loop = asyncio.get_running_loop()
         self._rounds = (loop.create_task(self._scan_due()), loop.create_task(self._passivate()))
         self._watcher = Watcher(settings, {SUPERVISOR: find_supervisor})
+        keep_collections_short()
 
     async def perform(self, scope: Scope, command: Command, ring_version: int) -> Receipt:
         """Do a command at its bank.

@@ -9,11 +9,12 @@ from uuid import uuid4
 
 from actors.bank import Bank
 from actors.bank_ports import BankPorts
+from actors.blocking_store import BlockingStore
 from actors.clocks import SystemClock
 from actors.data_lock import DataLock
 from actors.settings import Settings, retention_of
 from actors.shard_paging import joined, resume
-from actors.wiring import BlockingStore, build_embedder, build_tokenizer, open_shard, run_on, stored_space
+from actors.wiring import build_embedder, build_tokenizer, open_shard, run_on, stored_space
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     flush_interval_s: Seconds = 1.0
     flush_bytes: Count = 4 << 20
     engine_flush_interval_s: Seconds = 30.0
+    read_ahead_bytes: Annotated[int, Field(ge=0)] = 4 << 30
+    """Of each storage shard's files, read into memory once it is open; at most half of what is available."""
     index_units: Annotated[int, Field(ge=0)] = 20_000
     """Banks of the embedded store with at least so many units are searched by an index of their own; 0: none are."""
 

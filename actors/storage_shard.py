@@ -11,12 +11,14 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import ray
 
+from actors.blocking_store import BlockingStore
 from actors.fair_lock import FairLock
 from actors.flush_rule import FlushRule
+from actors.garbage import keep_collections_short
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.read_socket import ReadSocket, own_socket_path
 from actors.settings import Settings
-from actors.wiring import BlockingStore, ShardRuns, open_shard
+from actors.wiring import ShardRuns, open_shard
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.ids import Scope
@@ -58,9 +60,11 @@ class StorageShard:
         self._closed = threading.Event()
         self._opening = threading.Lock()
         self._writing = FairLock()
+        self._rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
         self._epochs: dict[str, int] = {}
         self._read_at_s = time.monotonic()
         self._disk: threading.Thread | None = None
+        self._ahead: threading.Thread | None = None
         self._socket: ReadSocket | None = None
 
     def open(self) -> list[str]:
@@ -138,6 +142,9 @@ class StorageShard:
             counts each of its calls, so that a process killed in it is not taken for one that lost what was counted.
             """
             nonlocal held_s, paused
+            if self._rule.is_full(engine.dirty_bytes):
+                self._flush_ahead(engine)
+                paused = True
             if paused:
                 engine.count_operation()
             if self._writing.contended and time.monotonic() - held_s >= SLICE_S:
@@ -164,9 +171,16 @@ class StorageShard:
             self._closed.set()
             if self._socket is not None:
                 self._socket.close()
-            if self._engine is not None and self._disk is not None:
-                self._disk.join()  # it uses files that are closed next
+            if self._engine is not None:
+                for thread in (self._disk, self._ahead):
+                    if thread is not None:
+                        thread.join()  # it uses files that are closed next
                 self._engine.close()
+
+    def wait_until_read_ahead(self) -> None:
+        """Wait until what is read ahead after the opening is in memory."""
+        self._opened()
+        cast("threading.Thread", self._ahead).join()
 
     def copy_to(self, target: Path) -> dict[str, int]:
         """Copy the directory's files between two writes; reads go on. Points of each collection."""
@@ -225,8 +239,11 @@ class StorageShard:
                 sys.setswitchinterval(SWITCH_INTERVAL_S)
                 self._disk = threading.Thread(target=self._keep_on_disk, args=(engine,), name="disk", daemon=True)
                 self._disk.start()
+                self._ahead = threading.Thread(target=self._read_ahead, args=(engine,), name="ahead", daemon=True)
+                self._ahead.start()
                 self._engine = engine
                 self._listen()
+                keep_collections_short()
         return self._engine
 
     def _listen(self) -> None:
@@ -242,7 +259,6 @@ class StorageShard:
     def _keep_on_disk(self, engine: BlockingStore) -> None:
         """Bound what a power loss can take to one interval of writes, and the logs to what a start reads quickly."""
         settings = self._settings
-        rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
         tick_s = min(settings.flush_interval_s, TICK_S)
         synced_s = flushed_s = time.monotonic()
         disk_s = 0.0
@@ -254,23 +270,34 @@ class StorageShard:
                 disk_s = synced_s - now_s
             elif not engine.dirty_bytes:
                 flushed_s = now_s
-            if self._is_flush_due(rule, engine, flushed_s, disk_s):
+            if self._is_flush_due(engine, flushed_s, disk_s):
                 if engine.dirty_bytes >= WRITE_BACK_BYTES:
                     self._write_back(engine)
-                    if not self._is_flush_due(rule, engine, flushed_s, disk_s):
+                    if not self._is_flush_due(engine, flushed_s, disk_s):
                         continue  # somebody reads now
                 if self._writing.acquire(tick_s):  # if not, a long call writes
                     try:
-                        if engine.dirty_bytes >= WRITE_BACK_BYTES:
-                            self._write_back(engine)  # what was written since: only writers wait for it
-                        self._flush(engine)
+                        self._flush_ahead(engine)
                     finally:
                         self._writing.release()
                     flushed_s = time.monotonic()
 
-    def _is_flush_due(self, rule: FlushRule, engine: BlockingStore, flushed_s: float, disk_s: float) -> bool:
+    def _is_flush_due(self, engine: BlockingStore, flushed_s: float, disk_s: float) -> bool:
         now_s = time.monotonic()
-        return rule.is_due(engine.dirty_bytes, now_s - flushed_s, now_s - self._read_at_s, disk_s)
+        return self._rule.is_due(engine.dirty_bytes, now_s - flushed_s, now_s - self._read_at_s, disk_s)
+
+    def _flush_ahead(self, engine: BlockingStore) -> None:
+        """Flush while nobody may write: what was written since the files were written back goes first."""
+        if engine.dirty_bytes >= WRITE_BACK_BYTES:
+            self._write_back(engine)
+        self._flush(engine)
+
+    def _read_ahead(self, engine: BlockingStore) -> None:
+        """What fails here fails again when it is read, or does not matter."""
+        try:
+            engine.read_ahead(self._settings.read_ahead_bytes, self._closed.is_set)
+        except OSError:
+            log.exception("%s cannot be read ahead", shard_name(self._index))
 
     def _sync(self, engine: BlockingStore) -> None:
         """A sync that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""

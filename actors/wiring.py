@@ -1,11 +1,10 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from actors.blocking_store import BlockingStore
 from actors.settings import Settings
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings, StoreDamaged
@@ -13,8 +12,7 @@ from memory.extraction.port import Extractor
 from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
 from memory.ports import Chat, Embedder, LanguageModel, ModelAccess, Reranker, Tokenizer
-from memory.records import Unit
-from memory.store_calls import Call, HeadPage, Request, Store
+from memory.store_calls import Request, Store
 from providers import factory as providers
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
@@ -25,7 +23,6 @@ from storage.run import run
 from storage.upgrade import upgrade
 
 __all__ = [
-    "BlockingStore",
     "ShardRuns",
     "SharedStore",
     "begin_backup",
@@ -56,77 +53,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 15.0
-
-
-class BlockingStore(Protocol):
-    """An engine with everything a storage shard needs of it."""
-
-    def call(self, scope: Scope, call: Call[T]) -> T:
-        """One atomic call."""
-        ...
-
-    def reading(self) -> AbstractContextManager[None]:
-        """The length of one read."""
-        ...
-
-    def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
-        """Heads of a tenant's banks."""
-        ...
-
-    def list_due(self, now: datetime, limit: int) -> tuple[Scope, ...]:
-        """Banks whose head is due."""
-        ...
-
-    def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
-        """A live unit by its bare id."""
-        ...
-
-    def list_scopes(self, start: str | None, limit: int) -> ScopePage:
-        """Banks that have a head."""
-        ...
-
-    def list_strays(self) -> tuple[Stray, ...]:
-        """Points of banks without a head."""
-        ...
-
-    def count_operation(self) -> None:
-        """Count what was written since the last time, where a later loss of it shows."""
-        ...
-
-    def sync(self) -> None:
-        """Make everything counted survive power loss, beside readers and writers."""
-        ...
-
-    def flush(self) -> None:
-        """Shorten what a start has to do anew; readers wait meanwhile."""
-        ...
-
-    def write_back(self) -> None:
-        """Write ahead of a flush, beside readers and writers."""
-        ...
-
-    def copy_to(self, target: Path) -> dict[str, int]:
-        """Copy everything to a backup; points of each collection."""
-        ...
-
-    def close(self) -> None:
-        """Flush and let go of the files."""
-        ...
-
-    @property
-    def losses(self) -> list[str]:
-        """What was found lost when it was opened, in sentences."""
-        ...
-
-    @property
-    def unsynced(self) -> bool:
-        """Whether something counted might not survive power loss yet."""
-        ...
-
-    @property
-    def dirty_bytes(self) -> int:
-        """Written since the last flush, roughly."""
-        ...
 
 
 class SharedStore(Store, Protocol):

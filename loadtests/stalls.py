@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from actors.garbage import tidy_for_ever
 from actors.settings import load_settings
 from actors.storage_shard import StorageShard
 from loadtests.big_directory import DIM, TENANT, BankSize, Material, Owner, bank_sizes, fill
@@ -241,6 +242,8 @@ def main(
         shard = StorageShard(settings, 0, Space("generated", DIM))
         try:
             if fill_up(shard, sizes, time.monotonic_ns() % 2**31, fill_seconds):
+                shard.wait_until_read_ahead()
+                tidy_for_ever()  # as the shard's own process does
                 print_pauses(measure(shard, sizes, cleared, seed), console)
             else:
                 console.print(f"not filled in {fill_seconds:g} s; run it again with the same --directory")

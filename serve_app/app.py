@@ -9,6 +9,7 @@ from ray.serve import Application
 
 from actors.calls import ask
 from actors.client import BankClient
+from actors.garbage import keep_collections_short
 from actors.settings import Settings, load_settings
 from memory.ids import Scope
 from memory.recall import RecallQuery
@@ -42,6 +43,7 @@ class MemoryApi:
         """
         client = await BankClient.connect(self._settings)
         await client.recall(_WARM_UP, RecallQuery("warm up the query embedder"))
+        keep_collections_short()
         if self._reflect is None:
             return build_api(client, self._settings)
         await ask(self._reflect.ready.remote(), READY_TIMEOUT_S, "reflect")

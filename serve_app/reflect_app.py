@@ -10,6 +10,7 @@ from ray.serve.exceptions import BackPressureError
 
 from actors.calls import translate_ray
 from actors.client import BankClient
+from actors.garbage import keep_collections_short
 from actors.reflecting import Progress
 from actors.settings import Settings
 from memory.errors import Overloaded
@@ -55,6 +56,7 @@ class Reflect:
 async def _connected(settings: Settings) -> BankClient:
     client = await BankClient.connect(settings)
     await client.recall(_WARM_UP, RecallQuery("warm up the query embedder"))
+    keep_collections_short()
     return client
 
 

@@ -19,6 +19,7 @@ from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
 from storage import schema
 from storage.damage import REPORT_FILE
 from storage.directory import CARD_FILE, MARKS_FILE, Card, read_card, shard_path
+from storage.extents import extents
 
 MANIFEST_FILE: Final = "manifest.json"
 FORMAT: Final = 1
@@ -131,26 +132,12 @@ def copy_file(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as read, target.open("wb") as write:
         length = os.fstat(read.fileno()).st_size
-        for start, end in _extents(read.fileno(), length):
+        for start, end in extents(read.fileno(), length):
             at = start
             while at < end:
                 at += _copy_range(read.fileno(), write.fileno(), at, end - at)
         os.ftruncate(write.fileno(), length)
         os.fsync(write.fileno())
-
-
-def _extents(file: int, length: int) -> Iterator[tuple[int, int]]:
-    """Where a file has data, as (start, end)."""
-    at = 0
-    while at < length:
-        try:
-            start = os.lseek(file, at, os.SEEK_DATA)
-        except OSError as exc:
-            if exc.errno == errno.ENXIO:  # nothing but a hole up to the end
-                return
-            raise
-        at = os.lseek(file, start, os.SEEK_HOLE)
-        yield start, at
 
 
 def _copy_range(read: int, write: int, at: int, count: int) -> int:

@@ -1,5 +1,6 @@
 """Reads of an edge collection that let others pass: the engine keeps the interpreter's lock as long as a call takes."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,29 +13,45 @@ T = TypeVar("T")
 
 LONG_S: Final = 0.004
 """Calls that take longer are followed by a rest where others read, as long as they took."""
-MOST_REST_S: Final = 0.010
+MOST_REST_S: Final = 0.020
 """In so long a recall of a small bank, which makes half a dozen short calls, comes to its end."""
+
+MOST_PASS_S: Final = 0.1
+"""So long is waited for reads under way; only those of a big bank or of many pages take longer."""
+PASS_TICK_S: Final = 0.001
 
 
 class Crowd:
     """The threads that read from one directory now."""
 
     def __init__(self) -> None:
-        self._inside: set[int] = set()  # adding and discarding are atomic
+        self._inside: dict[int, int] = {}  # thread -> number of its read; changes are atomic
+        self._numbers = itertools.count()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """The length of one read of the calling thread."""
         mine = threading.get_ident()
-        self._inside.add(mine)
+        self._inside[mine] = next(self._numbers)
         try:
             yield
         finally:
-            self._inside.discard(mine)
+            self._inside.pop(mine, None)
 
     def has_others(self) -> bool:
         """Whether a thread other than the calling one reads."""
         return len(self._inside) > (threading.get_ident() in self._inside)
+
+    def let_pass(self, rest: Callable[[float], None] = time.sleep) -> None:
+        """Wait for the reads that have begun, not for those that begin meanwhile, and at most MOST_PASS_S.
+
+        Between two long calls: so no read waits for both.
+        """
+        begun = dict(self._inside)
+        for _ in range(round(MOST_PASS_S / PASS_TICK_S)):
+            if not any(self._inside.get(thread) == number for thread, number in begun.items()):
+                return
+            rest(PASS_TICK_S)
 
 
 class CourteousShard:

@@ -33,7 +33,7 @@ from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
 
 _CONFIG_FILE = "edge_config.json"
-_SEGMENTS = "segments"
+SEGMENTS = "segments"
 LOG = "wal"
 _VERSION_FILE = "version.info"
 _ASIDE = ".making"
@@ -70,7 +70,7 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
 
 
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:
-    if not any((path / part).exists() for part in (_CONFIG_FILE, _SEGMENTS, LOG)):
+    if not any((path / part).exists() for part in (_CONFIG_FILE, SEGMENTS, LOG)):
         _create(path, config, indexes)
     _refuse_dropped_segments(path)
     shard = _load(path, None if _is_readable(path / _CONFIG_FILE) else config, lock_timeout_s)
@@ -122,7 +122,7 @@ def _refuse_dropped_segments(path: Path) -> None:
     Raises:
         StoreDamaged: no segment has one, so that everything would be deleted.
     """
-    segments = [segment for segment in path.glob(f"{_SEGMENTS}/*") if (segment / "segment.json").exists()]
+    segments = [segment for segment in path.glob(f"{SEGMENTS}/*") if (segment / "segment.json").exists()]
     if segments and not any((segment / _VERSION_FILE).exists() for segment in segments):
         raise StoreDamaged(
             f"{segments[0] / _VERSION_FILE} is missing, and the engine would delete the segment for that: copy the file"

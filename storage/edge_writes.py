@@ -40,6 +40,8 @@ _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _TOKEN_BYTES: Final = 12
 _CHANGED_BYTES: Final = 512
 """What a change counts: a flush has indexes to write for it."""
+_APART_CHANGES: Final = 24
+"""A bank's removals count so many changes more: its units lie apart, and a flush writes other pages for each."""
 _STAMPS: Final = (schema.BANK_KEY, schema.STATE, schema.SEQ, schema.EPOCH)
 
 WRITES: Final = (
@@ -234,6 +236,7 @@ class EdgeWrites:
             page, following = self._units.page_of_bank(scope, start or None, left, _STAMPS)
             gone = [unit for unit, payload in page if older(payload)]
             self._units.drop(gone)
+            self._changed_units(_APART_CHANGES * len(gone))
             self._cache.forget(gone)
             left -= len(page)
             if following is not None or not left:

@@ -211,6 +211,28 @@ def test_a_flush_comes_between_the_calls_of_a_large_plan_and_the_rest_is_counted
     shard.close()
 
 
+def test_a_plan_that_writes_faster_than_is_flushed_flushes_itself_and_counts_the_rest(settings, monkeypatch):
+    rare = {"flush_interval_s": 3600.0, "flush_bytes": 40_000}
+    shard, scope = StorageShard(settings.model_copy(update=rare), 0, SPACE), fresh_scope()
+    owned = shard.perform(scope, TakeEpoch("a"))
+    engine = shard._engine
+    call, flush, most, flushing = engine.call, engine.flush, [0], []
+
+    def noted(where, one):
+        answer = call(where, one)
+        most[0] = max(most[0], engine.dirty_bytes)
+        return answer
+
+    monkeypatch.setattr(engine, "call", noted)
+    monkeypatch.setattr(engine, "flush", lambda: (flushing.append(threading.current_thread().name), flush()))
+    assert shard.perform(scope, execute(scope, owned, *(f"t{n}" for n in range(600)))).settled == 1
+    assert threading.current_thread().name in flushing
+    slice_bytes = 128 << 10
+    assert most[0] <= flush_rule.FULL * 40_000 + slice_bytes
+    assert engine._marks._marks.units.points == engine._units.info().points_count
+    shard.close()
+
+
 def test_an_owner_that_lost_its_bank_in_the_middle_of_a_plan_writes_no_further_call(shard, monkeypatch):
     scope = fresh_scope()
     owned = shard.perform(scope, TakeEpoch("a"))

@@ -3,7 +3,9 @@
 import time
 from threading import Event, Thread
 
-from storage.courtesy import LONG_S, MOST_REST_S, CourteousShard, Crowd
+import pytest
+
+from storage.courtesy import LONG_S, MOST_PASS_S, MOST_REST_S, PASS_TICK_S, CourteousShard, Crowd
 
 
 class Slow:
@@ -56,3 +58,46 @@ def _read_until(crowd: Crowd, began: Event, release: Event) -> None:
     with crowd.reading():
         began.set()
         release.wait(10.0)
+
+
+def test_reads_that_have_begun_are_let_pass_and_later_ones_are_not_waited_for() -> None:
+    crowd = Crowd()
+    crowd.let_pass(_never)  # nobody reads
+    began, release = Event(), Event()
+    other = Thread(target=_read_until, args=(crowd, began, release))
+    other.start()
+    assert began.wait(10.0)
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 3:
+            release.set()
+            other.join()
+            again.start()
+            assert began_again.wait(10.0)
+
+    began_again, release_again = Event(), Event()
+    again = Thread(target=_read_until, args=(crowd, began_again, release_again))
+    crowd.let_pass(rest)
+    assert rests == [PASS_TICK_S] * 3
+    assert crowd.has_others()
+    release_again.set()
+    again.join()
+
+
+def test_a_read_without_end_is_not_waited_for_for_ever() -> None:
+    crowd = Crowd()
+    began, release = Event(), Event()
+    other = Thread(target=_read_until, args=(crowd, began, release))
+    other.start()
+    assert began.wait(10.0)
+    rests: list[float] = []
+    crowd.let_pass(rests.append)
+    assert sum(rests) == pytest.approx(MOST_PASS_S)
+    release.set()
+    other.join()
+
+
+def _never(_: float) -> None:
+    raise AssertionError

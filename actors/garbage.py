@@ -1,0 +1,50 @@
+"""Garbage collections of a process that answers: seldom a full one, and then a short one.
+
+Python's full collection walks every object there is with the interpreter's lock held: 50 to 140 ms in a process that
+has loaded Ray and a model, in which no recall goes on. What has outlived one is therefore set aside, so that the next
+walks over what has come since.
+"""
+
+import gc
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import ray
+
+YOUNG: Final = 2000
+"""Objects made and not yet gone after which the youngest are looked through; ten times as many for the next older."""
+NO_FULL: Final = 1 << 30
+"""Of those after which Python would begin a full collection by itself: never."""
+TIDY_S: Final = 30.0
+"""Between two full collections of what has come since the last one."""
+WHOLE_ROUNDS: Final = 120
+"""Every so many of them everything is walked over: rings of what was set aside are found then only."""
+
+
+def keep_collections_short() -> None:
+    """Have this process, if it is a Ray worker, collect garbage so from now on; it has loaded what it needs."""
+    if ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE:
+        tidy_for_ever()
+
+
+def tidy_for_ever(wait: Callable[[float], bool] | None = None) -> None:
+    """Collect, set aside, and go on so in a thread until `wait` is true, like that of an event; once in a process."""
+    gc.set_threshold(YOUNG, 10, NO_FULL)
+    tidy(whole=True)
+    threading.Thread(target=_tidy_on, args=(wait or threading.Event().wait,), name="garbage", daemon=True).start()
+
+
+def tidy(*, whole: bool) -> None:
+    """Collect what is garbage since the last time, or of everything, and set aside what is left."""
+    if whole:
+        gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _tidy_on(wait: Callable[[float], bool]) -> None:
+    rounds = 0
+    while not wait(TIDY_S):
+        rounds += 1
+        tidy(whole=rounds % WHOLE_ROUNDS == 0)
