@@ -1,12 +1,16 @@
 """A Bank whose documents are extracted and whose facts are consolidated, by rules or by a scripted model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from actors.bank_ports import Consolidation
 from actors.consolidating import ModelConsolidator, RuleConsolidator
 from memory.bank_profile import OBSERVING
 from memory.commands import Message
-from memory.records import Record, RecordKind, Unit, UnitKind
+from memory.extraction.candidates import CandidateFact, Category
+from memory.extraction.port import Extracted, SourceTurn, WindowFact, WindowOutcome, WindowRequest
+from memory.extraction.rules_extractor import RulesExtractor
+from memory.records import Record, RecordKind, Unit, UnitKind, UnitType
 from memory.store_calls import GetRecords, ListRecords, ListUnits
 from tests.support.clocks import nonces
 from tests.support.extracting import ExtractingOwner
@@ -63,3 +67,18 @@ class ConsolidatingOwner(ExtractingOwner):
 
     def queue(self, status: str = "pending") -> list[Record]:
         return list(self.read(ListRecords(RecordKind.REDERIVE, 100, status=status)).records)
+
+
+class VerbatimExtractor(RulesExtractor):
+    """Each turn is one fact in its own words, about tea: so that any text becomes something to consolidate."""
+
+    async def extract(self, requests: Sequence[WindowRequest]) -> list[WindowOutcome]:
+        return [
+            Extracted(request.window, tuple(map(_told, range(len(request.turns)), request.turns)), "verbatim")
+            for request in requests
+        ]
+
+
+def _told(number: int, turn: SourceTurn) -> WindowFact:
+    fact = CandidateFact(turn.text, turn.text, UnitType.WORLD, Category.EVENT, 1.0, 0, "tea", mentions=("tea",))
+    return WindowFact(fact, (number,), (("tea", "concept"),))
