@@ -251,8 +251,7 @@ class BankObservations:
             failed = (await self._ports.store.perform(self._scope, page)).records
             if not failed:
                 return ConsolidationReceipt(command.operation_id, "completed")
-        cursor = await self._cursor()
-        await turn.execute(plan_ask(turn.view(), command, failed, cursor, self._ports.clock.now()))
+        await turn.execute(plan_ask(turn.view(), command, failed, self._ports.clock.now()))
         self._runner.wake()
         return ConsolidationReceipt(command.operation_id, "pending", len(failed))
 

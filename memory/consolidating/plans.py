@@ -40,20 +40,20 @@ def noting(plan: Plan, before: Head, known: Container[object], quiet_s: float, n
     """The plan with what it leaves to be consolidated: facts it adds, facts whose standing it changes, what it orphans.
 
     before: the head it was made on; known: ids of facts that are held; on: whether the bank consolidates by itself.
-    Where it does not, and has no observations, nothing is noted: all of it counts as new once it does.
+    Where it does not, and never did, nothing is noted: all of it counts as new once it does.
     """
     head = plan.head_after
-    if plan.clear or plan.command in CONSOLIDATION_PLANS or not (on or head.counters.get(OBSERVATIONS)):
+    began = CONSOLIDATED in head.counters or OBSERVATIONS in head.counters
+    if plan.clear or plan.command in CONSOLIDATION_PLANS or not (on or began):
         return plan
     added = any(is_extracted(new.unit) for new in plan.add)
     moved = tuple(one.unit_id for one in plan.relink if one.unit_id in known)
     again = any(record.kind is RecordKind.REDERIVE for record in plan.records)
-    changed = on and before.exists and before.profile != head.profile
+    changed = on and before.exists and before.profile != head.profile and (not began or UNCONSOLIDATED in head.counters)
     if not (added or moved or again or changed):
         return plan
     since = min((record.body["seq"] for record in plan.records if record.kind is RecordKind.STAGES), default=plan.seq)
-    if changed or CONSOLIDATED not in head.counters:
-        since = head.counters.get(CONSOLIDATED, 0) + 1
+    since = since if CONSOLIDATED in head.counters else 1
     counters = {**head.counters, UNCONSOLIDATED: min(head.counters.get(UNCONSOLIDATED, since), since)}
     due_at = sooner(head.due_at, now + timedelta(seconds=quiet_s)) if on else head.due_at
     records = queue_records(f"moved-{plan.seq}", moved, now)
@@ -120,13 +120,15 @@ def plan_consolidate(
     added = [put.unit for put in edits.puts if put.before is None]
     gone = [Derived(unit.id, unit.type) for unit in edits.retire]
     records = [history_record(put.unit, histories.get(put.unit.id), put.before, put.change, now) for put in edits.puts]
-    records.append(cursor_record(batch.after, now))
+    # Where nothing is left, all that is stored by now is consolidated: what comes has higher seqs.
+    after = Cursor(view.head.seq + 1) if last else batch.after
+    records.append(cursor_record(after, now))
     if edits.left:
         records.append(queue_record(f"failed-{command.operation_id}", edits.left, now, FAILED))
     plan = _plan(view, "consolidate", command.operation_id, now, tuple(records))
     head = _counted(
         head_after(view, plan.seq, [Derived(unit.id, unit.type) for unit in added], gone, 0, now),
-        {CONSOLIDATED: batch.after.seq if last else max(batch.after.seq - 1, 0)},
+        {CONSOLIDATED: after.seq if last else max(after.seq - 1, 0)},
     )
     events: tuple[Event, ...] = ()
     if last:
@@ -152,14 +154,15 @@ def plan_consolidate(
     )
 
 
-def plan_ask(view: BankView, command: Consolidate, failed: Sequence[Record], cursor: Cursor, now: datetime) -> Plan:
+def plan_ask(view: BankView, command: Consolidate, failed: Sequence[Record], now: datetime) -> Plan:
     """Plan that has a bank consolidated; failed: queue records that are to be tried again."""
     body = {"kind": ASKED, "type": "", "sources": [], "at": instant_to_text(now)}
     asked = Record(RecordKind.REDERIVE, command.operation_id, body, order=instant_to_micros(now), status=PENDING)
     again = tuple(replace(record, status=PENDING) for record in failed)
     records = (asked, *again, operation_record(command.operation_id, "pending", now, now, 0))
     plan = _plan(view, "ask_consolidation", command.operation_id, now, records, now)
-    since = min(view.head.counters.get(UNCONSOLIDATED, plan.seq), cursor.seq + 1)
+    counters = view.head.counters
+    since = min(counters.get(UNCONSOLIDATED, plan.seq), plan.seq) if CONSOLIDATED in counters else 1
     return replace(plan, head_after=_counted(plan.head_after, {UNCONSOLIDATED: since}))
 
 
