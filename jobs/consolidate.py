@@ -86,11 +86,11 @@ async def consolidate(banks: Banks, task: Task, advance: Advance) -> Report:
     began_s = time.monotonic()
     scopes = await _scopes(banks, task)
     report, gate = Report(banks=len(scopes)), asyncio.Semaphore(task.concurrency)
-    turn = _Pace(task.banks_per_s)
+    turn = Pace(task.banks_per_s)
 
     async def one(scope: Scope) -> None:
         async with gate:
-            await turn.take()
+            await asyncio.sleep(turn.wait_s(time.monotonic()))
             problem, observations = await _one(banks, scope, task.bank_s)
         if problem:
             report.left[f"{scope.tenant}/{scope.bank}"] = problem
@@ -103,20 +103,18 @@ async def consolidate(banks: Banks, task: Task, advance: Advance) -> Report:
     return report
 
 
-class _Pace:
-    """Lets so many begin a second, evenly."""
+class Pace:
+    """Lets so many begin a second, evenly; None: as they come."""
 
     def __init__(self, per_s: float | None) -> None:
         self._gap_s = 1 / per_s if per_s else 0.0
         self._next_s = 0.0
 
-    async def take(self) -> None:
-        """Wait for a turn."""
-        now_s = time.monotonic()
+    def wait_s(self, now_s: float) -> float:
+        """How long the next one is to wait."""
         at_s = max(now_s, self._next_s)
         self._next_s = at_s + self._gap_s
-        if at_s > now_s:
-            await asyncio.sleep(at_s - now_s)
+        return at_s - now_s
 
 
 async def _one(banks: Banks, scope: Scope, most_s: float) -> tuple[str, int]:

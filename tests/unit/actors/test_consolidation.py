@@ -1,12 +1,18 @@
 """Observations of a bank, made by rules in its idle time: created, refined, merged, retired; nothing stale stays."""
 
+import asyncio
+
 import pytest
 
 from memory.commands import DeleteBank, DeleteDocument, UpdateBank
 from memory.consolidating.commands import ClearObservations, Consolidate
 from memory.consolidating.plans import UNCONSOLIDATED
-from memory.store_calls import ReadHead
+from memory.events import ReadEvents
+from memory.records import RecordKind
+from memory.reflect_commands import PutModel, Refreshed
+from memory.store_calls import GetRecords, ReadHead
 from storage.reference_store import ReferenceStore
+from storage.run import run
 from tests.support.builders import DIM
 from tests.support.consolidating import ConsolidatingOwner, by_ana
 from tests.support.loops import in_loop
@@ -231,3 +237,42 @@ async def test_small_batches_come_to_the_same_as_one(bank):
     assert small.evidence() == bank.evidence()
     assert len(small.batches) > len(bank.batches)
     small.check()
+
+
+@in_loop
+async def test_mental_models_that_follow_are_refreshed_once_their_evidence_is_consolidated():
+    refreshed: list[int] = []
+
+    async def refresh(scope, model):
+        refreshed.append(len(bank.observations()))
+        return Refreshed("content", "full", (), bank.read(ReadHead()).seq, model.source_query)
+
+    bank = ConsolidatingOwner(ReferenceStore(DIM), refresh=refresh)
+    fields = {"name": "Home", "source_query": "Where?", "trigger": {"refresh_after_consolidation": True}}
+    await bank.bank.perform(PutModel("p", "home", fields, create=True))
+    await bank.bank.refreshes.rest()
+    refreshed.clear()
+    await told(bank, *OSLO)
+    await bank.settle()
+    assert refreshed == [], "what it follows was being consolidated"
+    assert len(bank.observations()) == 1
+    await bank.settle()
+    await bank.bank.refreshes.rest()
+    assert refreshed == [1]
+    bank.check()
+
+
+@in_loop
+async def test_an_operation_tells_of_the_end_and_who_asks_meanwhile_joins(bank):
+    bank.settings["enable_observations"] = False
+    await told(bank, *OSLO)
+    first = bank.bank.perform(Consolidate("first"))
+    second = bank.bank.perform(Consolidate("second"))
+    made = await asyncio.gather(first, second)
+    await bank.bank.consolidations.rest()
+    assert [(one.operation_id, one.joined) for one in made] == [("first", False), ("first", True)]
+    operation = bank.read(GetRecords(RecordKind.OPERATION, ("first",)))["first"]
+    assert (operation.status, operation.body["items_count"]) == ("completed", 1)
+    events = [event.type for _, event in run(bank.engine, bank.scope, ReadEvents()).events]
+    assert "consolidation.completed" in events
+    bank.check()
