@@ -14,10 +14,10 @@ from serve_app.core_to_wire import shared_fields
 
 async def without_repeated(client: BankClient, bank: Scope, results: Sequence[Ranked]) -> tuple[Ranked, ...]:
     """Results without the facts that an observation among them rests on, and without what tells nothing else."""
-    cited = {fact for result in results if _is_observation(result) for fact in facts_of(result)}
-    if not cited:
+    facts = await _facts_under(client, bank, [result for result in results if _is_observation(result)])
+    if not facts:
         return tuple(results)
-    facts = await client.observing.get_facts(bank, tuple(sorted(cited)))
+    cited = facts.keys()
     told = {source.unit_id for fact in facts.values() for source in fact.sources}
     kept: list[Ranked] = []
     for result in results:
@@ -33,12 +33,7 @@ async def source_facts(
 ) -> tuple[dict[str, Any], bool]:
     """Facts under the observations among the results, best first, within the tokens; and whether some were left out."""
     observed = [result for result in results if _is_observation(result)]
-    wanted = {(result.bank or bank.bank): dict[str, None]() for result in observed}
-    for result in observed:
-        wanted[result.bank or bank.bank].update(dict.fromkeys(facts_of(result)))
-    found: dict[str, Unit] = {}
-    for name, ids in wanted.items():
-        found |= await client.observing.get_facts(Scope(bank.tenant, name), tuple(ids))
+    found = await _facts_under(client, bank, observed)
     rows: dict[str, Any] = {}
     left, cut = asked.max_tokens, False
     for result in observed:
@@ -75,6 +70,17 @@ async def observation_history(client: BankClient, bank: Scope, unit_id: str) -> 
 def facts_of(result: Ranked) -> list[str]:
     """Ids of what a result was made of, the earliest first."""
     return [source["unit_id"] for source in result.payload.get("sources", ())]
+
+
+async def _facts_under(client: BankClient, bank: Scope, observed: Sequence[Ranked]) -> dict[str, Unit]:
+    """Facts that observations rest on, of whichever bank they are."""
+    wanted: dict[str, dict[str, None]] = {}
+    for result in observed:
+        wanted.setdefault(result.bank or bank.bank, {}).update(dict.fromkeys(facts_of(result)))
+    found: dict[str, Unit] = {}
+    for name, ids in wanted.items():
+        found |= await client.observing.get_facts(Scope(bank.tenant, name), tuple(ids))
+    return found
 
 
 def _is_observation(result: Ranked) -> bool:
