@@ -64,7 +64,8 @@ class Decision:
 class Ask:
     """One call: facts and observations of one scope by the labels under which they are shown.
 
-    standing: all facts that an observation may rest on, by id; outdated: ids of observations that rest on others, too.
+    standing: all facts that an observation may rest on, by id; outdated: ids of observations that rest on others, too,
+    or on one that said something else then.
     """
 
     scope: Tags
@@ -97,8 +98,11 @@ def build_ask(
     left = max_tokens - sum(_tokens(unit) for unit in new)
     shown = {unit.id for unit in new}
     found = {unit.id: unit for unit in observations}
+    hashes = {id_: unit.content_hash for id_, unit in standing.items()}
     outdated = frozenset(
-        id_ for id_, unit in found.items() if any(source.unit_id not in standing for source in unit.sources)
+        id_
+        for id_, unit in found.items()
+        if any(hashes.get(source.unit_id) != source.content_hash for source in unit.sources)
     )
     chosen: dict[str, list[Unit]] = {"o": [], "n": []}
     first = sorted(found.values(), key=lambda unit: unit.id not in outdated)

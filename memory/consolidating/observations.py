@@ -55,9 +55,8 @@ def observation_id(scope: Scope, *parts: str) -> str:
 
 
 def says_the_same(one: Unit, other: Unit) -> bool:
-    """Whether two states of an observation say the same, resting on the same."""
-    cited = [[source.unit_id for source in unit.sources] for unit in (one, other)]
-    return (one.text, one.tags, cited[0]) == (other.text, other.tags, cited[1])
+    """Whether two states of an observation say the same, resting on the same as it is now."""
+    return (one.text, one.tags, one.sources) == (other.text, other.tags, other.sources)
 
 
 def with_earlier(unit: Unit, before: Unit) -> Unit:

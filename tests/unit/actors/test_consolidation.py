@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from memory.commands import DeleteBank, DeleteDocument, UpdateBank
+from memory.commands import CurateFact, DeleteBank, DeleteDocument, UpdateBank
 from memory.consolidating.commands import ClearObservations, Consolidate
 from memory.consolidating.plans import UNCONSOLIDATED
 from memory.events import ReadEvents
@@ -275,4 +275,23 @@ async def test_an_operation_tells_of_the_end_and_who_asks_meanwhile_joins(bank):
     assert (operation.status, operation.body["items_count"]) == ("completed", 1)
     events = [event.type for _, event in run(bank.engine, bank.scope, ReadEvents()).events]
     assert "consolidation.completed" in events
+    bank.check()
+
+
+@in_loop
+async def test_a_corrected_fact_corrects_the_observation_that_rests_on_it(bank):
+    await told(bank, *OSLO)
+    await bank.settle()
+    fact = next(fact for fact in bank.facts().values() if fact.document_id == "d1")
+    await bank.bank.perform(CurateFact("curate", fact.id, {"context": "corrected"}))
+    await bank.settle()
+    ((_, unit),) = bank.observations().items()
+    live = {fact.id: fact.seq for fact in bank.facts().values()}
+    assert {source.unit_id: source.seq for source in unit.sources} == live
+    await bank.bank.perform(CurateFact("curate-2", fact.id, {"text": "Nothing is known of her home."}))
+    await bank.settle()
+    assert bank.observations() == {}, "a corrected text makes no claim"
+    await bank.bank.perform(CurateFact("invalid", fact.id, state="invalidated"))
+    await bank.settle()
+    assert bank.observations() == {}
     bank.check()
