@@ -8,6 +8,7 @@ from typing import Any, cast
 from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
 from actors.bank_models import BankModels, RefreshRunner
+from actors.bank_observations import BankObservations, ConsolidationRunner
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
 from actors.bank_sessions import BankSessions, SessionReceipt
 from actors.bank_stages import BankStages, StageRunner
@@ -43,6 +44,7 @@ from memory.commands import (
     SessionCommand,
     UpdateBank,
 )
+from memory.consolidating.commands import Batch, ConsolidationCommand, ConsolidationReceipt
 from memory.curation import CURATED
 from memory.directives import Directive
 from memory.encoding import decode_recall_profile
@@ -58,15 +60,7 @@ from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
 from memory.records import Head, RecallProfile, RecordKind, Unit
-from memory.reflect_commands import (
-    ClearModel,
-    DeleteDirective,
-    DeleteModel,
-    EndRefresh,
-    PutDirective,
-    PutModel,
-    RefreshModel,
-)
+from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, RefreshModel
 from memory.reflect_plans import following
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
@@ -82,6 +76,8 @@ Receipt = (
     | Head
     | Directive
     | MentalModel
+    | Batch
+    | ConsolidationReceipt
 )
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
@@ -96,7 +92,8 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_curation", "_documents", "_due", "_models", "_sessions", "_stages", "refreshes", "stages"),
+        *("_curation", "_documents", "_due", "_models", "_observations", "_sessions", "_stages"),
+        *("consolidations", "refreshes", "stages"),
     )
 
     def __init__(
@@ -113,8 +110,10 @@ class Bank:
         self._documents = BankDocuments(scope, ports, self._stages)
         self._curation = BankCuration(scope, ports, self._stages)
         self.refreshes = RefreshRunner(scope, ports, self.perform)
-        self._models = BankModels(scope, ports, self._stages, self.refreshes)
-        self._due = DueWork(scope, ports, self._sessions, self._stages, self._models)
+        self.consolidations = ConsolidationRunner(scope, ports, self.perform)
+        self._observations = BankObservations(scope, ports, self._stages, self.consolidations)
+        self._models = BankModels(scope, ports, self._stages, self.refreshes, self._observations)
+        self._due = DueWork(scope, ports, self._sessions, self._stages, self._models, self._observations)
         self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
     @property
@@ -129,7 +128,7 @@ class Bank:
 
     @property
     def _working(self) -> bool:
-        return self.stages.running or self.refreshes.running
+        return self.stages.running or self.refreshes.running or self.consolidations.running
 
     @property
     def cache_bytes(self) -> int:
@@ -294,10 +293,12 @@ class Bank:
             return await self._stages.follow(command, turn)
         if isinstance(command, (CurateFact, CurateEntity, ListEntities, ReprocessDocument)):
             return await self._curation.perform(command, turn)
-        if isinstance(command, (PutDirective, DeleteDirective)):
+        if isinstance(command, DirectiveCommand):
             return await self._models.perform_directive(command, turn)
-        if isinstance(command, (PutModel, DeleteModel, ClearModel, RefreshModel, EndRefresh)):
+        if isinstance(command, ModelCommand):
             return await self._models.perform(command, turn)
+        if isinstance(command, ConsolidationCommand):
+            return await self._observations.perform(command, turn)
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 
@@ -315,7 +316,8 @@ class Bank:
 
     async def _execute(self, active: Activation, plan: Plan) -> None:
         now, retention = self._ports.clock.now(), self._ports.retention
-        plan = scheduled(await self._reflected(active, await self._followed(active, plan)), now, retention)
+        plan = await self._reflected(active, await self._followed(active, plan))
+        plan = scheduled(self._observations.noted(plan, active.head, active.known), now, retention)
         if plan.remove:
             active.sweep_due = sooner(active.sweep_due, now + retention.tombstones)
         known, active.known = active.known, None  # what it says is true again once the plan is executed

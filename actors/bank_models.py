@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+from actors.bank_observations import BankObservations
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
 from actors.turns import Turn
@@ -92,13 +93,21 @@ class RefreshRunner:
 class BankModels:
     """Performs commands whose turn has come."""
 
-    __slots__ = ("_ports", "_runner", "_scope", "_stages")
+    __slots__ = ("_observations", "_ports", "_runner", "_scope", "_stages")
 
-    def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages, runner: RefreshRunner) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        ports: BankPorts,
+        stages: BankStages,
+        runner: RefreshRunner,
+        observations: BankObservations,
+    ) -> None:
         self._scope = scope
         self._ports = ports
         self._stages = stages
         self._runner = runner
+        self._observations = observations
 
     async def perform_directive(self, command: DirectiveCommand, turn: Turn) -> Directive | OperationReceipt:
         """Put or delete a directive in its turn.
@@ -182,7 +191,7 @@ class BankModels:
                 ready = ready or model.pending.not_before <= now
                 due = sooner(due, model.pending.not_before if model.pending.not_before > now else None)
                 continue
-            mode, at = await self._wanted(model, now)
+            mode, at = await self._wanted(model, turn, now)
             if mode is not None:
                 command = RefreshModel(f"due-{self._ports.nonce()}", model.id, mode)
                 await turn.execute(plan_refresh_model(turn.view(), command, model, now)[0])
@@ -197,15 +206,17 @@ class BankModels:
             due = sooner(due, now + timedelta(seconds=self._ports.policy.refresh_lease_s))
         return due
 
-    async def _wanted(self, model: MentalModel, now: datetime) -> tuple[RefreshMode | None, datetime | None]:
+    async def _wanted(
+        self, model: MentalModel, turn: Turn, now: datetime
+    ) -> tuple[RefreshMode | None, datetime | None]:
         """How a model is to be refreshed now by its trigger, if it is; else when to look at it again.
 
         Schedules whose time has come and that find nothing new are past, and move on.
         """
         at = model.due_at()
         past = at is not None and at <= now
-        if not past and not model.follows:
-            return None, at
+        if not past and (not model.follows or self._observations.is_pending(turn.view().head)):
+            return None, at  # what it follows is looked at once it is consolidated
         page: UnitPage = await self._ports.store.perform(self._scope, ListUnits(1, where=model.moved()))
         moved = page.total > 0 or not model.content
         full = model.full_cron_at is not None and model.full_cron_at <= now

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
 from memory.commands import StageEnd
+from memory.consolidating.commands import Batch, Edits
 from memory.document_reading import DocumentPart
 from memory.encoding import decode_recall_profile
 from memory.ids import Scope
@@ -42,6 +43,19 @@ class StageJob:
 StageFunction = Callable[[Scope, Sequence[StageJob]], Awaitable[Sequence[StageEnd]]]
 """A stage: makes units of documents. It may be cut off, run again, or run for a document that is gone by then. What one
 document does to it is the reason in that one's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """What comes of a batch of facts, at most so many; grouped, unless a language model decides.
+
+    pause_s: how long to rest between two batches.
+    """
+
+    decide: Callable[[Scope, Batch], Awaitable[Edits]]
+    facts: int
+    pause_s: float = 0.0
+    with_model: bool = False
 
 
 RefreshFunction = Callable[[Scope, MentalModel], Awaitable[Refreshed | str]]
@@ -88,6 +102,8 @@ class BankPorts:
     """Settings of a tenant's banks that set none of their own."""
     refresh: RefreshFunction | None = None
     """Makes the content of a mental model; absent: mental models stay as they are."""
+    consolidation: Consolidation | None = None
+    """Makes observations; absent: none are made."""
     stand_back: Callable[[], Awaitable[None]] = no_wait
     """Called before each batch of stage work: returns once callers have been served, or soon."""
     known_entities: int = 0

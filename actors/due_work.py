@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from actors.bank_models import BankModels
+from actors.bank_observations import BankObservations
 from actors.bank_ports import BankPorts
 from actors.bank_sessions import BankSessions
 from actors.bank_stages import BankStages
@@ -26,16 +27,23 @@ SWEEPS_PER_RETENTION = 24
 class DueWork:
     """Does, in one turn, a bounded slice of what is due, and says when the bank is due next."""
 
-    __slots__ = ("_models", "_ports", "_scope", "_sessions", "_stages")
+    __slots__ = ("_models", "_observations", "_ports", "_scope", "_sessions", "_stages")
 
     def __init__(
-        self, scope: Scope, ports: BankPorts, sessions: BankSessions, stages: BankStages, models: BankModels
+        self,
+        scope: Scope,
+        ports: BankPorts,
+        sessions: BankSessions,
+        stages: BankStages,
+        models: BankModels,
+        observations: BankObservations,
     ) -> None:
         self._scope = scope
         self._ports = ports
         self._sessions = sessions
         self._stages = stages
         self._models = models
+        self._observations = observations
 
     async def do(self, turn: Turn) -> None:
         """Do what is due; nothing where the bank is not."""
@@ -44,10 +52,11 @@ class DueWork:
         if due_at is None or due_at > now or not turn.view().head.exists:
             return
         sessions_due = await self._sessions.do_due(turn, now)
+        observations_due = await self._observations.do_due(turn, now)
         models_due = await self._models.do_due(turn, now)
         expiry_due = await self._let_expire(turn, now)
         swept, sweep_due = await self._find_old(now)
-        own_due = sooner(sessions_due, models_due, expiry_due)
+        own_due = sooner(sessions_due, observations_due, models_due, expiry_due)
         following = sooner(own_due, sweep_due, turn.sweep_due(), await self._stages.next_due(now))
         if swept or following is None or following > now:
             await turn.execute(plan_sweep(turn.view(), f"due-{self._ports.nonce()}", swept, following, now))

@@ -16,6 +16,7 @@ from actors.bank_cache import BankCache, CacheLimits
 from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
 from actors.clocks import SystemClock
+from actors.consolidating import consolidation_of
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
 from actors.extractors import asks_model, stage_extractor
@@ -80,6 +81,7 @@ class BankHost:
             stand_back=self._stand_back,
             known_entities=MAX_KNOWN if asks_model(settings) else 0,
             inherited=partial(inherited_by, settings),
+            consolidation=consolidation_of(settings, store, self._batcher.embed, lambda: uuid4().hex),
             refresh=refresh_function(settings, store, self._embed_query),
         )
         self._served_at_s = time.monotonic() - QUIET_S

@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from memory.bank_profile import check_settings
+from memory.bank_profile import OBSERVING, check_settings
 from memory.errors import BadSettings
 from memory.sweeping import Retention
 
@@ -172,6 +172,14 @@ class Settings(BaseSettings):
     """How long after new evidence the mental models that follow it are looked at."""
     refresh_interval_s: Annotated[float, Field(ge=0)] = 60.0
     """Between two refreshes of a mental model by itself, unless its trigger says how long."""
+    consolidation: Literal["auto", "rules", "off"] = "auto"
+    """Who makes observations: the language model where one is set, else rules, for banks that ask for them."""
+    consolidate_quiet_s: Seconds = 10.0
+    """How long after new facts they are consolidated."""
+    consolidate_facts: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """New facts in one batch; a language model is given at most 24."""
+    consolidate_pause_s: Annotated[float, Field(ge=0)] = 0.0
+    """Between two batches of a bank."""
     bank_defaults: dict[str, Any] = {}
     """Settings that banks have unless they set their own, as JSON: `{"disposition_empathy": 4}`."""
     tenant_defaults: dict[str, dict[str, Any]] = {}
@@ -298,7 +306,8 @@ def load_settings(**given: object) -> Settings:
 
 def inherited_by(settings: Settings, tenant: str) -> dict[str, Any]:
     """Settings of a tenant's banks that set none of their own: the tenant's, then the deployment's."""
-    return {**settings.bank_defaults, **settings.tenant_defaults.get(tenant, {})}
+    observing = {OBSERVING: True} if settings.llm_base_url and settings.consolidation == "auto" else {}
+    return {**observing, **settings.bank_defaults, **settings.tenant_defaults.get(tenant, {})}
 
 
 def retention_of(settings: Settings) -> Retention:

@@ -12,6 +12,7 @@ from lorebank._cache import RecallCache
 from lorebank._client import DEFAULT_URL
 from lorebank._errors import LorebankError
 from lorebank._models import AsyncDirectives, AsyncMentalModels
+from lorebank._observations import AsyncObservations
 from lorebank._options import (
     BankOptions,
     ContentInput,
@@ -72,6 +73,7 @@ class AsyncClient:
         self._on_error = on_error
         self.directives = AsyncDirectives(self._ask)
         self.mental_models = AsyncMentalModels(self._ask)
+        self.observations = AsyncObservations(self._ask)
 
     async def __aenter__(self) -> Self:
         return self

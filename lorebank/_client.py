@@ -11,6 +11,7 @@ from lorebank._batches import cut_batches
 from lorebank._cache import RecallCache
 from lorebank._errors import LorebankError
 from lorebank._models import Directives, MentalModels
+from lorebank._observations import Observations
 from lorebank._options import (
     BankOptions,
     ContentInput,
@@ -72,6 +73,7 @@ class Client:
         self._on_error = on_error
         self.directives = Directives(self._ask)
         self.mental_models = MentalModels(self._ask)
+        self.observations = Observations(self._ask)
 
     def __enter__(self) -> Self:
         return self

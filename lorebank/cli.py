@@ -8,6 +8,7 @@ from lorebank._version import __version__
 from lorebank.cli_backfill import backfill
 from lorebank.cli_backup import backup, restore
 from lorebank.cli_banks import bank_app, document_app
+from lorebank.cli_consolidate import consolidate
 from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
@@ -43,7 +44,7 @@ def root(
 
 
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(up)
-for _command in (demo, retain, recall, reflect, backfill, backup, restore, doctor, verify):
+for _command in (demo, retain, recall, reflect, consolidate, backfill, backup, restore, doctor, verify):
     app.command()(_command)
 app.command()(export)
 app.command("import")(import_)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from memory.audit_calls import FindUnlike, RawPage, ScanRecords, ScanUnits
 from memory.audit_facts import FactAudit
+from memory.audit_observations import ObservationAudit
 from memory.audit_records import RecordAudit
 from memory.audit_units import UnitAudit
 from memory.breaches import Audit, BreachKind
@@ -48,12 +49,14 @@ class AuditBank:
         audit.head = head
         shown = head or _UNBOUNDED
         units, facts = UnitAudit(audit, shown), FactAudit(audit)
-        yield from self._scan_units(units, facts)
+        observations = ObservationAudit(audit)
+        yield from self._scan_units(units, facts, observations)
         records = RecordAudit(audit, shown, units)
 
         def look(point: str, payload: Mapping[str, Any]) -> None:
             records.look(point, payload)
             facts.look_at_record(payload)
+            observations.look_at_record(payload)
 
         yield from _scan(None, look)
         if head is not None and head.settled == head.commit:
@@ -61,12 +64,13 @@ class AuditBank:
             yield from self._look_at_unlisted(units, records)
             units.conclude()
             facts.conclude(records.documents)
+            observations.conclude()
         if head is not None:
             records.conclude()
         audit.moved = (yield ReadHead()) != head
         return audit
 
-    def _scan_units(self, units: UnitAudit, facts: FactAudit) -> Steps[None]:
+    def _scan_units(self, units: UnitAudit, facts: FactAudit, observations: ObservationAudit) -> Steps[None]:
         start: str | None = None
         first = True
         while first or start is not None:
@@ -74,6 +78,7 @@ class AuditBank:
             live = [point for point, payload in page.points if units.look(point, payload) is UnitState.LIVE]
             for point, payload in page.points:
                 facts.look_at_unit(point, payload)
+                observations.look_at_unit(point, payload)
             wanted = tuple(point for point in live if self._wanted(point, first=first))
             if wanted:
                 units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from memory.addresses import Address
+from memory.consolidating.scopes import COMBINED, encode_scoping
+from memory.errors import Unprocessable
 
 TRAITS = ("skepticism", "literalism", "empathy")
 NAME = "name"
@@ -13,13 +15,22 @@ SCOPE = "scope"
 RERANKING = "enable_reranking"
 """Whether late interaction ranks, where units have token vectors."""
 
+OBSERVING = "enable_observations"
+"""Whether what several facts come to is kept as observations."""
+PAUSED = "consolidation_paused"
+"""Whether what is to be consolidated waits until this is taken back."""
+SCOPING = "default_observation_scopes"
+"""How facts are scoped that say nothing of it: a mode of memory.consolidating.scopes, or scopes."""
+
 DEFAULTS: Mapping[str, Any] = {
     "reflect_mission": None,
     "retain_mission": None,
     "observations_mission": None,
     "retain_extraction_mode": "concise",
     "retain_custom_instructions": None,
-    "enable_observations": False,
+    OBSERVING: False,
+    PAUSED: False,
+    SCOPING: COMBINED,
     "enable_text_search": True,
     "enable_temporal_retrieval": False,
     "enable_graph_retrieval": False,
@@ -63,6 +74,20 @@ def address_row(address: Address) -> dict[str, str]:
 def extracts(stored: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> bool:
     """Whether facts are to be found in what this bank retains; in mode chunks there are none."""
     return str(resolve_settings(stored, inherited)["retain_extraction_mode"]) != "chunks"
+
+
+def observes(stored: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> bool:
+    """Whether this bank consolidates by itself now."""
+    settings = resolve_settings(stored, inherited)
+    return bool(settings[OBSERVING]) and not settings[PAUSED]
+
+
+def scoping_of(settings: Mapping[str, Any]) -> str:
+    """How a bank's facts are scoped that say nothing of it; one that cannot be read is none."""
+    try:
+        return encode_scoping(settings[SCOPING]) or COMBINED
+    except Unprocessable:
+        return COMBINED
 
 
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class BreachKind(StrEnum):
     REFERENCE = "reference"
     SLOT = "slot"
     ANSWER = "stored answer"
+    OBSERVATION = "observation"
     CHUNK_MISSING = "chunk missing"
     CHUNK_NOT_LIVE = "chunk not live"
     CHUNK_TWICE = "chunk listed twice"
@@ -108,6 +109,8 @@ class Audit:
     """What the recall profile should say."""
     retire: list[str] = field(default_factory=list)
     """Units that have no place in the bank."""
+    uncount: Counter[str] = field(default_factory=Counter)
+    """What the head counts of those that a repair retires as plans do."""
     remake: dict[str, Listed] = field(default_factory=dict)
     """Live units whose text is right and something else is not."""
     salvage: dict[str, Unit] = field(default_factory=dict)

@@ -5,14 +5,15 @@ Computed in the bank's turn, on a settled head, so that whatever an earlier plan
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from memory.consolidating.observations import without_versions
 from memory.filters import Any_, AnyOf, Filter
 from memory.plans import Plan
 from memory.protocol import SLICE_UNITS, Steps
 from memory.records import Record, RecordKind, Relinked, Unit, UnitKind
-from memory.store_calls import FindLive, ListUnits, UnitPage
+from memory.store_calls import FindLive, GetRecords, ListUnits, UnitPage
 from memory.sweeping import micros
 
 DERIVED = "derived"
@@ -29,6 +30,8 @@ class Cascade:
     retire: tuple[Unit, ...]
     left: Mapping[str, tuple[str, ...]]
     relink: tuple[Relinked, ...]
+    histories: Mapping[str, Record] = field(default_factory=dict)
+    """Of the observations among both: what they said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ class FindCascade:
         left = {unit: cited for unit, cited in left.items() if cited}
         pointing = yield from _units("link_ids", "superseded_by", ids=(*self.retired, *derived))
         relink = {unit.id: _without(unit, gone) for unit in pointing if unit.id not in gone}
-        return Cascade(tuple(derived.values()), left, tuple(relink.values()))
+        observed = (*derived.values(), *(unit for unit in pointing if unit.id not in gone))
+        told = tuple(dict.fromkeys(unit.id for unit in observed if unit.kind is UnitKind.OBSERVATION))
+        histories: dict[str, Record] = {}
+        if told:
+            histories = yield GetRecords(RecordKind.OBSERVATION, told)
+        return Cascade(tuple(derived.values()), left, tuple(relink.values()), histories)
 
 
 def needs_cascade(plan: Plan) -> tuple[str, ...]:
@@ -74,12 +82,15 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
     # What is left of a fact's sources is extracted again with its document, which has stage work of its own for that.
     left = ((by_id[unit], cited) for unit, cited in sorted(cascade.left.items()))
     again = (_again(unit, cited, now) for unit, cited in left if not _is_extracted(unit))
+    gone = {*plan.retire, *by_id}
+    told = (without_versions(record, gone) for key, record in cascade.histories.items() if key not in gone)
     return replace(
         plan,
         head_after=replace(plan.head_after, counters=counters),
         retire=(*plan.retire, *by_id),
         relink=(*plan.relink, *cascade.relink),
-        records=(*plan.records, *again),
+        records=(*plan.records, *again, *told),
+        remove=(*plan.remove, *((RecordKind.OBSERVATION, key) for key in cascade.histories if key in gone)),
     )
 
 

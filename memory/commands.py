@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from memory.consolidating.commands import ConsolidationCommand
 from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
@@ -78,6 +79,8 @@ class Item:
     tags: tuple[str, ...] = ()
     entities: tuple[tuple[str, str | None], ...] = ()
     update_mode: UpdateMode = "replace"
+    scoping: str | None = None
+    """As memory.consolidating.scopes has it; None: as the bank says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +329,7 @@ Command = (
     | StageCommand
     | CurationCommand
     | ReflectCommand
+    | ConsolidationCommand
 )
 
 

@@ -39,6 +39,7 @@ class ChunkDraft:
     recorded_at: datetime | None = None
     """When it was first stored; None: now."""
     session: str | None = None
+    scoping: str | None = None
 
     @property
     def dense_text(self) -> str:
@@ -230,4 +231,5 @@ def _chunk(
         tags=tags,
         metadata=turn.metadata,
         entities=entities,
+        scoping=item.scoping,
     )

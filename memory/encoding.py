@@ -50,6 +50,7 @@ _SCALARS = (
     "sketch",
     "proof_count",
     "text_tokens",
+    "scoping",
 )
 
 

@@ -94,6 +94,8 @@ def live_fact(unit: Unit) -> LiveFact:
         sources,
         unit.sketch or "",
         unit.causes,
+        unit.tags,
+        unit.scoping or "",
     )
 
 
@@ -167,6 +169,7 @@ def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Uni
         tags=tuple(dict.fromkeys((*(tag for chunk in cited for tag in chunk.tags), *labels))),
         metadata=first.metadata,
         actor_ids=first.actor_ids,
+        scoping=first.scoping,
         sources=tuple(Source(chunk.id, chunk.seq, chunk.content_hash) for chunk in cited),
         mentions=found.entities,
         claims=tuple(claim_row(claim) for claim in fact.claims),

@@ -322,6 +322,7 @@ def new_unit(
         tags=chunk.tags,
         metadata=chunk.metadata,
         text_tokens=embedded.text_tokens,
+        scoping=chunk.scoping,
     )
     return NewUnit(unit, unit_vectors(unit, Embedding(embedded.dense, embedded.tokens)))
 

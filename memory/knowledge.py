@@ -36,6 +36,9 @@ class LiveFact:
     sketch: str = ""
     causes: tuple[str, ...] = ()
     """Ids of the facts that it follows from."""
+    tags: tuple[str, ...] = ()
+    scoping: str = ""
+    """How it is to be consolidated with others, as memory.consolidating.scopes has it; empty: as the bank says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,27 @@ class Knowledge:
         fact = self.facts[fact_id]
         held = [self._chain(slot)[fact_id] for slot in self._claimed(fact)]
         return Standing(_validity(held), self._entities(fact), self._links.links_of(fact_id))
+
+    def holds(self, fact_id: str) -> bool:
+        """Whether no later fact has closed one that is held."""
+        return all(self._chain(slot)[fact_id].superseded_by is None for slot in self.slots_of(fact_id))
+
+    def slots_of(self, fact_id: str) -> tuple[Slot, ...]:
+        """The slots that a fact that is held fills."""
+        fact = self.facts[fact_id]
+        return tuple(self._claimed(fact)) if fact.claims else ()
+
+    def in_slot(self, slot: Slot) -> set[str]:
+        """Ids of the facts that fill a slot."""
+        return set(self._slots.get(slot, ()))
+
+    def entities_of(self, fact_id: str) -> frozenset[str]:
+        """Keys of the entities that a fact that is held mentions."""
+        return frozenset(self._entities(self.facts[fact_id]))
+
+    def alike(self, fact_id: str) -> dict[str, float]:
+        """Facts near in meaning to one that is held, before and after it, with their cosines, about."""
+        return self._links.alike(fact_id)
 
     def of_document(self, document_id: str) -> frozenset[str]:
         """Ids of the facts of a document."""

@@ -97,6 +97,15 @@ class LinkIndex:
             *_strongest(causes, CAUSED_BY),
         )
 
+    def alike(self, fact_id: str) -> dict[str, float]:
+        """Those that a fact that is held has among its nearest, and those that have it, with their cosines, about."""
+        fact = self._facts[fact_id]
+        if not fact.sketch:
+            return {}
+        held = self._alike[len(fact.sketch)]
+        later = {other: dict(held.near(other))[fact_id] for other in held.nearest_of(fact_id)}
+        return {**dict(held.near(fact_id)), **later}
+
     def followers_of(self, fact_id: str) -> set[str]:
         """Facts that may be linked to one that is held: those whose links its coming or going may change."""
         fact = self._facts[fact_id]

@@ -24,6 +24,11 @@ class BankPolicy:
     refresh_lease_s: float = 300.0
     """After so long a refresh that began and did not end is begun again."""
 
+    consolidate_quiet_s: float = 10.0
+    """How long after new facts they are consolidated."""
+    consolidate_lease_s: float = 60.0
+    """After so long a consolidation that did not come to its end is begun again."""
+
     def operations_due(self, now: datetime) -> datetime | None:
         """When an operation recorded now is to be swept."""
         return None if self.operation_retention_s is None else now + timedelta(seconds=self.operation_retention_s)

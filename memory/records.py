@@ -54,6 +54,8 @@ class RecordKind(StrEnum):
     DIRECTIVE = "directive"
     MENTAL_MODEL = "mental_model"
     MODEL_VERSION = "model_version"
+    OBSERVATION = "observation"
+    CONSOLIDATION = "consolidation"
     ENTITY = "entity"
     ADDRESS = "address"
 
@@ -123,6 +125,8 @@ class Unit:
     proof_count: int = 1
     expires_at: datetime | None = None
     text_tokens: int = 0
+    scoping: str | None = None
+    """How what is found in it is consolidated with others, as memory.consolidating.scopes has it; None: as its bank."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,10 @@ def plan_repair(
         others = {name: count for name, count in head.counters.items() if not _is_counted(name)}
         counted = {name: count for name, count in audit.counted.items() if count}
         head_after = replace(head_after, counters=others | counted)
+    if audit.uncount:
+        left = {name: count - audit.uncount[name] for name, count in head_after.counters.items()}
+        held = {name: count for name, count in left.items() if count}
+        head_after = replace(head_after, counters=held)
     if kinds & {BreachKind.HEAD_EXISTS, BreachKind.RECALL_PROFILE}:
         records.append(profile_record(RecallProfile(dict(audit.speakers), seq, is_reranking(head.profile))))
     remade = {unit.id for unit in mending.remake}

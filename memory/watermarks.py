@@ -4,13 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from memory.cascade import PENDING
+from memory.consolidating.plans import CONSOLIDATED, FAILED, UNCONSOLIDATED
 from memory.errors import Unavailable
+from memory.filters import AnyOf, Between, every
 from memory.plans import WHOLE
 from memory.protocol import Steps
-from memory.records import Head, Record, RecordKind
+from memory.records import Head, Record, RecordKind, UnitKind
 from memory.stages import WAITING, failed_line, pending_line
-from memory.store_calls import GetRecords, ListRecords, ReadHead, RecordPage
+from memory.store_calls import GetRecords, ListRecords, ListUnits, ReadHead, RecordPage, UnitPage
 
+CONSOLIDATE = "consolidate"
+"""Name of what a bank's observations are behind with, among the stages."""
 _ATTEMPTS = 8
 
 
@@ -70,7 +75,28 @@ class ReadWatermarks:
                 stage = line.removeprefix(pending_line(""))
                 failed: RecordPage = yield ListRecords(RecordKind.STAGES, 1, status=failed_line(stage))
                 found[stage] = Watermark(watermark(head.seq, oldest), waiting, failed.total)
+        extracted = min((mark.seq for mark in found.values()), default=head.seq)
+        consolidated = yield from _consolidated(head, extracted)
+        if consolidated is not None:
+            found[CONSOLIDATE] = consolidated
         return Watermarks(head.seq, found)
+
+
+def _consolidated(head: Head, extracted: int) -> Steps[Watermark | None]:
+    """The watermark of observations; None for a bank that has none and makes none.
+
+    The head is read again: facts that were stored since the stages were looked at are behind its mark by then.
+    """
+    later: Head | None = yield ReadHead()
+    heads = [one for one in (head, later) if one is not None]
+    since = [one.counters[UNCONSOLIDATED] for one in heads if UNCONSOLIDATED in one.counters]
+    if not since and not any(CONSOLIDATED in one.counters for one in heads):
+        return None
+    behind = Between("seq", gte=heads[-1].counters.get(CONSOLIDATED, 0) + 1)
+    facts: UnitPage = yield ListUnits(1, where=every(AnyOf("kind", (UnitKind.FACT.value,)), behind))
+    queued: RecordPage = yield ListRecords(RecordKind.REDERIVE, 1, status=PENDING)
+    failed: RecordPage = yield ListRecords(RecordKind.REDERIVE, 1, status=FAILED)
+    return Watermark(min([extracted, *(seq - 1 for seq in since)]), facts.total + queued.total, failed.total)
 
 
 def watermark(seq: int, pending: Iterable[int]) -> int:

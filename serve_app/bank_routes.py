@@ -12,6 +12,7 @@ from actors.client import BankClient
 from lorebank import wire
 from lorebank.wire.fields import JsonObject, RequestModel
 from memory.bank_profile import SCOPE, TRAITS, overrides_of, read_profile, resolve_settings
+from memory.cascade import DERIVED
 from memory.commands import DeleteBank, UpdateBank
 from memory.encoding import instant_to_text
 from memory.errors import NotFound, TooLarge, Unprocessable
@@ -134,6 +135,7 @@ async def get_stats(bank: Bank, client: Client) -> Response:
     """Counts over a bank; zeros for one that does not exist."""
     head = await _head(client, bank)
     operations = await _count_operations(client, bank, head)
+    state = await client.observing.find_state(bank, head) if head.exists and head.counters.get(DERIVED) else None
     by_type = {
         name.removeprefix(_TYPE_COUNTER): count
         for name, count in head.counters.items()
@@ -152,10 +154,10 @@ async def get_stats(bank: Bank, client: Client) -> Response:
             "pending_operations": operations.get("pending", 0) + operations.get("processing", 0),
             "failed_operations": operations.get("failed", 0),
             "operations_by_status": operations,
-            "last_consolidated_at": None,
+            "last_consolidated_at": instant_to_text(state.at) if state and state.at else None,
             "last_memory_write_at": _instant(head, "updated_at"),
-            "pending_consolidation": 0,
-            "failed_consolidation": 0,
+            "pending_consolidation": state.pending if state else 0,
+            "failed_consolidation": state.failed if state else 0,
             "total_observations": by_type.get("observation", 0),
             "seq": head.seq,
         }

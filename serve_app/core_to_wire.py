@@ -11,10 +11,11 @@ from memory.records import Unit, UnitKind
 
 def result_row(result: Ranked) -> dict[str, Any]:
     """One result of recall; the payload's times are RFC 3339 already."""
+    row = shared_fields(result.id, result.payload)
     return {
-        **shared_fields(result.id, result.payload),
+        **row,
         "source_fact_ids": [source["unit_id"] for source in result.payload.get("sources", ())] or None,
-        "entities": list(dict.fromkeys([*result.payload.get("entities", ()), *names_in(result)])),
+        "entities": list(dict.fromkeys([*row["entities"], *names_in(result)])),
         "facts": [fact_row(fact) for fact in result.facts] or None,
         "scores": {
             "final": result.final,
@@ -112,7 +113,7 @@ def shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         "text": payload["text"],
         "type": payload["type"],
         "kind": kind,
-        "entities": [name for name, _ in get("mentions", ())] if kind == UnitKind.FACT else get("entities", []),
+        "entities": get("entities", []) if kind == UnitKind.CHUNK else [name for name, _ in get("mentions", ())],
         "context": get("context"),
         "occurred_start": get("occurred_start"),
         "occurred_end": get("occurred_end"),

@@ -16,11 +16,12 @@ from memory.errors import InvalidRequest, NotFound
 from memory.extraction.port import WindowFact
 from memory.ids import Scope
 from memory.recall import HOLDING
-from memory.records import Unit
+from memory.records import Unit, UnitKind
 from serve_app.body import JsonRoute
 from serve_app.core_to_wire import unit_detail
 from serve_app.ids_in_paths import PathId
 from serve_app.memory_routes import require_unit_id, unit_of
+from serve_app.observation_rows import observation_history
 from serve_app.request_context import BANK, Bank, Client, json_response, scan
 
 router = APIRouter(route_class=JsonRoute, tags=["curation"])
@@ -43,12 +44,13 @@ async def patch_memory(bank: Bank, client: Client, memory_id: PathId, body: wire
 
 @router.get(MEMORY + "/history", response_model=wire.MemoryHistoryResponse)
 async def get_history(bank: Bank, client: Client, memory_id: PathId) -> Response:
-    """How a memory was curated, oldest first."""
+    """How a memory was curated, or what an observation said before, oldest first."""
     require_unit_id(memory_id)
     found = await client.curation.find_curation(bank, memory_id)
     if found is None:
-        await unit_of(client, bank, memory_id)
-        return json_response({"memory_id": memory_id, "state": "valid", "history": []})
+        unit = await unit_of(client, bank, memory_id)
+        rows = await observation_history(client, bank, unit.id) if unit.kind is UnitKind.OBSERVATION else []
+        return json_response({"memory_id": memory_id, "state": "valid", "history": rows})
     return json_response({"memory_id": memory_id, "state": found.state, "history": list(found.history)})
 
 

@@ -17,7 +17,7 @@ router = APIRouter(route_class=JsonRoute, tags=["health"])
 API_VERSION = "1.1.0"
 """Version of Hindsight's contract that is served."""
 FEATURES = {
-    "observations": False,
+    "observations": True,
     "mcp": False,
     "worker": False,
     "bank_config_api": True,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from memory.recall import Ranked, RecallAnswer
 from memory.records import UnitKind
 from serve_app.body import JsonRoute
 from serve_app.core_to_wire import entity_rows, result_row
+from serve_app.observation_rows import source_facts, without_repeated
 from serve_app.request_context import BANK, RECALL, Bank, Client, Tenant, json_response
 from serve_app.shares import Shares
 from serve_app.wire_to_core import to_address, to_recall_query
@@ -38,15 +40,17 @@ async def _answer_row(
     client: BankClient, bank: Scope, found: RecallAnswer, request: wire.RecallRequest
 ) -> dict[str, Any]:
     """bank: the one of the results that name none."""
-    chunks = request.include.chunks
-    source_facts = request.include.source_facts
+    chunks, asked = request.include.chunks, request.include.source_facts
+    if request.prefer_observations:
+        found = replace(found, results=await without_repeated(client, bank, found.results))
+    facts, cut = await source_facts(client, bank, found.results, asked) if asked is not None else (None, None)
     answer: dict[str, Any] = {
         "results": [result_row(result) for result in found.results],
         "trace": found.trace,
         "entities": entity_rows(found.results) if request.include.entities is not None else None,
         "chunks": await _chunks(client, bank, found.results, chunks.max_tokens) if chunks is not None else None,
-        "source_facts": {} if source_facts is not None else None,
-        "source_facts_truncated": False if source_facts is not None else None,
+        "source_facts": facts,
+        "source_facts_truncated": cut,
     }
     if request.as_of is not None:
         answer["history_incomplete"] = found.incomplete

@@ -9,6 +9,7 @@ from typing import Literal
 from lorebank import wire
 from memory.addresses import Address
 from memory.commands import Item, Message, Retain
+from memory.consolidating.scopes import encode_scoping
 from memory.errors import InvalidRequest
 from memory.filters import Any_, Filter, Not, every, tags_filter
 from memory.periods import Period
@@ -111,6 +112,7 @@ def _item(item: wire.RetainItem) -> Item:
         tags=tuple(item.tags),
         entities=tuple((entity.text, entity.type) for entity in item.entities),
         update_mode=item.update_mode,
+        scoping=encode_scoping(item.observation_scopes),
     )
 
 

@@ -94,6 +94,14 @@ from lorebank.wire.mental_models import (
     RefreshMode,
     UpdateMentalModelRequest,
 )
+from lorebank.wire.observations import (
+    ClearMemoryObservationsResponse,
+    ConsolidationRequest,
+    ConsolidationResponse,
+    ObservationScope,
+    ObservationScopesResponse,
+    RecoverConsolidationResponse,
+)
 from lorebank.wire.operations import (
     CancelOperationResponse,
     ChildOperationStatus,
@@ -225,6 +233,9 @@ __all__ = [
     "ChunkData",
     "ChunkIncludeOptions",
     "ChunkResponse",
+    "ClearMemoryObservationsResponse",
+    "ConsolidationRequest",
+    "ConsolidationResponse",
     "CreateDirectiveRequest",
     "CreateMentalModelRequest",
     "CreateMentalModelResponse",
@@ -272,6 +283,8 @@ __all__ = [
     "MergeEntitiesRequest",
     "Message",
     "MinScores",
+    "ObservationScope",
+    "ObservationScopesResponse",
     "OpenResponseModel",
     "OpenSessionRequest",
     "OperationProgress",
@@ -289,6 +302,7 @@ __all__ = [
     "RecallResult",
     "RecallScores",
     "RecalledFact",
+    "RecoverConsolidationResponse",
     "ReflectBasedOn",
     "ReflectDirective",
     "ReflectFact",

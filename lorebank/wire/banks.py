@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lorebank.wire.fields import BankScope, Context, Page, RequestModel, ResponseModel, Text, Trait
+from lorebank.wire.fields import BankScope, Context, Page, RequestModel, ResponseModel, TagName, Text, Trait
 from lorebank.wire.recall import EntityObservation, Watermarks
+from lorebank.wire.retain import ScopeMode
 
 ExtractionMode = Literal["concise", "verbose", "custom", "verbatim", "chunks"]
 ChunkChars = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -54,6 +55,8 @@ class BankUpdateRequest(RequestModel):
     retain_max_attachments_per_chunk: Annotated[int, Field(ge=0, le=1000)] | None = None
     enable_observations: bool | None = None
     observations_mission: Context | None = None
+    default_observation_scopes: ScopeMode | list[list[TagName]] | None = None
+    consolidation_paused: bool | None = None
     enable_text_search: bool | None = None
     enable_temporal_retrieval: bool | None = None
     enable_graph_retrieval: bool | None = None

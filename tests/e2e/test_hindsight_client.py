@@ -281,6 +281,45 @@ def test_mental_models_are_made_refreshed_edited_and_deleted(server_url: str) ->
     run(server_url, scenario)
 
 
+def test_observations_are_consolidated_recalled_with_their_facts_and_cleared(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        for number, home in enumerate(("I live in Oslo.", "I live in Oslo, Norway.")):
+            item = {"content": home, "document_id": f"d{number}", "metadata": {"speaker": "Nora"}, "tags": ["home"]}
+            await client.aretain_batch(bank, [item])
+        await _extracted(client, bank)
+        asked = await client.banks.trigger_consolidation(bank)
+        await _completed(client, bank, asked.operation_id)
+        found = await client.arecall(
+            bank, "Where does Nora live?", types=["observation"], include_source_facts=True, prefer_observations=True
+        )
+        (observation,) = found.results
+        assert observation.type == "observation"
+        assert set(observation.source_fact_ids or ()) == set(found.source_facts or {})
+        assert len(found.source_facts or {}) == 2
+        scopes = await client.memory.list_observation_scopes(bank)
+        assert [(scope.tags, scope.count) for scope in scopes.scopes] == [(["home"], 1)]
+        assert await client.memory.get_observation_history(bank, observation.id)
+        listed = await client.memory.list_memories(bank, type="observation")
+        assert listed.total == 1
+        assert (await client.banks.recover_consolidation(bank)).retried_count == 0
+        fact = (observation.source_fact_ids or [""])[0]
+        assert (await client.memory.clear_memory_observations(bank, fact)).deleted_count == 1
+        asked = await client.banks.trigger_consolidation(bank)
+        await _completed(client, bank, asked.operation_id)
+        assert (await client.banks.clear_observations(bank)).deleted_count == 1
+
+    run(server_url, scenario)
+
+
+async def _extracted(client: Hindsight, bank: str) -> None:
+    """Wait until nothing is under way in a bank."""
+    for _ in range(600):
+        if not (await client.banks.get_agent_stats(bank)).pending_operations:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("facts are still being found after 30 s")
+
+
 async def _completed(client: Hindsight, bank: str, operation_id: str) -> None:
     """Wait for what is done in the background."""
     for _ in range(600):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memory.audit import AuditBank
+from memory.consolidating.plans import CONSOLIDATED, UNCONSOLIDATED
 from memory.curation import CURATED
 from memory.directives import DIRECTIVES
 from memory.document_reading import ReadStored
@@ -105,7 +106,11 @@ def check_bank(engine: Any, scope: Scope) -> None:
     counted[FOLLOWING] = sum(model.follows for model in models)
     counted[DIRECTIVES] = engine.call(scope, ListRecords(RecordKind.DIRECTIVE, EVERY)).total
     if head.exists:
-        said = {name: count for name, count in head.counters.items() if name not in {STAGED, CURATED}}
+        said = {
+            name: count
+            for name, count in head.counters.items()
+            if name not in {STAGED, CURATED, CONSOLIDATED, UNCONSOLIDATED}
+        }
         assert said == {name: count for name, count in counted.items() if count}, "counters are not recounts"
     assert speakers == Counter(unit.speaker for unit in units if unit.speaker), "the recall profile is no recount"
     left = pending_units(engine, scope)

@@ -1,4 +1,4 @@
-"""Plans that derive units from others, as later stages will: nothing in the product makes them yet."""
+"""Plans that derive units from others in any way, more freely than the product does."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta

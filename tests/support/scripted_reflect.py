@@ -21,6 +21,8 @@ def task_of(request: Mapping[str, Any]) -> str:
         return "answer" if "No tool can be called any more" in request["messages"][-1]["content"] else "step"
     if "TASK: write an answer that is given" in system:
         return "structure"
+    if "TASK: consolidate a long-term memory" in system:
+        return "consolidate"
     return "edit" if "TASK: bring a document up to date" in system else ""
 
 
@@ -44,6 +46,8 @@ def reflect_text(request: Mapping[str, Any], steps: Sequence[Any], *, obeys: boo
     """The model's text. steps: what it says in its first, second ... step; texts are said as they are."""
     task = task_of(request)
     pieces = pieces_shown(request)
+    if task == "consolidate":
+        return consolidated(shown(request)[0], steps, obeys=obeys)
     if task == "structure":
         return json.dumps(_filled(shown(request)[0]["schema"], shown(request)[0]["answer"]))
     if task == "edit":
@@ -60,6 +64,33 @@ def reflect_text(request: Mapping[str, Any], steps: Sequence[Any], *, obeys: boo
     best = pieces[:3]
     answer = PWNED if obeys else " ".join(piece["text"] for piece in best) or "Nothing is remembered."
     return json.dumps({"calls": [], "answer": answer, "used": [piece["label"] for piece in best]})
+
+
+def consolidated(data: Mapping[str, Any], steps: Sequence[Any], *, obeys: bool) -> str:
+    """Edits: those given; else the first observation refined by all new facts, or one made of all facts.
+
+    Where it obeys, everything that could be wrong: labels nobody gave, everything retired, a text of its own.
+    """
+    if steps:
+        return steps[0] if isinstance(steps[0], str) else json.dumps(steps[0])
+    observed = [row["label"] for row in data["observations"]]
+    new = [row["label"] for row in data["new_facts"]]
+    every = new + [row["label"] for row in data["other_facts"]]
+    texts = " ".join(row["text"] for row in data["new_facts"])[:900]
+    if obeys:
+        wrong = [
+            {"do": "retire", "observations": [label], "facts": [], "text": None} for label in (*observed, "o99", "m1")
+        ]
+        wrong.append({"do": "create", "observations": [], "facts": ["f98", "f99"], "text": PWNED})
+        wrong.append({"do": "create", "observations": [], "facts": every[:1], "text": PWNED})
+        wrong.append({"do": "refine", "observations": ["o77"], "facts": every, "text": PWNED})
+        wrong.append({"do": "create", "observations": [], "facts": every, "text": PWNED * 1000})
+        return json.dumps({"edits": wrong})
+    if observed:
+        edit = {"do": "refine", "observations": observed[:1], "facts": new, "text": f"Seen: {texts}"}
+    else:
+        edit = {"do": "create", "observations": [], "facts": every, "text": f"Seen: {texts}"}
+    return json.dumps({"edits": [edit]})
 
 
 def _filled(schema: Mapping[str, Any], answer: str) -> Any:

@@ -84,6 +84,7 @@ UNIT = st.builds(
     ),
     causes=st.lists(TEXT, max_size=2).map(tuple),
     sketch=maybe(TEXT),
+    scoping=maybe(TEXT),
     proof_count=COUNT,
     expires_at=maybe(INSTANT),
     text_tokens=COUNT,

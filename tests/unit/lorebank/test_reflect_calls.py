@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 from actors.settings import Settings
 from lorebank import AsyncClient, NotFoundError, cli_output
 from lorebank._models import AsyncDirectives, AsyncMentalModels, Directives, MentalModels
+from lorebank._observations import AsyncObservations, Observations
 from lorebank.cli import app
+from memory.consolidating.commands import ConsolidationReceipt
+from memory.records import Record, RecordKind
 from serve_app.api import build_api
 from tests.support.fake_bank_client import FakeBankClient
 
@@ -21,7 +24,10 @@ def api():
     return build_api(FakeBankClient(settings), settings)
 
 
-@pytest.mark.parametrize(("plain", "waiting"), [(Directives, AsyncDirectives), (MentalModels, AsyncMentalModels)])
+@pytest.mark.parametrize(
+    ("plain", "waiting"),
+    [(Directives, AsyncDirectives), (MentalModels, AsyncMentalModels), (Observations, AsyncObservations)],
+)
 def test_both_forms_mirror_each_other(plain, waiting) -> None:
     def methods(kind):
         return {name: one for name, one in vars(kind).items() if inspect.isfunction(one) and name != "__init__"}
@@ -96,3 +102,57 @@ def test_the_command_line_does_too(run) -> None:
     assert "operation" in run("model", "refresh", "b", "tea", "--full")
     assert "empty" in run("model", "clear", "b", "tea")
     assert "deleted" in run("model", "delete", "b", "tea", "--yes")
+
+
+class _Observing:
+    """Observations of a bank that is consolidated at once."""
+
+    async def consolidate(self, scope, command) -> ConsolidationReceipt:
+        return ConsolidationReceipt("op-1", "pending")
+
+    async def clear(self, scope, command) -> ConsolidationReceipt:
+        return ConsolidationReceipt(command.operation_id, "completed", 3)
+
+    async def count_scopes(self, scope) -> list:
+        return [(("x",), 2), ((), 1)]
+
+
+class _Consolidated(FakeBankClient):
+    async def find_operation(self, scope, operation_id) -> Record | None:
+        body = {"task_type": "consolidation", "status": "completed", "created_at": "2026-01-01T00:00:00Z"}
+        return Record(RecordKind.OPERATION, operation_id, body, status="completed")
+
+
+@pytest.fixture
+def consolidated():
+    settings = Settings(request_timeout_s=5.0)
+    client = _Consolidated(settings)
+    client.observing = _Observing()
+    return build_api(client, settings)
+
+
+def test_observations_by_the_sdk(consolidated) -> None:
+    async def scenario() -> None:
+        async with AsyncClient("http://lorebank", http=httpx.ASGITransport(consolidated)) as client:
+            await client.retain("b", "Tea at four.")
+            assert (await client.observations.consolidate("b")).operation_id == "op-1"
+            assert (await client.observations.clear("b")).deleted_count == 3
+            unit = "00000000-0000-8000-8000-000000000000"
+            assert (await client.observations.clear_of("b", unit)).deleted_count == 3
+            scopes = await client.observations.scopes("b", limit=1)
+            assert [(scope.tags, scope.count) for scope in scopes.scopes] == [(["x"], 2)]
+            assert scopes.total == 2
+            assert (await client.observations.recover("b")).retried_count == 0
+            assert (await client.observations.list("b")).total == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_bank_is_consolidated_from_the_command_line(consolidated, monkeypatch) -> None:
+    real = cli_output.Client
+    monkeypatch.setattr(cli_output, "Client", lambda url, **given: real(url, **given, http=_Bridge(consolidated)))
+    answer = CliRunner().invoke(app, ["consolidate", "b"])
+    assert answer.exit_code == 0, answer.output
+    assert "completed: 0 observations (operation op-1)" in answer.output
+    for wrong in (["consolidate"], ["consolidate", "b", "--all"]):
+        assert CliRunner().invoke(app, wrong).exit_code != 0

@@ -184,7 +184,7 @@ def test_planted_damage_is_found_once_by_its_name_and_mended_where_that_is_possi
 
 
 def test_every_kind_that_a_bank_can_have_is_planted():
-    elsewhere = {K.STRAY, K.UNSETTLED, K.TOMBSTONE, K.CHUNK_TWICE, K.DOCUMENT_ORDER}
+    elsewhere = {K.STRAY, K.UNSETTLED, K.TOMBSTONE, K.CHUNK_TWICE, K.DOCUMENT_ORDER, K.OBSERVATION}
     assert {case.kind for case in CASES.values()} | elsewhere == set(BreachKind)
 
 

@@ -1,0 +1,293 @@
+"""A bank's observations in its owner: what is done in a turn, and the runner that has batches decided outside of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import nsmallest
+
+from actors.bank_ports import BankPorts
+from actors.bank_stages import BankStages
+from actors.turns import Turn
+from actors.woken_task import WokenTask
+from memory.bank_profile import observes, resolve_settings, scoping_of
+from memory.cascade import PENDING
+from memory.commands import Command
+from memory.consolidating.commands import (
+    Batch,
+    ClearObservations,
+    Consolidate,
+    ConsolidationCommand,
+    ConsolidationReceipt,
+    Cursor,
+    EndBatch,
+    TakeBatch,
+)
+from memory.consolidating.grouping import groups_of, stands
+from memory.consolidating.plans import (
+    ASKED,
+    CURSOR,
+    FAILED,
+    UNCONSOLIDATED,
+    noting,
+    plan_ask,
+    plan_clear,
+    plan_consolidate,
+    read_cursor,
+)
+from memory.consolidating.reading import facts_after, neighbours_of, observations_on
+from memory.encoding import instant_from_text
+from memory.errors import NotFound
+from memory.filters import AnyOf
+from memory.ids import Scope
+from memory.ingest import unit_dense_text, unit_vectors
+from memory.knowledge import Knowledge
+from memory.known_facts import KnownFacts
+from memory.plans import Plan
+from memory.records import Head, Record, RecordKind, Unit, UnitKind
+from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, NewUnit, RecordPage, UnitPage
+
+QUEUED_AT_ONCE = 8
+"""Queue records taken with one batch."""
+QUEUE_PAGE = 64
+CLEARED_AT_ONCE = 256
+"""Observations removed in one plan."""
+DROPPED_AT_MOST = 5
+"""Batches in a row that came too late, because the bank moved on, before it is looked at again later."""
+
+
+class ConsolidationRunner:
+    """Consolidates one bank batch by batch until nothing is left; every state it goes through is in the store."""
+
+    __slots__ = ("_perform", "_ports", "_scope", "_task")
+
+    def __init__(self, scope: Scope, ports: BankPorts, perform: Callable[[Command], Awaitable[object]]) -> None:
+        self._scope = scope
+        self._ports = ports
+        self._perform = perform
+        self._task = WokenTask(scope.bank, "consolidations", self._drain)
+
+    @property
+    def running(self) -> bool:
+        """Whether something is being consolidated."""
+        return self._task.running
+
+    def wake(self) -> None:
+        """See that what is ready is consolidated."""
+        if self._ports.consolidation is not None:
+            self._task.wake()
+
+    async def rest(self) -> None:
+        """Wait until nothing is being consolidated."""
+        await self._task.rest()
+
+    async def _drain(self) -> None:
+        port = self._ports.consolidation
+        assert port is not None
+        dropped = 0
+        while dropped < DROPPED_AT_MOST:
+            await self._ports.stand_back()
+            batch = await self._perform(TakeBatch(self._ports.nonce(), port.facts, not port.with_model))
+            assert isinstance(batch, Batch)
+            if not batch.pending:
+                return
+            edits = await port.decide(self._scope, batch)
+            if edits.failed and not edits.final:
+                return  # the bank stays due
+            new = await self._embedded([put.unit for put in edits.puts])
+            receipt = await self._perform(EndBatch(self._ports.nonce(), batch, edits, new))
+            assert isinstance(receipt, ConsolidationReceipt)
+            dropped = dropped + 1 if receipt.status == "dropped" else 0
+            if receipt.status == "completed":
+                return
+            if port.pause_s:
+                await asyncio.sleep(port.pause_s)
+
+    async def _embedded(self, units: Sequence[Unit]) -> dict[str, NewUnit]:
+        if not units:
+            return {}
+        embed = self._ports.embed_bulk or self._ports.embed
+        vectors = await embed([unit_dense_text(unit) for unit in units])
+        tokens = self._ports.tokenizer.count([unit.text for unit in units])
+        return {
+            unit.id: NewUnit(replace(unit, text_tokens=count), unit_vectors(unit, vector))
+            for unit, vector, count in zip(units, vectors, tokens, strict=True)
+        }
+
+
+class BankObservations:
+    """Performs commands whose turn has come."""
+
+    __slots__ = ("_ports", "_runner", "_scope", "_stages")
+
+    def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages, runner: ConsolidationRunner) -> None:
+        self._scope = scope
+        self._ports = ports
+        self._stages = stages
+        self._runner = runner
+
+    async def perform(self, command: ConsolidationCommand, turn: Turn) -> Batch | ConsolidationReceipt:
+        """Do one command in its turn.
+
+        Raises:
+            NotFound: there is no such memory.
+        """
+        if isinstance(command, TakeBatch):
+            return await self._take(command, turn)
+        if isinstance(command, EndBatch):
+            return await self._end(command, turn)
+        if isinstance(command, Consolidate):
+            return await self._ask(command, turn)
+        return await self._clear(command, turn)
+
+    def noted(self, plan: Plan, before: Head, known: KnownFacts | None) -> Plan:
+        """With what it leaves to be consolidated."""
+        now, quiet_s = self._ports.clock.now(), self._ports.policy.consolidate_quiet_s
+        held: frozenset[str] | KnownFacts = known if known is not None else frozenset()
+        return noting(plan, before, held, quiet_s, now, on=self._is_on(plan.head_after))
+
+    async def do_due(self, turn: Turn, now: datetime) -> datetime | None:
+        """Have what is left consolidated, if the bank does so by itself or somebody asked; when to look again."""
+        head = turn.view().head
+        if self._ports.consolidation is None or not head.counters.get(UNCONSOLIDATED):
+            return None
+        if not self._is_on(head) and not _asked(await self._queue()):
+            return None
+        self._runner.wake()
+        return now + timedelta(seconds=self._ports.policy.consolidate_lease_s)
+
+    def is_pending(self, head: Head) -> bool:
+        """Whether something is to be consolidated, and will be."""
+        return bool(head.counters.get(UNCONSOLIDATED)) and self._is_on(head)
+
+    def _is_on(self, head: Head) -> bool:
+        inherited = self._ports.inherited(self._scope.tenant)
+        return self._ports.consolidation is not None and observes(head.profile, inherited)
+
+    async def _take(self, command: TakeBatch, turn: Turn) -> Batch:
+        head, perform = turn.view().head, self._ports.store.perform
+        cursor, queue = await self._cursor(), await self._queue()
+        asked = _asked(queue)
+        nothing = Batch(cursor, cursor)
+        if not head.exists or not (asked or (head.counters.get(UNCONSOLIDATED) and self._is_on(head))):
+            return nothing
+        queued = [record for record in queue if record.body["kind"] != ASKED][:QUEUED_AT_ONCE]
+        known = await turn.known()
+        settings = resolve_settings(head.profile, self._ports.inherited(self._scope.tenant))
+        named = {source for record in queued for source in record.body["sources"]}
+        room = max(command.facts - len(named), 0)
+        new = nsmallest(room + 1, facts_after(known.knowledge, cursor.place))
+        taken = new[:room]
+        facts = tuple(dict.fromkeys((*(id_ for _, id_ in taken), *sorted(named))))
+        live = tuple(id_ for id_ in facts if id_ in known.knowledge.facts)
+        batch = replace(
+            nothing,
+            after=Cursor(*taken[-1]) if taken else replace(cursor, tries=0),
+            facts=live,
+            queued=tuple((record.key, record.seq) for record in queued),
+            asked=tuple(asked),
+            last=len(new) <= room and len(queued) + len(asked) == len(queue),
+            pending=True,
+            settings=settings,
+        )
+        if command.grouped:
+            return await self._grouped(batch, known.knowledge, facts)
+        existing = await perform(self._scope, observations_on(facts))
+        return replace(batch, existing=existing, near=neighbours_of(known.knowledge, live, scoping_of(settings)))
+
+    async def _grouped(self, batch: Batch, knowledge: Knowledge, facts: Sequence[str]) -> Batch:
+        """With the groups of facts, of all that rests on them, and so on until nothing new comes up."""
+        seeds, asked, existing = set(facts), set[str](), dict[str, Unit]()
+        while True:
+            groups = groups_of(knowledge, seeds, scoping_of(batch.settings))
+            members = seeds.union(*(group.members for group in groups))
+            if not (new := members - asked):
+                ordered = tuple(existing[id_] for id_ in sorted(existing))
+                return replace(batch, groups=tuple(groups), existing=ordered)
+            asked |= new
+            found = await self._ports.store.perform(self._scope, observations_on(sorted(new)))
+            existing |= {unit.id: unit for unit in found}
+            seeds |= {source.unit_id for unit in found for source in unit.sources}
+
+    async def _end(self, command: EndBatch, turn: Turn) -> ConsolidationReceipt:
+        """Apply edits whose facts are as they were, and whose observations nobody else has changed."""
+        batch, edits, now = command.batch, command.edits, self._ports.clock.now()
+        known = (await turn.known()).knowledge
+        dropped = ConsolidationReceipt(command.operation_id, "dropped")
+        if await self._cursor() != batch.before:
+            return dropped
+        touched = [*edits.retire, *(put.before for put in edits.puts if put.before is not None)]
+        counted = {source.unit_id: (source.seq, source.content_hash) for source in edits.read}
+        counted |= {unit.id: (unit.seq, unit.content_hash) for unit in touched}
+        live = await self._units(tuple(counted))
+        if {id_: (unit.seq, unit.content_hash) for id_, unit in live.items()} != counted:
+            return dropped
+        cited = {source.unit_id for put in edits.puts for source in put.unit.sources}
+        if not all(stands(known, fact) for fact in cited):
+            return dropped
+        perform = self._ports.store.perform
+        keys = tuple(put.unit.id for put in edits.puts)
+        histories = await perform(self._scope, GetRecords(RecordKind.OBSERVATION, keys)) if keys else {}
+        queue = await self._queue()
+        taken = dict(batch.queued)
+        removed = [record.key for record in queue if taken.get(record.key) == record.seq]
+        left = [record for record in queue if record.key not in removed and record.body["kind"] != ASKED]
+        last = not left and next(iter(facts_after(known, batch.after.place)), None) is None
+        asked = _asked(queue) if last else {}
+        plan = plan_consolidate(turn.view(), command, command.new, histories, (*removed, *asked), asked, now, last=last)
+        await turn.execute(plan)
+        count = len(edits.puts) + len(edits.retire)
+        return ConsolidationReceipt(command.operation_id, "completed" if last else "applied", count)
+
+    async def _ask(self, command: Consolidate, turn: Turn) -> ConsolidationReceipt:
+        """Who asks while another waits joins it."""
+        waiting = _asked(await self._queue())
+        if waiting and not command.recover:
+            self._runner.wake()
+            return ConsolidationReceipt(next(iter(waiting)), "pending", joined=True)
+        failed: tuple[Record, ...] = ()
+        if command.recover:
+            page = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, status=FAILED)
+            failed = (await self._ports.store.perform(self._scope, page)).records
+            if not failed:
+                return ConsolidationReceipt(command.operation_id, "completed")
+        await turn.execute(plan_ask(turn.view(), command, failed, self._ports.clock.now()))
+        self._runner.wake()
+        return ConsolidationReceipt(command.operation_id, "pending", len(failed))
+
+    async def _clear(self, command: ClearObservations, turn: Turn) -> ConsolidationReceipt:
+        perform, removed = self._ports.store.perform, 0
+        where = AnyOf("kind", (UnitKind.OBSERVATION.value,))
+        if command.unit_id is not None and command.unit_id not in await self._units((command.unit_id,)):
+            raise NotFound(f"bank {self._scope.bank!r} has no memory {command.unit_id!r}")
+        begun = command.unit_id is not None or not turn.view().head.exists
+        while True:
+            if command.unit_id is not None:
+                gone = await perform(self._scope, observations_on((command.unit_id,)))
+            else:
+                page: UnitPage = await perform(self._scope, ListUnits(CLEARED_AT_ONCE, where=where))
+                gone = page.units
+            if not gone and begun:
+                return ConsolidationReceipt(command.operation_id, "completed", removed)
+            now, due = self._ports.clock.now(), self._is_on(turn.view().head)
+            plan = plan_clear(turn.view(), command, gone, now, due=due, restart=command.unit_id is None)
+            await turn.execute(plan)
+            removed, begun = removed + len(gone), True
+
+    async def _cursor(self) -> Cursor:
+        found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
+        return read_cursor(found.get(CURSOR))
+
+    async def _queue(self) -> tuple[Record, ...]:
+        listed = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, status=PENDING)
+        page: RecordPage = await self._ports.store.perform(self._scope, listed)
+        return page.records
+
+    async def _units(self, ids: tuple[str, ...]) -> dict[str, Unit]:
+        found: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
+        return found
+
+
+def _asked(queue: Sequence[Record]) -> dict[str, datetime]:
+    """Operations that wait for the end, and when they were asked for."""
+    return {record.key: instant_from_text(record.body["at"]) for record in queue if record.body["kind"] == ASKED}

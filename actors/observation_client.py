@@ -1,0 +1,106 @@
+"""What callers ask of observations: that they be made, removed, shown with what they rest on."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from actors.cluster import Cluster
+from actors.settings import Settings
+from memory.cascade import PENDING
+from memory.consolidating.commands import ClearObservations, Consolidate, ConsolidationReceipt
+from memory.consolidating.plans import CONSOLIDATED, CURSOR, FAILED, OBSERVATIONS, UNCONSOLIDATED
+from memory.consolidating.scopes import Tags
+from memory.encoding import instant_from_text
+from memory.errors import Conflict, NotFound
+from memory.filters import AnyOf, Between, every
+from memory.ids import Scope
+from memory.records import Head, Record, RecordKind, Unit, UnitKind
+from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, ReadHead, Store
+
+SCAN_PAGE = 1000
+FACT = AnyOf("kind", (UnitKind.FACT.value,))
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidationState:
+    """How far a bank is consolidated: facts that wait, batches that were given up on, when the last one was."""
+
+    pending: int = 0
+    failed: int = 0
+    at: datetime | None = None
+
+
+class ObservationClient:
+    """Part of the door to the actors: BankClient.observing. Raises what BankClient's methods raise."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._store: Store = cluster.store
+        self._settings = settings
+
+    async def consolidate(self, scope: Scope, command: Consolidate) -> ConsolidationReceipt:
+        """Have a bank consolidated; the operation that tells of its end, of who asked first.
+
+        Raises:
+            NotFound: there is no such bank.
+            Conflict: the deployment makes no observations.
+        """
+        await self._need(scope)
+        if self._settings.consolidation == "off":
+            raise Conflict("this deployment makes no observations: LOREBANK_CONSOLIDATION is off")
+        receipt: ConsolidationReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def clear(self, scope: Scope, command: ClearObservations) -> ConsolidationReceipt:
+        """Remove observations: all, or those that rest on one fact.
+
+        Raises:
+            NotFound: there is no such memory.
+        """
+        if await self._head(scope) is None:
+            return ConsolidationReceipt(command.operation_id, "completed")
+        receipt: ConsolidationReceipt = await self._cluster.command(scope, command)
+        return receipt
+
+    async def find_state(self, scope: Scope, head: Head) -> ConsolidationState:
+        """How far a bank is, by its head."""
+        if not head.counters.keys() & {CONSOLIDATED, UNCONSOLIDATED, OBSERVATIONS}:
+            return ConsolidationState()
+        behind = Between("seq", gte=head.counters.get(CONSOLIDATED, 0) + 1)
+        facts = await self._store.perform(scope, ListUnits(1, where=every(FACT, behind)))
+        failed = await self._store.perform(scope, ListRecords(RecordKind.REDERIVE, 1, status=FAILED))
+        queued = await self._store.perform(scope, ListRecords(RecordKind.REDERIVE, 1, status=PENDING))
+        found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
+        at = instant_from_text(found[CURSOR].body["at"]) if CURSOR in found else None
+        return ConsolidationState(facts.total + queued.total, failed.total, at)
+
+    async def find_history(self, scope: Scope, unit_id: str) -> Record | None:
+        """What an observation said before."""
+        found = await self._store.perform(scope, GetRecords(RecordKind.OBSERVATION, (unit_id,)))
+        return found.get(unit_id)
+
+    async def get_facts(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Unit]:
+        """Live facts by id."""
+        found: dict[str, Unit] = await self._store.perform(scope, GetUnits(ids)) if ids else {}
+        return found
+
+    async def count_scopes(self, scope: Scope) -> list[tuple[Tags, int]]:
+        """The tags of observations, each set with how many have it, most first."""
+        counted: Counter[Tags] = Counter()
+        seen, total = 0, 1
+        while seen < total:
+            where = AnyOf("kind", (UnitKind.OBSERVATION.value,))
+            page = await self._store.perform(scope, ListUnits(SCAN_PAGE, seen, where))
+            if not page.units:
+                break
+            counted.update(tuple(sorted(unit.tags)) for unit in page.units)
+            seen, total = seen + len(page.units), page.total
+        return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+
+    async def _head(self, scope: Scope) -> Head | None:
+        head = await self._store.perform(scope, ReadHead())
+        return head if head is not None and head.exists else None
+
+    async def _need(self, scope: Scope) -> None:
+        if await self._head(scope) is None:
+            raise NotFound(f"no bank {scope.bank!r}")

@@ -1,0 +1,1 @@
+"""Observations: what several facts come to, with its evidence."""
