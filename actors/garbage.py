@@ -10,8 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import ray
-
 YOUNG: Final = 2000
 """Objects made and not yet gone after which the youngest are looked through; ten times as many for the next older."""
 NO_FULL: Final = 1 << 30
@@ -20,12 +18,6 @@ TIDY_S: Final = 30.0
 """Between two full collections of what has come since the last one."""
 WHOLE_ROUNDS: Final = 120
 """Every so many of them everything is walked over: rings of what was set aside are found then only."""
-
-
-def keep_collections_short() -> None:
-    """Have this process, if it is a Ray worker, collect garbage so from now on; it has loaded what it needs."""
-    if ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE:
-        tidy_for_ever()
 
 
 def tidy_for_ever(wait: Callable[[float], bool] | None = None) -> None:

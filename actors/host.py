@@ -20,7 +20,6 @@ from actors.consolidating import consolidation_of
 from actors.credits import HostCredits, Limits, size_of
 from actors.extraction import ExtractStage
 from actors.extractors import asks_model, stage_extractor
-from actors.garbage import keep_collections_short
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
@@ -31,6 +30,7 @@ from actors.supervisor import SUPERVISOR, find_supervisor
 from actors.tasks import embed_texts
 from actors.watching import Watcher
 from actors.wiring import build_tokenizer
+from actors.worker_process import keep_collections_short
 from memory.commands import Command
 from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.extraction.prompt import MAX_KNOWN

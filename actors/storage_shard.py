@@ -14,11 +14,11 @@ import ray
 from actors.blocking_store import BlockingStore
 from actors.fair_lock import FairLock
 from actors.flush_rule import FlushRule
-from actors.garbage import keep_collections_short
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.read_socket import ReadSocket, own_socket_path
 from actors.settings import Settings
 from actors.wiring import ShardRuns, open_shard
+from actors.worker_process import is_restarted, keep_collections_short
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.ids import Scope
@@ -231,7 +231,7 @@ class StorageShard:
                 raise StoreDamaged(str(self._given_up))
             if self._engine is None:
                 try:
-                    engine = open_shard(self._settings, self._index, self._space, again=_is_restarted())
+                    engine = open_shard(self._settings, self._index, self._space, again=is_restarted())
                 except StoreDamaged as exc:
                     self._given_up = exc  # files do not mend themselves: loading them again would only take long
                     raise
@@ -321,14 +321,6 @@ class StorageShard:
             engine.flush()
         except LorebankError:
             log.exception("%s cannot be flushed", shard_name(self._index))
-
-
-def _is_restarted() -> bool:
-    """Whether Ray made this actor anew after its process had ended."""
-    if not ray.is_initialized():
-        return False
-    context = ray.get_runtime_context()
-    return bool(context.worker.mode == ray.WORKER_MODE and context.was_current_actor_reconstructed)
 
 
 StorageShardActor = with_pulse(StorageShard)

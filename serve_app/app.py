@@ -9,8 +9,8 @@ from ray.serve import Application
 
 from actors.calls import ask
 from actors.client import BankClient
-from actors.garbage import keep_collections_short
 from actors.settings import Settings, load_settings
+from actors.worker_process import keep_collections_short
 from memory.ids import Scope
 from memory.recall import RecallQuery
 from serve_app.api import build_api

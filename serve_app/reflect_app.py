@@ -10,9 +10,9 @@ from ray.serve.exceptions import BackPressureError
 
 from actors.calls import translate_ray
 from actors.client import BankClient
-from actors.garbage import keep_collections_short
 from actors.reflecting import Progress
 from actors.settings import Settings
+from actors.worker_process import keep_collections_short
 from memory.errors import Overloaded
 from memory.ids import Scope
 from memory.recall import RecallQuery

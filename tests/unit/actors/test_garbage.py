@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.garbage import NO_FULL, TIDY_S, WHOLE_ROUNDS, keep_collections_short, tidy, tidy_for_ever
+from actors.garbage import NO_FULL, TIDY_S, WHOLE_ROUNDS, tidy, tidy_for_ever
+from actors.worker_process import keep_collections_short
 
 
 class Ring:
