@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.curation_client import CurationClient
+from actors.moving_client import MovingClient
 from actors.policies import stage_names
 from actors.reader import Reader
 from actors.reflect_client import ReflectClient
@@ -93,6 +94,7 @@ class BankClient:
         self.curation = CurationClient(cluster, settings)
         self.stacks = StackClient(reader, cluster.store, self.update_bank)
         self.reflecting = ReflectClient(cluster, reader, settings)
+        self.moving = MovingClient(cluster)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":

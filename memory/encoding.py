@@ -178,6 +178,7 @@ def encode_head(head: Head) -> dict[str, Any]:
         "counters": dict(head.counters),
         "created_at": instant_to_text(head.created_at) if head.created_at else None,
         "updated_at": instant_to_text(head.updated_at) if head.updated_at else None,
+        **({"incomplete_before": instant_to_text(head.incomplete_before)} if head.incomplete_before else {}),
     }
 
 
@@ -197,6 +198,7 @@ def decode_head(body: Mapping[str, Any]) -> Head:
         counters=body["counters"],
         created_at=instant_from_text(body["created_at"]) if body["created_at"] else None,
         updated_at=instant_from_text(body["updated_at"]) if body["updated_at"] else None,
+        incomplete_before=instant_from_text(body["incomplete_before"]) if body.get("incomplete_before") else None,
     )
 
 

@@ -197,6 +197,8 @@ class Head:
     counters: Mapping[str, int] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    incomplete_before: datetime | None = None
+    """What was told before may be gone, and the commits that would say so are not here: the bank was restored."""
 
 
 @dataclass(frozen=True, slots=True)

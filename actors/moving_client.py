@@ -1,0 +1,31 @@
+"""What moves banks in and out: restores of exports, by the banks' owners."""
+
+from typing import Protocol
+
+from memory.commands import Command
+from memory.ids import Scope
+from memory.restore_commands import RestoreCommand, RestoreReceipt
+
+
+class Owners(Protocol):
+    """What of a deployment is used here."""
+
+    async def command(self, scope: Scope, command: Command) -> object:
+        """Have the bank's owner do a command."""
+
+
+class MovingClient:
+    """Part of the door to the actors: BankClient.moving. Raises what BankClient's methods raise."""
+
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+
+    async def restore(self, scope: Scope, command: RestoreCommand) -> RestoreReceipt:
+        """Begin a restore, or write a slice of it; sent again, it writes what is not there.
+
+        Raises:
+            Conflict: the operation id was used for another command.
+        """
+        receipt = await self._owners.command(scope, command)
+        assert isinstance(receipt, RestoreReceipt)
+        return receipt
