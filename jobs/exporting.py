@@ -8,6 +8,7 @@ import orjson
 
 from jobs.tables import TABLES, BankExport, TableWriter, bank_directory, find_bank, write_bank
 from memory.as_of import ReadIncomplete
+from memory.curation import decode_curation
 from memory.document_reading import DocumentPart
 from memory.encoding import encode_document, encode_unit, instant_to_micros, instant_to_text
 from memory.errors import NotFound
@@ -39,9 +40,17 @@ _TABLE_OF = {
 
 
 async def export_bank(
-    client: "BankClient", scope: Scope, head: Head, directory: Path, advance: Callable[[int], None]
+    client: "BankClient",
+    scope: Scope,
+    head: Head,
+    directory: Path,
+    advance: Callable[[int], None],
+    only: frozenset[str] | None = None,
 ) -> BankExport:
-    """Write a bank's tables; one that an earlier run wrote and nobody has written to since is left as it is."""
+    """Write a bank's tables; one that an earlier run wrote and nobody has written to since is left as it is.
+
+    only: these documents, with all that is theirs alone and what was said of their facts by hand.
+    """
     name = bank_directory(scope.bank)
     before = find_bank(directory, name)
     if before is not None and before.bank == scope.bank and before.seq == head.seq and not before.moving:
@@ -52,8 +61,11 @@ async def export_bank(
     for file in place.iterdir():
         file.unlink()
     writers = {table: TableWriter(place, table) for table in TABLES}
-    moving = await _documents(client, scope, writers, advance)
-    await _others(client, scope, writers)
+    moving = await _documents(client, scope, writers, advance, only)
+    if only is None:
+        await _others(client, scope, writers)
+    else:
+        await _said(client, scope, writers, only)
     tables = {table: writer.close() for table, writer in writers.items()}
     counts = {table: writer.rows for table, writer in writers.items()}
     created_at = instant_to_text(head.created_at) if head.created_at else None
@@ -75,14 +87,21 @@ async def export_bank(
     return bank
 
 
-async def _documents(client: "BankClient", scope: Scope, writers: Writers, advance: Callable[[int], None]) -> bool:
+async def _documents(
+    client: "BankClient",
+    scope: Scope,
+    writers: Writers,
+    advance: Callable[[int], None],
+    only: frozenset[str] | None,
+) -> bool:
     """All documents, oldest first; whether the bank was still written to in the last pass.
 
     A document that changes meanwhile is written again: of several rows with one id the last one counts.
     """
     written: dict[str, int] = {}
     for _ in range(PASSES):
-        listed = [(seq, id_) async for id_, seq in _listed(client, scope) if written.get(id_) != seq]
+        everything = [(seq, id_) async for id_, seq in _listed(client, scope) if written.get(id_) != seq]
+        listed = [(seq, id_) for seq, id_ in everything if only is None or id_ in only]
         if not listed:
             return False
         for seq, document_id in sorted(listed):
@@ -182,6 +201,13 @@ async def _others(client: "BankClient", scope: Scope, writers: Writers) -> None:
         writers["events"].add(
             {"commit": commit, "type": event.type, "operation_id": event.operation_id, "at": event.at}
         )
+
+
+async def _said(client: "BankClient", scope: Scope, writers: Writers, only: frozenset[str]) -> None:
+    """What was said by hand of facts of some documents."""
+    async for record in _records(client, scope, RecordKind.CURATION):
+        if decode_curation(record).unit.document_id in only:
+            writers["said"].add(record_row(record))
 
 
 async def _records(client: "BankClient", scope: Scope, kind: RecordKind) -> AsyncIterator[Record]:

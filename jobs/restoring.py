@@ -1,7 +1,6 @@
 """Sends an exported bank's slices to its new owner, patiently and at a bounded rate; what is there is not sent."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobs.bank_reading import ExportedBank, Family, Piece
 from jobs.batching import Batch
+from jobs.deleting import patiently
 from jobs.importing import import_profile
 from jobs.parts import Reject
 from jobs.progress_file import Done, ProgressFile
-from jobs.sending import LONGEST_PAUSE_S, Pace, RejectsFile, Tally
+from jobs.sending import Pace, RejectsFile, Tally
 from jobs.tables import BankExport
 from memory.encoding import instant_from_text
-from memory.errors import InvalidRequest, RetryLater
+from memory.errors import InvalidRequest
 from memory.ids import Scope, digest, point_id
 from memory.moving import Move
 from memory.records import RecordKind
@@ -201,11 +201,4 @@ class BankRestorer:
         self._with.restored.replaced += 1
 
     async def _patiently(self, ask: "Callable[[], Awaitable[T]]") -> T:
-        until_s = time.monotonic() + self._with.patience_s
-        while True:
-            try:
-                return await ask()
-            except RetryLater as exc:
-                if time.monotonic() >= until_s:
-                    raise
-                await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
+        return await patiently(self._with.patience_s, ask)

@@ -27,6 +27,8 @@ router = APIRouter(route_class=JsonRoute, tags=["banks"])
 
 MAX_SETTINGS = 100
 """Settings of one bank."""
+DELETED_AT_ONCE = 16
+"""Banks deleted by one request."""
 _TYPE_COUNTER = "type:"
 
 
@@ -76,6 +78,25 @@ async def delete_bank(bank: Bank, client: Client) -> Response:
         deleted = receipt.units_deleted
     message = f"bank {bank.bank} deleted with {deleted} memories"
     return json_response({"success": True, "message": message, "deleted_count": deleted})
+
+
+@router.delete(BANKS, response_model=wire.DeleteTenantResponse)
+async def delete_banks(
+    tenant: Tenant, client: Client, confirm: Annotated[str, Query(max_length=wire.MAX_ID_CHARS)]
+) -> Response:
+    """Delete banks of the caller's tenant, whose name `confirm` repeats; again until `left` is 0."""
+    if confirm != tenant:
+        raise Unprocessable("confirm must be the name of the tenant whose banks are to be deleted")
+    deleted = 0
+    page = await client.list_banks(tenant, DELETED_AT_ONCE, 0)
+    for name, _ in page.banks:
+        deleted += (await client.delete_bank(Scope(tenant, name), DeleteBank(str(uuid.uuid4())))).units_deleted
+    left = (await client.list_banks(tenant, 1, 0)).total
+    banks = len(page.banks)
+    message = f"{banks} banks deleted with {deleted} memories, {left} left"
+    return json_response(
+        {"success": True, "message": message, "deleted_count": deleted, "deleted_banks": banks, "left": left}
+    )
 
 
 @router.get(BANKS, response_model=wire.BankListResponse)
