@@ -66,7 +66,7 @@ from memory.reflect_commands import (
     RefreshModel,
 )
 from memory.reflect_plans import following
-from memory.restore_commands import BeginRestore, RestoreReceipt, RestoreSlice
+from memory.restore_commands import BeginRestore, RestoreReceipt, RestoreSlice, RetentionReceipt, SweepPast
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
@@ -82,6 +82,7 @@ Receipt = (
     | Directive
     | MentalModel
     | RestoreReceipt
+    | RetentionReceipt
 )
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
@@ -286,7 +287,7 @@ class Bank:
 
     async def _in_turn(self, active: Activation, command: Command, ready: "_Ready", preparer: Preparer) -> Receipt:
         turn = self._turn(active)
-        if isinstance(command, (Retain, DeleteDocument, DeleteBank, UpdateBank, BeginRestore, RestoreSlice)):
+        if isinstance(command, (Retain, DeleteDocument, DeleteBank, UpdateBank, BeginRestore, RestoreSlice, SweepPast)):
             return await self._documents.perform(command, turn, cast("Prepared | Restoring | None", ready), preparer)
         if isinstance(command, BeginStage):
             return await self._stages.begin(command, turn)

@@ -4,6 +4,7 @@ from typing import cast
 
 from actors.bank_ports import BankPorts, beside_loop
 from actors.bank_restore import BankRestore, Restoring
+from actors.bank_retention import BankRetention
 from actors.bank_stages import BankStages
 from actors.credits import size_of
 from actors.preparing import Prepared, Preparer
@@ -15,12 +16,19 @@ from memory.ingest import plan_delete_bank, plan_delete_document, plan_retain, p
 from memory.operations import same_command
 from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Head, RecordKind
-from memory.restore_commands import BeginRestore, RestoreCommand, RestoreReceipt, RestoreSlice
+from memory.restore_commands import (
+    BeginRestore,
+    MovingCommand,
+    RestoreReceipt,
+    RestoreSlice,
+    RetentionReceipt,
+    SweepPast,
+)
 from memory.stages import StageWork
 from memory.staging import is_staged
 from memory.store_calls import GetRecords
 
-DocumentCommand = Retain | DeleteDocument | DeleteBank | UpdateBank | RestoreCommand
+DocumentCommand = Retain | DeleteDocument | DeleteBank | UpdateBank | MovingCommand
 
 
 class BankDocuments:
@@ -36,10 +44,12 @@ class BankDocuments:
 
     async def perform(
         self, command: DocumentCommand, turn: Turn, prepared: Prepared | Restoring | None, preparer: Preparer
-    ) -> RetainReceipt | DeleteReceipt | RestoreReceipt | Head:
+    ) -> RetainReceipt | DeleteReceipt | RestoreReceipt | RetentionReceipt | Head:
         """Do one command in its turn."""
         if isinstance(command, (BeginRestore, RestoreSlice)):
             return await self.restore.perform(command, turn, cast("Restoring", prepared))
+        if isinstance(command, SweepPast):
+            return await BankRetention(self._scope, self._ports).perform(command, turn)
         if isinstance(command, Retain):
             return await self._retain(command, turn, cast("Prepared", prepared), preparer)
         if isinstance(command, DeleteDocument):

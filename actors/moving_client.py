@@ -1,10 +1,10 @@
-"""What moves banks in and out: restores of exports, by the banks' owners."""
+"""What moves banks in and out, and lets go: restores of exports, and sweeps by rules of retention."""
 
 from typing import Protocol
 
 from memory.commands import Command
 from memory.ids import Scope
-from memory.restore_commands import RestoreCommand, RestoreReceipt
+from memory.restore_commands import RestoreCommand, RestoreReceipt, RetentionReceipt, SweepPast
 
 
 class Owners(Protocol):
@@ -28,4 +28,10 @@ class MovingClient:
         """
         receipt = await self._owners.command(scope, command)
         assert isinstance(receipt, RestoreReceipt)
+        return receipt
+
+    async def sweep_past(self, scope: Scope, command: SweepPast) -> RetentionReceipt:
+        """Let go of a slice of what is past its time; again while the receipt says that there is more."""
+        receipt = await self._owners.command(scope, command)
+        assert isinstance(receipt, RetentionReceipt)
         return receipt

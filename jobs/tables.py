@@ -151,12 +151,21 @@ def check(directory: Path, bank: BankExport) -> None:
         StoreDamaged: one is not; nothing of the bank should be imported.
     """
     for files in bank.tables.values():
-        for file in files:
-            path = directory / bank.directory / file.path
-            if not path.is_file():
-                raise StoreDamaged(f"{path} is missing: copy the export again")
-            if path.stat().st_size != file.size_bytes or checksum(path) != file.sha256:
-                raise StoreDamaged(f"{path} is not as it was written: copy the export again")
+        check_files(directory / bank.directory, files)
+
+
+def check_files(place: Path, files: Sequence[TableFile]) -> None:
+    """See that files are there and as they were written.
+
+    Raises:
+        StoreDamaged: one is not.
+    """
+    for file in files:
+        path = place / file.path
+        if not path.is_file():
+            raise StoreDamaged(f"{path} is missing: copy the export again")
+        if path.stat().st_size != file.size_bytes or checksum(path) != file.sha256:
+            raise StoreDamaged(f"{path} is not as it was written: copy the export again")
 
 
 def write_bank(directory: Path, bank: BankExport) -> None:

@@ -10,7 +10,7 @@ from lorebank.cli_backup import backup, restore
 from lorebank.cli_banks import bank_app, document_app
 from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
-from lorebank.cli_forgetting import compact, forget, tenant_app
+from lorebank.cli_forgetting import compact, forget, retention, tenant_app
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
 from lorebank.cli_reflect import directive_app, model_app
@@ -50,6 +50,7 @@ app.command()(export)
 app.command("import")(import_)
 app.command()(forget)
 app.command()(compact)
+app.command()(retention)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")

@@ -1,11 +1,11 @@
-"""Commands `forget`, `tenant` and `retention`: what goes for good, as jobs."""
+"""Commands `forget`, `tenant`, `retention` and `compact`: what goes for good, as jobs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lorebank.cli_jobs import DryRunOption, TenantOption, become, flags
+from lorebank.cli_jobs import DryRunOption, RateOption, TenantOption, become, flags
 from lorebank.cli_output import JsonOption
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Delete a tenant with all its banks; look for what is left.")
@@ -60,3 +60,23 @@ def compact(
 ) -> None:
     """Write a data directory's files anew, so that what was deleted is in none of them any more."""
     become("compact", flags([("--data", data.absolute()), ("--json", json)]))
+
+
+def retention(
+    bank: Annotated[
+        str | None, typer.Option("--bank", "-b", help="Only this bank.  [default: all of the tenant]")
+    ] = None,
+    tenant: TenantOption = None,
+    archive: Annotated[Path | None, typer.Option(help="Directory to write what goes to, as Parquet files.")] = None,
+    max_items_per_s: RateOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Let go of what banks' rules of retention are past; readers do not see it any more as it is."""
+    options = flags(
+        [
+            ("--bank", bank), ("--tenant", tenant), ("--archive", archive.absolute() if archive else None),
+            ("--max-items-per-s", max_items_per_s), ("--dry-run", dry_run), ("--json", json),
+        ]
+    )  # fmt: skip
+    become("retention", options)

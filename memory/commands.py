@@ -9,7 +9,7 @@ from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
 from memory.reflect_commands import ReflectCommand
-from memory.restore_commands import RestoreCommand
+from memory.restore_commands import MovingCommand
 
 UpdateMode = Literal["replace", "append"]
 
@@ -327,7 +327,7 @@ Command = (
     | StageCommand
     | CurationCommand
     | ReflectCommand
-    | RestoreCommand
+    | MovingCommand
 )
 
 

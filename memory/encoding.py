@@ -269,9 +269,16 @@ def decode_document(document_id: str, body: Mapping[str, Any]) -> Document:
 
 def encode_recall_profile(profile: RecallProfile) -> dict[str, Any]:
     """Mapping of a recall profile."""
-    return {"speakers": dict(profile.speakers), "seq": profile.seq, "reranking": profile.reranking}
+    body = {"speakers": dict(profile.speakers), "seq": profile.seq, "reranking": profile.reranking}
+    return body if profile.retention is None else body | {"retention": list(profile.retention)}
 
 
 def decode_recall_profile(body: Mapping[str, Any]) -> RecallProfile:
     """Recall profile of a mapping."""
-    return RecallProfile(speakers=body["speakers"], seq=body["seq"], reranking=body.get("reranking", True))
+    own = body.get("retention")
+    return RecallProfile(
+        speakers=body["speakers"],
+        seq=body["seq"],
+        reranking=body.get("reranking", True),
+        retention=None if own is None else tuple(own),
+    )

@@ -246,3 +246,5 @@ class RecallProfile:
     seq: int = 0
     reranking: bool = True
     """Whether late interaction ranks in this bank, unless a request names a recipe."""
+    retention: tuple[Mapping[str, Any], ...] | None = None
+    """The bank's own rules of retention, as its setting has them (memory.retention); None: it has none of its own."""

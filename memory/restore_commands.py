@@ -70,6 +70,29 @@ RestoreCommand = BeginRestore | RestoreSlice
 
 
 @dataclass(frozen=True, slots=True)
+class SweepPast:
+    """Let go of a slice of what the bank's rules of retention were past at an instant, up to a seq."""
+
+    operation_id: str
+    now: datetime
+    until_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionReceipt:
+    """What went: documents as a whole, chunks (those of such documents too), derived units; `more`: not all of it."""
+
+    operation_id: str
+    documents: int = 0
+    chunks: int = 0
+    derived: int = 0
+    more: bool = False
+
+
+MovingCommand = RestoreCommand | SweepPast
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreReceipt:
     """What became of a slice, or (base, seq) of a beginning: the restored bank's seqs follow on `base`.
 

@@ -18,6 +18,7 @@ from memory.errors import NotFound, TooLarge, Unprocessable
 from memory.extraction.labels import ENTITY_LABELS, unreadable_label
 from memory.ids import Scope
 from memory.records import Head
+from memory.retention import RULES, read_rules
 from memory.staging import STAGED
 from serve_app.body import JsonRoute
 from serve_app.request_context import BANK, BANKS, Bank, Client, Limit, Offset, Tenant, json_response, scan
@@ -204,6 +205,7 @@ async def _update(client: BankClient, bank: Scope, changes: Mapping[str, Any]) -
     unreadable = unreadable_label(changes.get(ENTITY_LABELS))
     if unreadable is not None:
         raise Unprocessable(f"{ENTITY_LABELS}: {unreadable} is no label")
+    read_rules(changes.get(RULES))
     if address is not None:
         return await client.stacks.update_bank(bank, changes, address)
     return await client.update_bank(bank, UpdateBank(str(uuid.uuid4()), changes))

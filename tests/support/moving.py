@@ -33,6 +33,7 @@ from memory.store_calls import ListRecords
 from storage.reference_store import ReferenceStore
 from tests.support.bank_state import check_bank
 from tests.support.builders import DIM
+from tests.support.clocks import FakeClock
 from tests.support.extracting import CountingExtractor
 from tests.support.local_client import recalling_client
 
@@ -50,9 +51,11 @@ class Place:
     def __init__(self) -> None:
         stages: dict[str, Any] = {}
         policy = BankPolicy(stages=(EXTRACT,), session_debounce_s=60.0)
+        self.clock = FakeClock()
         self.client: BankClient = recalling_client(
-            Settings(embedder="hash", embedding_dim=DIM), stages=stages, policy=policy
+            Settings(embedder="hash", embedding_dim=DIM), stages=stages, policy=policy, clock=self.clock
         )
+        cast("Any", self.client)._reader._clock = self.clock
         self.cluster: Any = cast("Any", self.client)._cluster
         self.engine: ReferenceStore = self.cluster.engine
         self.extractor = CountingExtractor()
