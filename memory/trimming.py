@@ -33,8 +33,8 @@ def plan_trim(view: BankView, operation_id: str, trimmed: Trimmed, now: datetime
     if not kept:
         delete = DeleteDocument(operation_id, document.id)
         plan, _ = plan_delete_document(view, delete, document, now, trimmed.work)
-        records = tuple(record for record in plan.records if record.key != operation_id)
-        return replace(plan, command="expire", records=records)
+        written = tuple(record for record in plan.records if record.key != operation_id)
+        return replace(plan, command="expire", records=written)
     seq = view.head.seq + 1
     left = [entry for entry in document.chunks if entry.unit_id in gone]
     lost_bytes = sum(len((entry.separator + gone[entry.unit_id].text).encode()) for entry in left)
