@@ -19,10 +19,7 @@ from tests.support.bank_state import check_bank, pending_units, read_bank
 from tests.support.builders import DIM, fresh_scope
 
 LIFE = tuple(
-    Retain(
-        f"r{number}", (Item((Message(f"text {number}", "user", "Ann"), Message(f"more {number}")), f"d{number % 3}"),)
-    )
-    for n in range(5)
+    Retain(f"r{n}", (Item((Message(f"text {n}", "user", "Ann"), Message(f"more {n}")), f"d{n % 3}"),)) for n in range(5)
 )
 OPERATIONS = {"b", "s", "s2"}
 
