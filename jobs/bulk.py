@@ -243,6 +243,11 @@ def sentence(report: Mapping[str, Any], where: str) -> str:
             f"{documents['retained_before']} documents were retained before ({report['progress_file']});"
             " --again sends them once more"
         )
+    if restored := report.get("restored"):
+        lines.append(f"with {restored['derived']} facts and other derived memories, {restored['records']} records")
+        if restored["replaced"]:
+            said = f"{counted(restored['replaced'], 'document')} that the bank has otherwise became those of the export"
+            lines.append(f"{said}; facts of them are found anew")
     lines += rejected(report)
     return "\n".join(lines)
 
