@@ -66,7 +66,7 @@ from memory.reflect_commands import (
     RefreshModel,
 )
 from memory.reflect_plans import following
-from memory.restore_commands import BeginRestore, RestoreReceipt, RestoreSlice, RetentionReceipt, SweepPast
+from memory.restore_commands import BeginRestore, MovingReceipt, RestoreSlice, SweepPast
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
@@ -81,8 +81,7 @@ Receipt = (
     | Head
     | Directive
     | MentalModel
-    | RestoreReceipt
-    | RetentionReceipt
+    | MovingReceipt
 )
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})

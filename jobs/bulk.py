@@ -223,8 +223,9 @@ def rejected(report: Mapping[str, Any]) -> list[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 bank`, `2 banks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """`1 bank`, `2 banks`, `2 memories`."""
+    several = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number} {noun if number == 1 else several}"
 
 
 def sentence(report: Mapping[str, Any], where: str) -> str:

@@ -123,7 +123,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
     deleted = report["deleted"]
     said = [
         f"exported to {report['to']}: {report['exported_bytes']} bytes, checksums are right",
-        f"deleted {deleted['documents']} documents, {deleted['units']} memories",
+        f"deleted {counted(deleted['documents'], 'document')}, {counted(deleted['units'], 'memory')}",
         *(f"  gone: {what} {name}" for name in report["gone"]),
         *(f"  not deleted, for it changed meanwhile: {what} {name}" for name in report["changed"]),
     ]

@@ -55,7 +55,7 @@ class Scan:
                 f" {self.addresses} scopes"
             )
         else:
-            said.append(f"scanned {len(self.banks)} deleted banks: nothing of what they held is left")
+            said.append(f"scanned {len(self.banks)} of its banks, all deleted: nothing of what they held is left")
         if emptied := sum(left.emptied + left.history for left in self.banks.values()):
             when = max((left.due_at for left in self.banks.values() if left.due_at), default=None)
             said.append(f"{emptied} emptied records keep their ids for a while; they are swept from {when} on")

@@ -59,7 +59,8 @@ def _main(options: argparse.Namespace) -> int:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode(), flush=True)
     else:
         print("\n".join(sentences(report)), flush=True)
-    return EXIT_LEFT if any(bank["left_for_archive"] for bank in report["banks"]) else 0
+    left = not options.dry_run and any(bank["left_for_archive"] for bank in report["banks"])
+    return EXIT_LEFT if left else 0
 
 
 async def run(client: "BankClient", options: argparse.Namespace) -> dict[str, Any]:
@@ -78,15 +79,18 @@ async def run(client: "BankClient", options: argparse.Namespace) -> dict[str, An
 def sentences(report: dict[str, Any]) -> list[str]:
     """The report in words."""
     banks = report["banks"]
-    said = [f"looked at {counted(report['banks_looked_at'], 'bank')}: {len(banks)} hold something past its time"]
+    said = [
+        f"looked at {counted(report['banks_looked_at'], 'bank')}, {len(banks)} of them with something past its time"
+    ]
     for bank in banks:
-        found = ", ".join(f"{count} {kind}s" for kind, count in sorted(bank["found"].items()))
+        found = ", ".join(counted(count, kind) for kind, count in sorted(bank["found"].items()))
         if report["dry_run"]:
             said.append(f"  {bank['bank']}: would let go of {found}")
         elif bank["left_for_archive"]:
             said.append(f"  {bank['bank']}: {found} wait to be archived: give --archive DIR")
         else:
-            went = f"{bank['documents']} documents as a whole, {bank['chunks']} chunks, {bank['derived']} derived"
+            went = f"{counted(bank['chunks'], 'chunk')} and {bank['derived']} derived, with them"
+            went = f"{went} {counted(bank['documents'], 'document')} as a whole"
             archived = f", written to {bank['archive']}" if bank["archive"] else ""
             said.append(f"  {bank['bank']}: let go of {went}{archived}")
     return said

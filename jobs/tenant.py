@@ -77,8 +77,8 @@ def _main(options: argparse.Namespace) -> int:
         "scan": found.as_json(),
     }  # fmt: skip
     said = (
-        f"deleted {counted(deleted.banks, 'bank')} of tenant {options.tenant}: {deleted.documents} documents,"
-        f" {deleted.units} memories"
+        f"deleted {counted(deleted.banks, 'bank')} of tenant {options.tenant}:"
+        f" {counted(deleted.documents, 'document')}, {counted(deleted.units, 'memory')}"
     )
     return _told(report, [said], found, options)
 
@@ -93,7 +93,9 @@ def _scanned(options: argparse.Namespace) -> Scan:
 async def _dry_run(client: "BankClient", options: argparse.Namespace) -> int:
     page = await client.list_banks(options.tenant, 1000, 0)
     units = sum(head.counters.get("units", 0) for _, head in page.banks)
-    print(f"would delete {counted(page.total, 'bank')} of tenant {options.tenant}, {units} memories", flush=True)
+    print(
+        f"would delete {counted(page.total, 'bank')} of tenant {options.tenant}, {counted(units, 'memory')}", flush=True
+    )
     return 0
 
 

@@ -1,9 +1,7 @@
 """Commands that restore what an export holds: units and records as they were, under the ids of their new bank."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from memory.ids import digest
 from memory.records import Record, Unit
@@ -113,6 +111,4 @@ class RestoreReceipt:
     tokens: int = 0
 
 
-def restored_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """A profile that is not this bank's own address."""
-    return {key: value for key, value in profile.items() if key != "scope"}
+MovingReceipt = RestoreReceipt | RetentionReceipt

@@ -45,7 +45,10 @@ async def fill(client: BankClient, scope: Scope, documents: int = DOCUMENTS) -> 
     for number in range(documents):
         name, town = NAMES[number % 6], TOWNS[number % 8]
         at = START + timedelta(hours=7 * number)
-        turns = [Message(said.format(town), "user", name, at + timedelta(minutes=m)) for m, said in enumerate(SAID)]
+        turns = [
+            Message(f"{said.format(town)} That is number {7 * number + m}.", "user", name, at + timedelta(minutes=m))
+            for m, said in enumerate(SAID)
+        ]  # texts of their own: which of equally good ones an engine brings depends on how they lie on disk
         turns.append(Message(f"{town} has number {number} on its door.", "assistant", timestamp=at))
         item = Item(tuple(turns[number % 3 :]), f"talk-{number}", tags=(f"t{number % 5}",), metadata={"n": str(number)})
         await client.retain(scope, Retain(f"r{number}", (item,)))
@@ -67,7 +70,7 @@ async def answers(client: BankClient, scope: Scope, queries: int = QUERIES) -> d
         name, town = NAMES[number % 6], TOWNS[(number // 6) % 8]
         question = (
             f"Where does {name} live?", f"Who lives in {town}?", f"When did {name} move to {town}?",
-            f"What number has {town}, {number}?", f"Who visited {town} in March?",
+            f"What is number {7 * number}?", f"Who visited {town} in March?",
         )[number % 5]  # fmt: skip
         as_of = START + timedelta(days=number % 100) if number % 4 == 3 else None
         asked = RecallQuery(question, limit=10, query_timestamp=START + timedelta(days=120), as_of=as_of)

@@ -169,7 +169,7 @@ def test_the_job_archives_what_goes_and_nothing_goes_without(tmp_path: Path):
         assert bank.archive is not None
         assert set(pl.read_parquet(f"{bank.archive}/*.parquet")["text"].to_list()) == everything
         said = retention.sentences({"dry_run": False, "banks_looked_at": 1, "banks": [asdict(bank)]})
-        assert "let go of 3 documents as a whole, 6 chunks" in said[1]
+        assert "let go of 6 chunks and 0 derived, with them 3 documents as a whole" in said[1]
         again = job(place, archive=tmp_path)
         await again.all(None, lambda: None)
         assert again.banks == []
