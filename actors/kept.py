@@ -7,7 +7,7 @@ from actors.settings import Settings, inherited_by
 from memory.filters import Filter, every
 from memory.ids import Scope
 from memory.recall import RecallQuery
-from memory.records import RecallProfile
+from memory.records import Head, RecallProfile
 from memory.retention import RULES, Rule, read_rules, visible
 
 
@@ -25,6 +25,12 @@ class Kept:
         """A query that finds nothing past its time."""
         kept = self.visible(scope, profile, now)
         return query if kept is None else replace(query, where=every(query.where, kept))
+
+    def beside(self, scope: Scope, head: Head, where: Filter, now: datetime) -> Filter:
+        """A filter that lets nothing through that is past its time."""
+        own = head.profile.get(RULES)
+        profile = RecallProfile(retention=None if own is None else tuple(own))
+        return every(where, self.visible(scope, profile, now))
 
     def _rules(self, tenant: str, profile: RecallProfile) -> tuple[Rule, ...]:
         if profile.retention is not None:

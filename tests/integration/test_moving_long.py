@@ -40,16 +40,25 @@ KILLS = 10
 QUERIES = 500
 
 
+def thing(number: int) -> str:
+    """A word that nothing else is called: which of equally good answers comes depends on how they lie on disk."""
+    syllables = ("ba", "cor", "du", "fen", "gi", "hal", "jo", "kun", "lem", "mi", "nor", "pu", "ras", "ti", "vo", "zel")
+    digits = (number >> 12 & 15, number >> 8 & 15, number >> 4 & 15, number & 15)
+    return "".join(syllables[digit] for digit in digits)
+
+
 async def fill(client: BankClient, scope: Scope, documents: int = DOCUMENTS) -> None:
     """Talks over months, one retain each, some replaced; facts of them found; one corrected, one denied."""
     for number in range(documents):
         name, town = NAMES[number % 6], TOWNS[number % 8]
         at = START + timedelta(hours=7 * number)
         turns = [
-            Message(f"{said.format(town)} That is number {7 * number + m}.", "user", name, at + timedelta(minutes=m))
+            Message(f"{said.format(town)} {thing(7 * number + m)}.", "user", name, at + timedelta(minutes=m))
             for m, said in enumerate(SAID)
-        ]  # texts of their own: which of equally good ones an engine brings depends on how they lie on disk
-        turns.append(Message(f"{town} has number {number} on its door.", "assistant", timestamp=at))
+        ]
+        turns.append(
+            Message(f"{thing(7 * number + 5)} stands behind {thing(7 * number + 6)}.", "assistant", timestamp=at)
+        )
         item = Item(tuple(turns[number % 3 :]), f"talk-{number}", tags=(f"t{number % 5}",), metadata={"n": str(number)})
         await client.retain(scope, Retain(f"r{number}", (item,)))
     await client.retain(scope, Retain("again", (Item((Message("I live in Graz.", "user", "Bo", START),), "talk-1"),)))
@@ -67,11 +76,7 @@ async def answers(client: BankClient, scope: Scope, queries: int = QUERIES) -> d
     own = {"seq", "epoch", "sources", "born_version"}
     found: dict[str, Any] = {}
     for number in range(queries):
-        name, town = NAMES[number % 6], TOWNS[(number // 6) % 8]
-        question = (
-            f"Where does {name} live?", f"Who lives in {town}?", f"When did {name} move to {town}?",
-            f"What is number {7 * number}?", f"Who visited {town} in March?",
-        )[number % 5]  # fmt: skip
+        question = " ".join(thing(7 * (number * step % DOCUMENTS) + number % 7) for step in (1, 3, 7)[: 1 + number % 3])
         as_of = START + timedelta(days=number % 100) if number % 4 == 3 else None
         asked = RecallQuery(question, limit=10, query_timestamp=START + timedelta(days=120), as_of=as_of)
         answer = await client.recall(scope, asked)

@@ -9,13 +9,17 @@ from typing import Any
 import polars as pl
 import pytest
 
+from actors.kept import Kept
+from actors.settings import Settings
 from jobs import retention
 from jobs.retaining import Run
 from jobs.sending import Pace
 from memory.commands import AppendTurns, Item, Message, OpenSession, Retain, UpdateBank
 from memory.errors import NotFound, Unprocessable
+from memory.filters import AnyOf, holds
 from memory.ids import Scope
 from memory.recall import RecallQuery
+from memory.records import Head
 from memory.retention import read_rules
 from memory.store_calls import ListUnits, ReadHead
 from tests.support.clocks import START
@@ -206,3 +210,22 @@ def test_many_are_swept_in_slices(monkeypatch):
 def test_rules_that_are_none_are_refused(given):
     with pytest.raises(Unprocessable, match="retention"):
         read_rules(given)
+
+
+def test_rules_are_the_banks_own_else_inherited_and_narrow_what_reflections_read():
+    settings = Settings(bank_defaults={"retention": [{"after_s": 60}]}, tenant_defaults={"acme": {"retention": []}})
+    kept, tagged = Kept(settings), AnyOf("tags", ("x",))
+    old = {"tags": ["x"], "recorded_at": START - timedelta(minutes=2)}
+
+    def shown(scope: Scope, profile: dict[str, Any]) -> bool:
+        return holds(kept.beside(scope, Head(profile=profile), tagged, START), "id", old)
+
+    assert not shown(Scope("other", "b"), {})
+    assert shown(Scope("other", "b"), {"retention": []})
+    assert shown(ANA, {})
+    assert not shown(ANA, {"retention": [{"after_s": 100}]})
+    assert holds(kept.beside(Scope("other", "b"), Head(), tagged, START), "model", {"tags": ["x"]}), (
+        "models have no time"
+    )
+    with pytest.raises(ValueError, match="after_s must be"):
+        Settings(bank_defaults={"retention": [{"after_s": "soon"}]})
