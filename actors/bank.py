@@ -10,6 +10,7 @@ from actors.bank_documents import BankDocuments
 from actors.bank_models import BankModels, RefreshRunner
 from actors.bank_observations import BankObservations, ConsolidationRunner
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
+from actors.bank_restore import Restoring
 from actors.bank_sessions import BankSessions, SessionReceipt
 from actors.bank_stages import BankStages, StageRunner
 from actors.credits import Limits, size_of
@@ -50,10 +51,7 @@ from memory.directives import Directive
 from memory.encoding import decode_recall_profile
 from memory.errors import InvalidRequest
 from memory.ids import Scope
-from memory.ingest import (
-    BankView,
-    Embedded,
-)
+from memory.ingest import BankView, Embedded
 from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, StoredFacts, is_extracted
 from memory.mental_models import MAX_MODELS, MODELS, MentalModel, decode_model
 from memory.plans import Plan
@@ -62,6 +60,7 @@ from memory.protocol import REOPENED_AT, Execute
 from memory.records import Head, RecallProfile, RecordKind, Unit
 from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, RefreshModel
 from memory.reflect_plans import following
+from memory.restore_commands import BeginRestore, MovingReceipt, RestoreSlice, SweepPast
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
@@ -78,6 +77,7 @@ Receipt = (
     | MentalModel
     | Batch
     | ConsolidationReceipt
+    | MovingReceipt
 )
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
@@ -277,14 +277,16 @@ class Bank:
             await self._activated()
             return await self._sessions.embed(command, chunks)
         await self._activated()
+        if isinstance(command, (BeginRestore, RestoreSlice)):
+            return await self._documents.restore.embed(command)
         return await self._stages.embed(command) if isinstance(command, EndStage) else None
 
     # -- in turn
 
     async def _in_turn(self, active: Activation, command: Command, ready: "_Ready", preparer: Preparer) -> Receipt:
         turn = self._turn(active)
-        if isinstance(command, (Retain, DeleteDocument, DeleteBank, UpdateBank)):
-            return await self._documents.perform(command, turn, cast("Prepared | None", ready), preparer)
+        if isinstance(command, (Retain, DeleteDocument, DeleteBank, UpdateBank, BeginRestore, RestoreSlice, SweepPast)):
+            return await self._documents.perform(command, turn, cast("Prepared | Restoring | None", ready), preparer)
         if isinstance(command, BeginStage):
             return await self._stages.begin(command, turn)
         if isinstance(command, EndStage):
@@ -394,5 +396,5 @@ class Bank:
         return is_staged(active.head, self._ports.policy)
 
 
-_Ready = Prepared | Mapping[str, Embedded] | tuple[NewUnit, ...] | None
+_Ready = Prepared | Restoring | Mapping[str, Embedded] | tuple[NewUnit, ...] | None
 """What of a command is made outside its turn."""

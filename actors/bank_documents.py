@@ -3,6 +3,8 @@
 from typing import cast
 
 from actors.bank_ports import BankPorts, beside_loop
+from actors.bank_restore import BankRestore, Restoring
+from actors.bank_retention import BankRetention
 from actors.bank_stages import BankStages
 from actors.credits import size_of
 from actors.preparing import Prepared, Preparer
@@ -14,27 +16,40 @@ from memory.ingest import plan_delete_bank, plan_delete_document, plan_retain, p
 from memory.operations import same_command
 from memory.receipts import delete_receipt_of_operation, receipt_of_operation
 from memory.records import Head, RecordKind
+from memory.restore_commands import (
+    BeginRestore,
+    MovingCommand,
+    RestoreReceipt,
+    RestoreSlice,
+    RetentionReceipt,
+    SweepPast,
+)
 from memory.stages import StageWork
 from memory.staging import is_staged
 from memory.store_calls import GetRecords
 
-DocumentCommand = Retain | DeleteDocument | DeleteBank | UpdateBank
+DocumentCommand = Retain | DeleteDocument | DeleteBank | UpdateBank | MovingCommand
 
 
 class BankDocuments:
     """Performs commands whose turn has come; `preparer` is the one that worked for the command before its turn."""
 
-    __slots__ = ("_ports", "_scope", "_stages")
+    __slots__ = ("_ports", "_scope", "_stages", "restore")
 
     def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages) -> None:
         self._scope = scope
         self._ports = ports
         self._stages = stages
+        self.restore = BankRestore(scope, ports)
 
     async def perform(
-        self, command: DocumentCommand, turn: Turn, prepared: Prepared | None, preparer: Preparer
-    ) -> RetainReceipt | DeleteReceipt | Head:
+        self, command: DocumentCommand, turn: Turn, prepared: Prepared | Restoring | None, preparer: Preparer
+    ) -> RetainReceipt | DeleteReceipt | RestoreReceipt | RetentionReceipt | Head:
         """Do one command in its turn."""
+        if isinstance(command, (BeginRestore, RestoreSlice)):
+            return await self.restore.perform(command, turn, cast("Restoring", prepared))
+        if isinstance(command, SweepPast):
+            return await BankRetention(self._scope, self._ports).perform(command, turn)
         if isinstance(command, Retain):
             return await self._retain(command, turn, cast("Prepared", prepared), preparer)
         if isinstance(command, DeleteDocument):

@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.curation_client import CurationClient
+from actors.moving_client import MovingClient
 from actors.observation_client import ObservationClient
 from actors.policies import stage_names
 from actors.reader import Reader
@@ -35,7 +36,7 @@ from memory.document_reading import DocumentPart, ReadDocument, ReadStored
 from memory.encoding import decode_document
 from memory.errors import NotFound
 from memory.events import EventPage, ReadEvents
-from memory.filters import TRUE, Filter
+from memory.filters import TRUE, Filter, every
 from memory.ids import Scope
 from memory.recall import RecallAnswer, RecallQuery
 from memory.records import Document, Head, Record, RecordKind, Unit
@@ -95,6 +96,7 @@ class BankClient:
         self.stacks = StackClient(reader, cluster.store, self.update_bank)
         self.reflecting = ReflectClient(cluster, reader, settings)
         self.observing = ObservationClient(cluster, settings)
+        self.moving = MovingClient(cluster)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":
@@ -287,8 +289,8 @@ class BankClient:
         return await self._store.list_heads(tenant, limit, offset)
 
     async def list_units(self, scope: Scope, where: Filter = TRUE, *, limit: int, offset: int = 0) -> UnitPage:
-        """Live units, newest first."""
-        return await self._store.perform(scope, ListUnits(limit, offset, where))
+        """Live units that are not past their time, newest first."""
+        return await self._reader.list_units(scope, ListUnits(limit, offset, where))
 
     async def get_unit(self, scope: Scope, unit_id: str) -> Unit:
         """One live unit.
@@ -297,7 +299,7 @@ class BankClient:
             NotFound: the bank has no such live unit.
         """
         units = await self._store.perform(scope, GetUnits((unit_id,)))
-        if unit_id not in units:
+        if unit_id not in units or not await self._reader.shows(scope, units[unit_id]):
             raise NotFound(f"bank {scope.bank!r} has no memory {unit_id!r}")
         return units[unit_id]
 
@@ -308,7 +310,7 @@ class BankClient:
             NotFound: no bank of the tenant has such a live unit.
         """
         found = await self._store.find_unit(tenant, unit_id)
-        if found is None:
+        if found is None or not await self._reader.shows(*found):
             raise NotFound(f"no memory {unit_id!r}")
         return found
 
@@ -354,7 +356,7 @@ class BankClient:
 
     async def count_values(self, scope: Scope, field: str, limit: int, where: Filter = TRUE) -> dict[str, int]:
         """How many live units hold each value of an indexed field, e.g. `tags`."""
-        return await self._store.perform(scope, CountValues(field, limit, where))
+        return await self._store.perform(scope, CountValues(field, limit, every(where, await self._reader.kept(scope))))
 
     # -- audits: what is stored, as it is stored
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from memory.commands import AppendTurns, Command, EndStage, GivenDocument, Item, Retain
 from memory.errors import Overloaded
+from memory.restore_commands import RestoreSlice
 
 PIECE_BYTES = 4096
 """What a piece of a document takes beside its text while it is prepared: a vector, a draft, a unit."""
@@ -94,6 +95,8 @@ def size_of(command: Command) -> int:
     if isinstance(command, EndStage):
         results = [end.result for end in command.ends if end.result is not None]
         return PIECE_BYTES + _size_of_texts(unit.text for result in results for unit in result.units or ())
+    if isinstance(command, RestoreSlice):
+        return PIECE_BYTES + _size_of_texts(command.texts())
     return PIECE_BYTES
 
 

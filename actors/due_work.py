@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from actors.bank_models import BankModels
 from actors.bank_observations import BankObservations
 from actors.bank_ports import BankPorts
+from actors.bank_retention import BankRetention
 from actors.bank_sessions import BankSessions
 from actors.bank_stages import BankStages
 from actors.turns import Turn
@@ -27,7 +28,7 @@ SWEEPS_PER_RETENTION = 24
 class DueWork:
     """Does, in one turn, a bounded slice of what is due, and says when the bank is due next."""
 
-    __slots__ = ("_models", "_observations", "_ports", "_scope", "_sessions", "_stages")
+    __slots__ = ("_models", "_observations", "_ports", "_retention", "_scope", "_sessions", "_stages")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class DueWork:
         self._stages = stages
         self._models = models
         self._observations = observations
+        self._retention = BankRetention(scope, ports)
 
     async def do(self, turn: Turn) -> None:
         """Do what is due; nothing where the bank is not."""
@@ -54,7 +56,7 @@ class DueWork:
         sessions_due = await self._sessions.do_due(turn, now)
         observations_due = await self._observations.do_due(turn, now)
         models_due = await self._models.do_due(turn, now)
-        expiry_due = await self._let_expire(turn, now)
+        expiry_due = sooner(await self._let_expire(turn, now), await self._retention.do_due(turn, now))
         swept, sweep_due = await self._find_old(now)
         own_due = sooner(sessions_due, observations_due, models_due, expiry_due)
         following = sooner(own_due, sweep_due, turn.sweep_due(), await self._stages.next_due(now))

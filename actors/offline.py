@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
 from actors.bank import Bank
@@ -19,7 +21,9 @@ from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
 from memory.ids import BUCKETS, Scope
+from memory.leftovers import FindLeftovers
 from memory.ports import Embedder
+from memory.protocol import Recover, TakeEpoch
 from memory.records import Embedding
 from memory.store_calls import Call, Request, Store
 
@@ -27,6 +31,14 @@ T = TypeVar("T")
 PATIENCE_S = 10.0
 """How long whoever holds the directory may take to go."""
 EMBEDDED_TEXTS = 32
+SCOPES_PAGE = 256
+
+
+class _Compacting(Protocol):
+    """A shard of the embedded engine, which every offline one is."""
+
+    def compact(self) -> None:
+        """Close it with files that hold nothing removed."""
 
 
 class OfflineStore:
@@ -83,6 +95,26 @@ class OfflineStore:
         receipt = await Bank(scope, ports, mailbox_commands=1).perform(command)
         assert isinstance(receipt, RepairReceipt)
         return receipt
+
+    async def sweep(self) -> int:
+        """Let go of everything removed, whatever its age: no former owner is left to write it. Banks swept."""
+        swept, start = 0, None
+        while True:
+            page = await self.list_scopes(start, SCOPES_PAGE)
+            for scope in page.scopes:
+                left = await self.perform(scope, FindLeftovers())
+                if left.emptied or (left.history and not left.exists):
+                    head, now = await self.perform(scope, TakeEpoch(uuid4().hex)), SystemClock().now()
+                    retention = replace(retention_of(self._settings), tombstones=timedelta(0))
+                    recovered = await self.perform(scope, Recover(head, uuid4().hex, now, retention))
+                    swept += not recovered.needs
+            if (start := page.next) is None:
+                return swept
+
+    def compact(self) -> None:
+        """Write every shard's files anew, without what was removed; nothing can be asked of the store after that."""
+        while self._shards:
+            cast("_Compacting", self._shards.pop()).compact()
 
     async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
         """Answer of one reading call of the store."""

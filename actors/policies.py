@@ -20,6 +20,7 @@ def bank_policy(settings: Settings) -> BankPolicy:
         open_sessions=settings.open_sessions,
         operation_retention_s=settings.operation_retention_s,
         stages=stage_names(settings),
+        retention_sweep_s=settings.retention_sweep_s,
         refresh_quiet_s=settings.refresh_quiet_s,
         refresh_interval_s=settings.refresh_interval_s,
         consolidate_quiet_s=settings.consolidate_quiet_s,

@@ -11,20 +11,23 @@ from typing import Any
 from actors.clocks import SystemClock
 from actors.cross_encoder import CrossEncoder
 from actors.freshness import Freshness
+from actors.kept import Kept
 from actors.settings import Settings
 from actors.stores import DeploymentStore
 from actors.wiring import build_embedder
 from memory.as_of import plan_recall
-from memory.encoding import decode_recall_profile
+from memory.encoding import decode_recall_profile, encode_unit
+from memory.facts import is_expired
+from memory.filters import TRUE, Between, Filter, Not, every, holds
 from memory.ids import Scope
 from memory.ingest import RECALL_PROFILE_KEY
 from memory.query import Understood, understand
 from memory.recall import Candidates, FindAnswer, RecallAnswer, RecallQuery, answer
 from memory.recipes import Recipe, recipe_of
-from memory.records import Embedding, RecallProfile, Record, RecordKind
+from memory.records import Embedding, RecallProfile, Record, RecordKind, Unit
 from memory.reranking import Reranked
 from memory.stack import Stack
-from memory.store_calls import Batch, GetRecords, ReadHead
+from memory.store_calls import Batch, GetRecords, ListUnits, ReadHead, UnitPage
 
 EmbedQuery = Callable[[str], Awaitable[Embedding]]
 CACHED_PROFILES = 10_000
@@ -56,6 +59,7 @@ class Reader:
         self._queries: OrderedDict[str, Embedding] = OrderedDict()
         self._freshness = Freshness(store)
         self._cross_encoder = CrossEncoder(settings)
+        self._kept = Kept(settings)
 
     async def recall(self, scope: Scope, query: RecallQuery) -> RecallAnswer:
         """What matters for a query, best first; with a trace, how long each step took, too."""
@@ -63,6 +67,7 @@ class Reader:
         stale = query.min_seq is not None and not await self._freshness.shows(scope, query.min_seq)
         profile = await self._profile(scope)
         now = self._clock.now()
+        query = self._kept.narrow(scope, query, profile, now)
         asked_at = query.query_timestamp or query.as_of or now
         understood = understand(query.query, profile.speakers, asked_at, query.asked_of)
         understood_s = time.perf_counter()
@@ -78,6 +83,25 @@ class Reader:
         answered = answer(query, understood, candidates, recipe, reranked)
         answered = _timed(_noted(answered, reranked, failure), (begun_s, understood_s, embedded_s, found_s))
         return replace(answered, stale=True) if stale else answered
+
+    async def kept(self, scope: Scope) -> Filter:
+        """Units of a bank that no rule of retention has let go."""
+        return self._kept.visible(scope, await self._profile(scope), self._clock.now()) or TRUE
+
+    async def shows(self, scope: Scope, unit: Unit) -> bool:
+        """Whether a unit is not past its time."""
+        kept = await self.kept(scope)
+        return not is_expired(unit, self._clock.now()) and holds(kept, unit.id, encode_unit(unit))
+
+    async def list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
+        """What a listing finds that is not past its time."""
+        call = replace(call, where=every(call.where, await self.kept(scope)))
+        page: UnitPage = await self._store.perform(scope, call)
+        now = self._clock.now()
+        if any(is_expired(unit, now) for unit in page.units):  # few, and gone soon: no listing else pays for the filter
+            unexpired = Not(Between("expires_at", lte=now))
+            page = await self._store.perform(scope, replace(call, where=every(call.where, unexpired)))
+        return page
 
     async def recall_stack(
         self, banks: Sequence[Scope], query: RecallQuery, min_seqs: Mapping[str, int]
@@ -100,8 +124,8 @@ class Reader:
         present = [(bank, profile) for bank, profile in zip(banks, profiles, strict=True) if profile is not None]
         recipes = [recipe_of(query.recipe, reranking=profile.reranking) for _, profile in present]
         asked = [
-            (bank, plan_recall(query, understood, embedded, recipe, now))
-            for (bank, _), recipe in zip(present, recipes, strict=True)
+            (bank, plan_recall(self._kept.narrow(bank, query, profile, now), understood, embedded, recipe, now))
+            for (bank, profile), recipe in zip(present, recipes, strict=True)
         ]
         found = await self._store.perform_each(asked) if asked else []
         found_s = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.clocks import SystemClock
+from actors.kept import Kept
 from actors.reflect_tools import MemoryTools
 from actors.settings import Settings, inherited_by
 from memory.bank_profile import read_profile
@@ -83,6 +84,7 @@ class Reflector:
         self._recall = recall
         self._chat = chat
         self._settings = settings
+        self._kept = Kept(settings)
         self._clock = SystemClock()
 
     async def reflect(self, scope: Scope, question: Question, seconds: float | None = None) -> Answered:
@@ -104,7 +106,8 @@ class Reflector:
         if question.schema is not None:
             check_schema(question.schema)
         character = await self.character(scope)
-        tools = MemoryTools(scope, question, self._store, self._recall, character.models)
+        shown = replace(question, where=self._kept.beside(scope, character.head, question.where, self.now()))
+        tools = MemoryTools(scope, shown, self._store, self._recall, character.models)
         observations = bool(character.head.counters.get("type:observation"))
         names = tools_of(question, mental_models=bool(character.models), observations=observations)
         limits = limits_of(question.budget, whole_limits(self._settings))

@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     history_retention_s: Seconds = 30 * 86400.0
     """How long settled commits are a bank's history, at most 512 of them."""
     operation_retention_s: Annotated[float, Field(ge=60)] = 86_400.0
+    retention_sweep_s: Annotated[float, Field(ge=1)] = 3600.0
+    """How often a bank with rules of retention lets go of what is past its time; until then it is hidden."""
     """How long an operation is kept once it has ended; a retry under its id after that does the work again."""
 
     # The language model

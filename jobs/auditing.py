@@ -1,19 +1,21 @@
 """Audit of many banks: which, how often a moving one is looked at again, what is repaired, and what came of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
+from jobs.verify_marks import Mark, mark_of
 from memory.audit import AuditBank, Vectors
 from memory.audit_calls import ScopedStore, Stray
 from memory.breaches import Audit, Breach, BreachKind
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, LorebankError, StoreDamaged
 from memory.ids import SYSTEM, Scope, scope_of_key
+from memory.records import Head
 from memory.stepping import drive
-from memory.store_calls import Call
+from memory.store_calls import Call, ReadHead
 
 SCOPES_PAGE = 1000
 PAUSES_S: Final = (0.1, 0.3, 1.0, 2.0, 4.0)
@@ -45,6 +47,8 @@ class Task:
     dim: int | None = None
     live: bool = False
     concurrency: int = 4
+    known: Mapping[Scope, Mark] = field(default_factory=dict)
+    """Banks that were right under a head: they are looked at again once it has moved."""
 
     def covers(self, scope: Scope) -> bool:
         """Whether a bank is among those to look at."""
@@ -62,6 +66,10 @@ class Findings:
     breaches: list[Breach] = field(default_factory=list)
     moving: list[Scope] = field(default_factory=list)
     """Banks not checked: their heads moved at every look."""
+    unchanged: int = 0
+    """Banks that were right before and have not been written to since: nothing else of them was read."""
+    marks: dict[Scope, Mark] = field(default_factory=dict)
+    """Banks that are right, and under which head."""
 
     @property
     def clean(self) -> bool:
@@ -122,9 +130,17 @@ async def _round(source: Source, task: Task, scopes: Sequence[Scope], advance: A
 
     async def one(scope: Scope) -> None:
         async with gate:
+            before = task.known.get(scope)
+            if before is not None and await _mark_now(source, scope) == before:
+                findings.unchanged += 1
+                findings.marks[scope] = before
+                advance(findings.banks + findings.unchanged, len(scopes))
+                return
             audit = await _settled_audit(source, task, scope)
         findings.banks += 1
-        advance(findings.banks, len(scopes))
+        if audit.head is not None and not (audit.breaches or audit.moved):
+            findings.marks[scope] = mark_of(audit.head)
+        advance(findings.banks + findings.unchanged, len(scopes))
         findings.units += audit.units
         findings.records += audit.records
         findings.vectors += audit.vectors
@@ -137,6 +153,14 @@ async def _round(source: Source, task: Task, scopes: Sequence[Scope], advance: A
         await asyncio.gather(*(one(scope) for scope in part))
     findings.breaches.sort(key=lambda breach: (_key(breach.bank), breach.kind.value, breach.where))
     return findings
+
+
+async def _mark_now(source: Source, scope: Scope) -> Mark | None:
+    try:
+        head: Head | None = await source.inspect(scope, ReadHead())
+    except StoreDamaged:
+        return None
+    return mark_of(head) if head is not None else None
 
 
 async def _settled_audit(source: Source, task: Task, scope: Scope) -> Audit:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from jobs.attaching import run_attached
 from jobs.batching import Batch
 from jobs.parts import Reject
 from jobs.progress_file import ProgressFile
-from jobs.sending import RejectsFile, Same, Sender, Tally
+from jobs.restoring import Restored, Sending
+from jobs.sending import Pace, RejectsFile, Same, Sender, Tally
 from memory.errors import BadSettings, LorebankError, RetryLater
 from memory.ids import digest
 
@@ -72,6 +73,8 @@ class Work:
     same: Same | None = None
     prepare: "Callable[[BankClient], Awaitable[None]] | None" = None
     """Done before anything is sent, on every run."""
+    restore: "Callable[[Sending], Awaitable[None]] | None" = None
+    """Sends everything in place of the batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
     progress = ProgressFile(files.progress, {**work.run, "deployment": deployment}, again=options.again)
     rejects = RejectsFile(files.rejects)
     tally: Tally | None = None
+    restored: Restored | None = None
     try:
         with _bar(work) as advance:
             sender = Sender(
@@ -137,7 +141,13 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
             tally = sender.tally
             if work.prepare is not None:
                 await work.prepare(client)
-            await sender.send(work.batches(files))
+            if work.restore is not None:
+                pace, concurrency = Pace(options.max_items_per_s), options.concurrency
+                sending = Sending(client, progress, rejects, tally, pace, concurrency, options.patience_s, advance)
+                restored = sending.restored
+                await work.restore(sending)
+            else:
+                await sender.send(work.batches(files))
     except (LorebankError, OSError, BaseExceptionGroup) as exc:
         errors = list(_leaves(exc))
         if not all(isinstance(error, (LorebankError, OSError)) for error in errors):
@@ -153,6 +163,7 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
         "job": work.name,
         "dry_run": False,
         **tally.as_json(),
+        **({"restored": asdict(restored)} if restored is not None else {}),
         "progress_file": str(files.progress),
         "rejects_file": str(files.rejects) if rejects.rows else None,
         "first_rejects": rejects.first,
@@ -212,8 +223,9 @@ def rejected(report: Mapping[str, Any]) -> list[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 bank`, `2 banks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """`1 bank`, `2 banks`, `2 memories`."""
+    several = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number} {noun if number == 1 else several}"
 
 
 def sentence(report: Mapping[str, Any], where: str) -> str:
@@ -232,6 +244,11 @@ def sentence(report: Mapping[str, Any], where: str) -> str:
             f"{documents['retained_before']} documents were retained before ({report['progress_file']});"
             " --again sends them once more"
         )
+    if restored := report.get("restored"):
+        lines.append(f"with {restored['derived']} facts and other derived memories, {restored['records']} records")
+        if restored["replaced"]:
+            said = f"{counted(restored['replaced'], 'document')} that the bank has otherwise became those of the export"
+            lines.append(f"{said}; facts of them are found anew")
     lines += rejected(report)
     return "\n".join(lines)
 

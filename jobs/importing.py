@@ -29,18 +29,24 @@ def read_documents(directory: Path, exported: BankExport, bank: str) -> Iterator
     place = directory / exported.directory
     chunks = read_table(place, exported.tables.get("chunks", ()))
     documents = exported.tables.get("documents", ())
-    superseded = _superseded(place, documents)
+    superseded = superseded_rows(place, documents)
     for number, row in enumerate(read_table(place, documents)):
         mine = [next(chunks, None) for _ in range(row["chunks"])]
         if any(chunk is None or chunk["document_id"] != row["id"] for chunk in mine):
             raise StoreDamaged(f"{place}: the chunks of document {row['id']!r} are not there: copy the export again")
-        if number in superseded:
-            continue
-        given = _given(row, [chunk for chunk in mine if chunk is not None])
-        item = Item(given, document_id=row["id"])
-        origin = Origin(str(place / "documents"), number + 1)
-        size_bytes = sum(len(chunk.text.encode("utf-8", "surrogatepass")) for chunk in given.chunks)
-        yield Gathered(bank, row["id"], (item,), (origin,), len(given.chunks), size_bytes)
+        if number not in superseded:
+            yield document_of_rows(bank, place, number, row, [chunk for chunk in mine if chunk is not None])
+
+
+def document_of_rows(
+    bank: str, place: Path, number: int, row: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]
+) -> Gathered:
+    """A document of its row, and those of its chunks, as a retain takes it."""
+    given = _given(row, chunks)
+    item = Item(given, document_id=row["id"])
+    origin = Origin(str(place / "documents"), number + 1)
+    size_bytes = sum(len(chunk.text.encode("utf-8", "surrogatepass")) for chunk in given.chunks)
+    return Gathered(bank, row["id"], (item,), (origin,), len(given.chunks), size_bytes)
 
 
 def is_same(document: Gathered, stored: Document) -> bool:
@@ -65,7 +71,7 @@ async def import_profile(client: "BankClient", scope: Scope, profile: Mapping[st
         await client.update_bank(scope, UpdateBank(point_id(scope, "import profile", name, seq), missing))
 
 
-def _superseded(place: Path, files: Sequence[TableFile]) -> set[int]:
+def superseded_rows(place: Path, files: Sequence[TableFile]) -> set[int]:
     """Numbers of rows that a later one of the same document replaces."""
     if not files:
         return set()

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from jobs.hindsight import HindsightServer, read_archive
 from jobs.importing import import_profile, is_same, read_documents
 from jobs.mem0 import read_export, read_server
 from jobs.parts import Gathered, Reject
+from jobs.restoring import BankRestorer, Sending
 from jobs.tables import BankExport, check, read_manifest
 from memory.errors import Unprocessable
 from memory.ids import Scope
@@ -103,8 +105,15 @@ def _of_export(directory: Path, options: argparse.Namespace) -> Work:
         for bank in banks:
             await import_profile(client, Scope(tenant, options.bank or bank.bank), bank.profile)
 
+    async def restore(sending: Sending) -> None:
+        for bank in banks:
+            source, target = Scope(manifest.tenant, bank.bank), Scope(tenant, options.bank or bank.bank)
+            await BankRestorer(sending, directory / "banks", bank, source, target).restore()
+
     total = sum(bank.counts.get("chunks", 0) for bank in banks)
-    return _work(options, str(directory.absolute()), tenant, read, total=total, prepare=prepare)
+    work = _work(options, str(directory.absolute()), tenant, read, total=total, prepare=prepare)
+    texts_alone = any(bank.highest_seq is None for bank in banks)
+    return work if texts_alone else replace(work, prepare=None, restore=restore)
 
 
 def _of_hindsight(options: argparse.Namespace, held: ExitStack) -> Work:

@@ -22,7 +22,8 @@ from memory.errors import StoreDamaged, Unprocessable
 from memory.ids import digest
 
 FORMAT = "lorebank-export"
-VERSION = 1
+VERSION = 2
+"""1: texts alone can be imported."""
 MANIFEST = "manifest.json"
 BANK = "bank.json"
 FILE_BYTES = 16 << 20
@@ -35,20 +36,22 @@ _TIME = pl.Datetime("us", "UTC")
 DOCUMENTS: Schema = {
     "id": pl.String, "version": pl.Int64, "seq": pl.Int64, "created_at": _TIME, "updated_at": _TIME,
     "text": pl.String, "tail": pl.String, "chunks": pl.Int64, "content_hash": pl.String, "context": pl.String,
-    "tags": pl.List(pl.String), "metadata": pl.String, "open": pl.Boolean,
+    "tags": pl.List(pl.String), "metadata": pl.String, "open": pl.Boolean, "derived": pl.Int64, "records": pl.Int64,
 }  # fmt: skip
 CHUNKS: Schema = {
     "document_id": pl.String, "place": pl.Int64, "id": pl.String, "text": pl.String, "separator": pl.String,
     "speaker": pl.String, "role": pl.String, "type": pl.String, "item": pl.Int64, "mentioned_at": _TIME,
     "recorded_at": _TIME, "context": pl.String, "tags": pl.List(pl.String), "metadata": pl.String,
-    "entities": pl.List(pl.String), "digest": pl.String, "session": pl.String, "seq": pl.Int64,
+    "entities": pl.List(pl.String), "digest": pl.String, "session": pl.String, "seq": pl.Int64, "unit": pl.String,
 }  # fmt: skip
 DERIVED: Schema = {"id": pl.String, "kind": pl.String, "document_id": pl.String, "text": pl.String, "unit": pl.String}
-RECORDS: Schema = {"key": pl.String, "status": pl.String, "order": pl.Int64, "body": pl.String}
+RECORDS: Schema = {
+    "key": pl.String, "status": pl.String, "order": pl.Int64, "body": pl.String, "kind": pl.String,
+}  # fmt: skip
 EVENTS: Schema = {"commit": pl.Int64, "type": pl.String, "operation_id": pl.String, "at": _TIME}
 TABLES: Mapping[str, Schema] = {
-    "documents": DOCUMENTS, "chunks": CHUNKS, "derived": DERIVED, "sessions": RECORDS, "operations": RECORDS,
-    "events": EVENTS,
+    "documents": DOCUMENTS, "chunks": CHUNKS, "derived": DERIVED, "records": RECORDS, "said": RECORDS,
+    "sessions": RECORDS, "operations": RECORDS, "others": RECORDS, "events": EVENTS,
 }  # fmt: skip
 
 
@@ -75,6 +78,10 @@ class BankExport:
     tables: Mapping[str, tuple[TableFile, ...]]
     moving: bool = False
     """Whether it was written to all the time: each document is whole, they may not be of one moment."""
+    incomplete_before: str | None = None
+    """As of an earlier instant, what was told by then may have been gone from it already."""
+    highest_seq: int | None = None
+    """None: its texts alone are there, by an earlier version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +151,21 @@ def check(directory: Path, bank: BankExport) -> None:
         StoreDamaged: one is not; nothing of the bank should be imported.
     """
     for files in bank.tables.values():
-        for file in files:
-            path = directory / bank.directory / file.path
-            if not path.is_file():
-                raise StoreDamaged(f"{path} is missing: copy the export again")
-            if path.stat().st_size != file.size_bytes or checksum(path) != file.sha256:
-                raise StoreDamaged(f"{path} is not as it was written: copy the export again")
+        check_files(directory / bank.directory, files)
+
+
+def check_files(place: Path, files: Sequence[TableFile]) -> None:
+    """See that files are there and as they were written.
+
+    Raises:
+        StoreDamaged: one is not.
+    """
+    for file in files:
+        path = place / file.path
+        if not path.is_file():
+            raise StoreDamaged(f"{path} is missing: copy the export again")
+        if path.stat().st_size != file.size_bytes or checksum(path) != file.sha256:
+            raise StoreDamaged(f"{path} is not as it was written: copy the export again")
 
 
 def write_bank(directory: Path, bank: BankExport) -> None:
@@ -203,6 +219,7 @@ def _encode_bank(bank: BankExport) -> dict[str, Any]:
     return {
         "bank": bank.bank, "directory": bank.directory, "seq": bank.seq, "profile": dict(bank.profile),
         "created_at": bank.created_at, "counts": dict(bank.counts), "moving": bank.moving, "tables": tables,
+        "incomplete_before": bank.incomplete_before, "highest_seq": bank.highest_seq,
     }  # fmt: skip
 
 
@@ -220,4 +237,6 @@ def _decode_bank(body: Mapping[str, Any]) -> BankExport:
         counts=body["counts"],
         tables=tables,
         moving=body["moving"],
+        incomplete_before=body.get("incomplete_before"),
+        highest_seq=body.get("highest_seq"),
     )

@@ -2,6 +2,7 @@
 
     python -m jobs.verify --data DIR          a directory that no server has open
     python -m jobs.verify                     the server that runs on this machine, or at RAY_ADDRESS
+    python -m jobs.verify --marks FILE        banks that were written to since the last run with this file
     ray job submit --working-dir . -- python -m jobs.verify
 
 Exit codes: 0 everything was checked and is right (with --repair: is right now); 1 breaches are left, or a bank could
@@ -24,6 +25,9 @@ from actors.offline import OfflineStore
 from actors.settings import load_settings
 from jobs.attaching import run_attached
 from jobs.auditing import Advance, Outcome, Source, Task, verify
+from jobs.bulk import deployment_of
+from jobs.tables import write_whole
+from jobs.verify_marks import read_marks, write_marks
 from jobs.verify_report import as_json, show
 from memory.errors import LorebankError
 
@@ -45,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LorebankError as exc:
         print(f"verify: {exc}", file=sys.stderr)
         return EXIT_OPERATOR
+    if options.report:
+        write_whole(options.report, as_json(outcome))
     if options.json:
         print(orjson.dumps(as_json(outcome), option=orjson.OPT_INDENT_2).decode(), flush=True)
     else:
@@ -68,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         default="sample",
         help="which sentence vectors to read; a sample is one in sixteen (default: %(default)s)",
     )
+    parser.add_argument(
+        "--marks", type=Path, help="file of banks that were right: those not written to since are left out, then noted"
+    )
+    parser.add_argument("--all", action="store_true", help="look at every bank, whatever --marks says of it")
+    parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
     parser.add_argument("--concurrency", type=int, default=4, help="banks looked at once (default: %(default)s)")
     return parser
 
@@ -75,26 +86,32 @@ def _parser() -> argparse.ArgumentParser:
 def _of_directory(options: argparse.Namespace) -> Outcome:
     """Holds the directory as a server would; one in use is refused."""
     with OfflineStore(load_settings(data=options.data)) as store:
-        task = _task(options, live=False, dim=store.dim)
-        return asyncio.run(_verified(store, task, options))
+        task = _task(options, str(options.data.absolute()), live=False, dim=store.dim)
+        return asyncio.run(_verified(store, task, options, str(options.data.absolute())))
 
 
 def _of_deployment(options: argparse.Namespace) -> Outcome:
     async def run(client: "BankClient") -> Outcome:
-        task = _task(options, live=True, dim=client.settings.embedding_dim)
-        return await _verified(client, task, options)
+        deployment = deployment_of(client.settings)
+        task = _task(options, deployment, live=True, dim=client.settings.embedding_dim)
+        return await _verified(client, task, options, deployment)
 
     return run_attached(run)
 
 
-def _task(options: argparse.Namespace, *, live: bool, dim: int | None) -> Task:
+def _task(options: argparse.Namespace, deployment: str, *, live: bool, dim: int | None) -> Task:
     tenant = options.tenant if options.bank is None else options.tenant or DEFAULT_TENANT
-    return Task(tenant, options.bank, options.vectors, dim, live, max(options.concurrency, 1))
+    known = read_marks(options.marks, deployment, options.vectors) if options.marks and not options.all else {}
+    return Task(tenant, options.bank, options.vectors, dim, live, max(options.concurrency, 1), known)
 
 
-async def _verified(source: Source, task: Task, options: argparse.Namespace) -> Outcome:
+async def _verified(source: Source, task: Task, options: argparse.Namespace, deployment: str) -> Outcome:
     with _progress() as advance:
-        return await verify(source, task, repair=options.repair, advance=advance)
+        outcome = await verify(source, task, repair=options.repair, advance=advance)
+    if options.marks:
+        others = {scope: mark for scope, mark in task.known.items() if not task.covers(scope)}
+        write_marks(options.marks, deployment, options.vectors, {**others, **outcome.found.marks, **outcome.left.marks})
+    return outcome
 
 
 @contextmanager

@@ -22,6 +22,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "clean": left.clean,
         "banks": outcome.found.banks,
+        "unchanged": outcome.found.unchanged,
         "units": outcome.found.units,
         "records": outcome.found.records,
         "vectors": outcome.found.vectors,
@@ -37,7 +38,7 @@ def show(outcome: Outcome, console: Console) -> None:
     """Summary first, then the breaches that are left."""
     found, left = outcome.found, outcome.left
     seen = f"{found.banks} banks, {found.units} units, {found.records} records, {found.vectors} vectors looked at"
-    console.print(Text(seen))
+    console.print(Text(seen + (f"; {found.unchanged} not written to since they were right" if found.unchanged else "")))
     if found.breaches:
         console.print(_summary(found, left if outcome.repaired else None))
     for scope, receipt in outcome.repaired:

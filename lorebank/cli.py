@@ -11,6 +11,7 @@ from lorebank.cli_banks import bank_app, document_app
 from lorebank.cli_consolidate import consolidate
 from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
+from lorebank.cli_forgetting import compact, forget, retention, tenant_app
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
 from lorebank.cli_reflect import directive_app, model_app
@@ -48,12 +49,16 @@ for _command in (demo, retain, recall, reflect, consolidate, backfill, backup, r
     app.command()(_command)
 app.command()(export)
 app.command("import")(import_)
+app.command()(forget)
+app.command()(compact)
+app.command()(retention)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")
 app.add_typer(model_app, name="model")
 app.add_typer(session_app, name="session")
 app.add_typer(operation_app, name="operation")
+app.add_typer(tenant_app, name="tenant")
 
 
 def main() -> None:

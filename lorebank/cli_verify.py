@@ -31,6 +31,11 @@ def verify(
     bank: Annotated[str | None, typer.Option("--bank", "-b", help="Only this bank.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant; with --bank `default`.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended, then audit again.")] = False,
+    marks: Annotated[
+        Path | None, typer.Option(help="File of banks that were right: only those written to since are looked at.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Look at every bank, whatever --marks says.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the report to this file too, as JSON.")] = None,
     json: JsonOption = False,
     vectors: Annotated[
         Vectors, typer.Option(help="Which sentence vectors to read; a sample is one in sixteen.")
@@ -44,9 +49,11 @@ def verify(
     if importlib.util.find_spec(JOBS_PACKAGE) is None:
         raise fail(HOW_TO_GET_IT)
     arguments = ["-m", f"{JOBS_PACKAGE}.verify", "--vectors", vectors.value]
-    for flag, value in (("--data", data.absolute() if data else None), ("--bank", bank), ("--tenant", tenant)):
+    files = (("--data", data), ("--marks", marks), ("--report", report))
+    paths = [(flag, path.absolute() if path else None) for flag, path in files]
+    for flag, value in (*paths, ("--bank", bank), ("--tenant", tenant)):
         if value is not None:
             arguments.append(f"{flag}={value}")  # a bank's name may begin with a dash
-    arguments += [flag for flag, given in (("--repair", repair), ("--json", json)) if given]
+    arguments += [flag for flag, given in (("--repair", repair), ("--all", all_), ("--json", json)) if given]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - its exit code is ours

@@ -4,9 +4,9 @@ When a unit was told is its `mentioned_at`: the time the caller gives for it, el
 (`timestamp: unset`) counts from when it came.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from memory.filters import All, Any_, AnyOf, Between, Empty, Filter, every
 from memory.query import Understood
 from memory.recall import Candidates, FindCandidates, RecallQuery, plan_candidates
 from memory.recipes import Recipe
-from memory.records import Embedding, Head, RecordKind, Unit, UnitKind
+from memory.records import Embedding, Head, Record, RecordKind, Unit, UnitKind
 from memory.store_calls import Call, GetUnits, Hits, ListRecords, ReadHead, RecordPage
 from memory.sweeping import HISTORY_COMMITS
 
@@ -100,15 +100,38 @@ def _has_lost_since(when: datetime) -> Generator[Call[Any], Any, bool]:
     head: Head | None = yield ReadHead()
     if head is None or not head.commit:
         return False
+    if head.incomplete_before is not None and head.incomplete_before > when:
+        return True
     page: RecordPage = yield ListRecords(RecordKind.COMMIT, 3 * HISTORY_COMMITS)
     commits = committed_of(head, page.records)
     if not commits:
         return head.updated_at is None or head.updated_at > when
-    made = [(_made_at(record.body), record.body) for record in commits]
-    if any((at is None or at > when) and _took_away(body) for at, body in made):
-        return True
-    first_at = made[0][0]
-    return commits[0].order > 1 and (first_at is None or first_at > when)
+    lost_at = _lost_at(commits, head.updated_at)
+    return lost_at is not None and lost_at > when
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIncomplete:
+    """Procedure: the instant before which what a bank held may be gone, as far as its history tells; None: never."""
+
+    def steps(self) -> Generator[Call[Any], Any, datetime | None]:
+        """As of any earlier instant a recall says `history_incomplete`."""
+        head: Head | None = yield ReadHead()
+        if head is None or not head.commit:
+            return None
+        page: RecordPage = yield ListRecords(RecordKind.COMMIT, 3 * HISTORY_COMMITS)
+        commits = committed_of(head, page.records)
+        known = [head.incomplete_before, _lost_at(commits, head.updated_at) if commits else head.updated_at]
+        return max((at for at in known if at is not None), default=None)
+
+
+def _lost_at(commits: Sequence[Record], now: datetime | None) -> datetime | None:
+    """When units went last, or how far back the commits reach; those that do not say when were made `now`."""
+    latest = now or datetime.max.replace(tzinfo=UTC)
+    lost = [_made_at(record.body) or latest for record in commits if _took_away(record.body)]
+    if commits[0].order > 1:
+        lost.append(_made_at(commits[0].body) or latest)
+    return max(lost, default=None)
 
 
 def _made_at(body: Mapping[str, Any]) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Any
 from memory.addresses import Address
 from memory.consolidating.scopes import COMBINED, encode_scoping
 from memory.errors import Unprocessable
+from memory.retention import ARCHIVED, RULES, Rule, read_rules
 
 TRAITS = ("skepticism", "literalism", "empathy")
 NAME = "name"
@@ -34,6 +35,8 @@ DEFAULTS: Mapping[str, Any] = {
     "enable_text_search": True,
     "enable_temporal_retrieval": False,
     "enable_graph_retrieval": False,
+    RULES: None,
+    ARCHIVED: False,
     RERANKING: True,
     **{f"disposition_{trait}": 3 for trait in TRAITS},
 }
@@ -95,6 +98,11 @@ def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in stored.items() if key not in {NAME, SCOPE} and value is not None}
 
 
+def own_rules(stored: Mapping[str, Any]) -> tuple[Rule, ...] | None:
+    """Rules of retention that the bank has of its own; None: it has its tenant's."""
+    return None if stored.get(RULES) is None else read_rules(stored[RULES])
+
+
 def is_reranking(stored: Mapping[str, Any]) -> bool:
     """Whether late interaction ranks in a bank."""
     return bool(resolve_settings(stored)[RERANKING])
@@ -120,3 +128,8 @@ def check_settings(given: Mapping[str, Any]) -> None:
             raise ValueError(f"banks inherit no setting {name!r}, but {', '.join(sorted(inheritable))}")
         if name.startswith("disposition_") and value not in range(1, 6):
             raise ValueError(f"{name} = {value!r} must be 1 to 5")
+        if name == RULES:
+            try:
+                read_rules(value)
+            except Unprocessable as exc:
+                raise ValueError(str(exc)) from exc

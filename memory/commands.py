@@ -10,6 +10,7 @@ from memory.extraction.port import Usage
 from memory.ids import digest
 from memory.records import Record, Source, Unit, UnitType
 from memory.reflect_commands import ReflectCommand
+from memory.restore_commands import MovingCommand
 
 UpdateMode = Literal["replace", "append"]
 
@@ -330,6 +331,7 @@ Command = (
     | CurationCommand
     | ReflectCommand
     | ConsolidationCommand
+    | MovingCommand
 )
 
 

@@ -179,6 +179,7 @@ def encode_head(head: Head) -> dict[str, Any]:
         "counters": dict(head.counters),
         "created_at": instant_to_text(head.created_at) if head.created_at else None,
         "updated_at": instant_to_text(head.updated_at) if head.updated_at else None,
+        **({"incomplete_before": instant_to_text(head.incomplete_before)} if head.incomplete_before else {}),
     }
 
 
@@ -198,6 +199,7 @@ def decode_head(body: Mapping[str, Any]) -> Head:
         counters=body["counters"],
         created_at=instant_from_text(body["created_at"]) if body["created_at"] else None,
         updated_at=instant_from_text(body["updated_at"]) if body["updated_at"] else None,
+        incomplete_before=instant_from_text(body["incomplete_before"]) if body.get("incomplete_before") else None,
     )
 
 
@@ -268,9 +270,16 @@ def decode_document(document_id: str, body: Mapping[str, Any]) -> Document:
 
 def encode_recall_profile(profile: RecallProfile) -> dict[str, Any]:
     """Mapping of a recall profile."""
-    return {"speakers": dict(profile.speakers), "seq": profile.seq, "reranking": profile.reranking}
+    body = {"speakers": dict(profile.speakers), "seq": profile.seq, "reranking": profile.reranking}
+    return body if profile.retention is None else body | {"retention": list(profile.retention)}
 
 
 def decode_recall_profile(body: Mapping[str, Any]) -> RecallProfile:
     """Recall profile of a mapping."""
-    return RecallProfile(speakers=body["speakers"], seq=body["seq"], reranking=body.get("reranking", True))
+    own = body.get("retention")
+    return RecallProfile(
+        speakers=body["speakers"],
+        seq=body["seq"],
+        reranking=body.get("reranking", True),
+        retention=None if own is None else tuple(own),
+    )

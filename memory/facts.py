@@ -78,6 +78,11 @@ def fact_units(scope: Scope, document_id: str, found: Iterable[tuple[StoredWindo
     return list(units.values())
 
 
+def fact_id(scope: Scope, document_id: str, text: str, cited: Sequence[str]) -> str:
+    """Id of a fact: its document, its text as it was found, and the chunks that it cites."""
+    return point_id(scope, "unit", document_id, EXTRACT, digest(text, *cited).hex())
+
+
 def live_fact(unit: Unit) -> LiveFact:
     """A stored fact as knowledge is derived from it."""
     occurred = Span(unit.occurred_start, unit.occurred_end) if unit.occurred_start and unit.occurred_end else None
@@ -146,10 +151,9 @@ def _said_at(unit: Unit) -> datetime:
 def _unit(scope: Scope, document_id: str, found: WindowFact, cited: Sequence[Unit], causes: tuple[str, ...]) -> Unit:
     first, fact = cited[0], found.fact
     occurred = fact.occurred
-    name = digest(fact.text, *(chunk.id for chunk in cited)).hex()
     labels = tuple(f"{label}:{value}" for label, value in found.labels)
     return Unit(
-        id=point_id(scope, "unit", document_id, EXTRACT, name),
+        id=fact_id(scope, document_id, fact.text, [chunk.id for chunk in cited]),
         kind=UnitKind.FACT,
         type=fact.type,
         text=fact.text,

@@ -43,6 +43,7 @@ from memory.records import (
     UnitKind,
     Vectors,
 )
+from memory.retention import RULES
 from memory.stages import Derived, StageWork
 from memory.staging import accept_documents, drop_documents
 from memory.store_calls import NewUnit
@@ -243,8 +244,11 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
     head = replace(head, profile={**view.head.profile, **command.profile})
     operation = completed_operation(command.operation_id, "update_bank", command.fingerprint(), now, {"seq": seq})
     reranking = is_reranking(head.profile)
-    switched = reranking != view.recall_profile.reranking
-    records = (profile_record(RecallProfile(view.recall_profile.speakers, seq, reranking)),) if switched else ()
+    retention = None if head.profile.get(RULES) is None else tuple(head.profile[RULES])
+    recalled = replace(view.recall_profile, reranking=reranking, retention=retention)
+    records = (profile_record(replace(recalled, seq=seq)),) if recalled != view.recall_profile else ()
+    if retention:
+        head = replace(head, due_at=sooner(head.due_at, now))
     return Plan("update_bank", command.operation_id, seq, head, records=(operation, *records))
 
 
@@ -367,7 +371,7 @@ def profile_change(
     counted = {name: count for name, count in speakers.items() if count > 0}
     if counted == dict(view.recall_profile.speakers):
         return []
-    return [profile_record(RecallProfile(counted, seq, view.recall_profile.reranking))]
+    return [profile_record(replace(view.recall_profile, speakers=counted, seq=seq))]
 
 
 def profile_record(profile: RecallProfile) -> Record:

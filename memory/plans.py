@@ -32,7 +32,8 @@ class Plan:
 
     `seq` is the highest sequence number the plan takes; its units and records are written under it. `clear` retires
     the whole bank. Units to add that are in `remake` stand already, damaged, and are taken away first: only then, for
-    a moment, a reader sees neither. `head_after` carries seq, counters, profile and due time; the protocol fills in
+    a moment, a reader sees neither. With `own_seqs` units to add say under which seq they are written, none above the
+    plan's. `head_after` carries seq, counters, profile and due time; the protocol fills in
     epoch and commit.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     remove: tuple[tuple[RecordKind, str], ...] = ()
     clear: bool = False
     events: tuple[Event, ...] = ()
+    own_seqs: bool = False
 
 
 WHOLE = "whole"
@@ -81,6 +83,7 @@ def encode_plan(plan: Plan, previous: str) -> dict[str, Any]:
         "due_at": _due_text(plan),
         "at": _time_text(plan),
         "events": _event_rows(plan),
+        **({"own_seqs": True} if plan.own_seqs else {}),
     }
 
 
@@ -103,6 +106,7 @@ def decode_plan(body: Mapping[str, Any], head: Head) -> Plan:
         remove=tuple((RecordKind(kind), key) for kind, key in body["remove"]),
         clear=body["clear"],
         events=decode_events(body),
+        own_seqs=body.get("own_seqs", False),
     )
 
 

@@ -18,6 +18,8 @@ class BankPolicy:
     """Names of the stages that a document passes after it was accepted, in order."""
     stage_attempts: int = 3
     stage_retry_s: float = 5.0
+    retention_sweep_s: float = 3600.0
+    """How often a bank with rules of retention lets go of what is past its time."""
     refresh_quiet_s: float = 10.0
     """How long after new evidence mental models that follow it are looked at."""
     refresh_interval_s: float = 60.0

@@ -235,14 +235,25 @@ def _make_live(head: Head, plan: Plan) -> Steps[tuple[Unit, ...]]:
                 yield InsertUnits(part)
             yield from _still_ours(head)
         live: frozenset[str] = frozenset()
-        for part in _sliced(pending):
-            ids = tuple(new.unit.id for new in part)
-            yield SetLive(ids, plan.seq, head.epoch)
-            live |= yield FindLive(ids)
+        for seq, units in _by_seq(plan, pending):
+            for part in _sliced(units):
+                ids = tuple(new.unit.id for new in part)
+                yield SetLive(ids, seq, head.epoch)
+                live |= yield FindLive(ids)
         pending = tuple(new for new in pending if new.unit.id not in live)
         if not pending:
             return ()
     raise StoreDamaged(f"{len(pending)} units were inserted but cannot be made live")
+
+
+def _by_seq(plan: Plan, units: Sequence[NewUnit]) -> list[tuple[int, list[NewUnit]]]:
+    """Units with the seq they are written under."""
+    if not plan.own_seqs:
+        return [(plan.seq, list(units))]
+    found: dict[int, list[NewUnit]] = {}
+    for new in units:
+        found.setdefault(new.unit.seq, []).append(new)
+    return sorted(found.items())
 
 
 def _still_ours(head: Head) -> Steps[None]:

@@ -201,6 +201,8 @@ class Head:
     counters: Mapping[str, int] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    incomplete_before: datetime | None = None
+    """What was told before may be gone, and the commits that would say so are not here: the bank was restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +250,5 @@ class RecallProfile:
     seq: int = 0
     reranking: bool = True
     """Whether late interaction ranks in this bank, unless a request names a recipe."""
+    retention: tuple[Mapping[str, Any], ...] | None = None
+    """The bank's own rules of retention, as its setting has them (memory.retention); None: it has none of its own."""

@@ -19,6 +19,7 @@ from memory.errors import NotFound, TooLarge, Unprocessable
 from memory.extraction.labels import ENTITY_LABELS, unreadable_label
 from memory.ids import Scope
 from memory.records import Head
+from memory.retention import RULES, read_rules
 from memory.staging import STAGED
 from serve_app.body import JsonRoute
 from serve_app.request_context import BANK, BANKS, Bank, Client, Limit, Offset, Tenant, json_response, scan
@@ -28,6 +29,8 @@ router = APIRouter(route_class=JsonRoute, tags=["banks"])
 
 MAX_SETTINGS = 100
 """Settings of one bank."""
+DELETED_AT_ONCE = 16
+"""Banks deleted by one request."""
 _TYPE_COUNTER = "type:"
 
 
@@ -77,6 +80,25 @@ async def delete_bank(bank: Bank, client: Client) -> Response:
         deleted = receipt.units_deleted
     message = f"bank {bank.bank} deleted with {deleted} memories"
     return json_response({"success": True, "message": message, "deleted_count": deleted})
+
+
+@router.delete(BANKS, response_model=wire.DeleteTenantResponse)
+async def delete_banks(
+    tenant: Tenant, client: Client, confirm: Annotated[str, Query(max_length=wire.MAX_ID_CHARS)]
+) -> Response:
+    """Delete banks of the caller's tenant, whose name `confirm` repeats; again until `left` is 0."""
+    if confirm != tenant:
+        raise Unprocessable("confirm must be the name of the tenant whose banks are to be deleted")
+    deleted = 0
+    page = await client.list_banks(tenant, DELETED_AT_ONCE, 0)
+    for name, _ in page.banks:
+        deleted += (await client.delete_bank(Scope(tenant, name), DeleteBank(str(uuid.uuid4())))).units_deleted
+    left = (await client.list_banks(tenant, 1, 0)).total
+    banks = len(page.banks)
+    message = f"{banks} banks deleted with {deleted} memories, {left} left"
+    return json_response(
+        {"success": True, "message": message, "deleted_count": deleted, "deleted_banks": banks, "left": left}
+    )
 
 
 @router.get(BANKS, response_model=wire.BankListResponse)
@@ -185,6 +207,7 @@ async def _update(client: BankClient, bank: Scope, changes: Mapping[str, Any]) -
     unreadable = unreadable_label(changes.get(ENTITY_LABELS))
     if unreadable is not None:
         raise Unprocessable(f"{ENTITY_LABELS}: {unreadable} is no label")
+    read_rules(changes.get(RULES))
     if address is not None:
         return await client.stacks.update_bank(bank, changes, address)
     return await client.update_bank(bank, UpdateBank(str(uuid.uuid4()), changes))

@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ SEGMENTS = "segments"
 LOG = "wal"
 _VERSION_FILE = "version.info"
 _ASIDE = ".making"
+_OLD = ".old"
 _POLL_S = 0.1
 _COPIED_POINTS = 256
 
@@ -69,7 +71,30 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
     )
 
 
+def write_anew(path: Path, shard: EdgeShard, make: Callable[[Path], EdgeShard]) -> None:
+    """Put a collection that holds the points there are in the place of one whose files hold removed ones, too.
+
+    The shard is closed by that; nobody may write meanwhile. Killed anywhere, the old or the new one is there.
+    """
+    aside, old = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}"), path.with_name(path.name + _OLD)
+    try:
+        anew = make(aside)
+        stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
+        EdgeCollection(anew).put(Point(p.id, cast("Any", p.vector) or {}, p.payload or {}) for p in stored)
+        anew.flush()
+        anew.close()
+        shard.close()
+    except Exception as exc:
+        raise translate_edge(exc, str(path)) from exc
+    shutil.rmtree(old, ignore_errors=True)
+    path.rename(old)
+    aside.rename(path)
+    shutil.rmtree(old)
+
+
 def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_timeout_s: float) -> EdgeShard:
+    if path.with_name(path.name + _OLD).exists() and not path.exists():  # killed between two renames of write_anew
+        path.with_name(path.name + _OLD).rename(path)
     if not any((path / part).exists() for part in (_CONFIG_FILE, SEGMENTS, LOG)):
         _create(path, config, indexes)
     _refuse_dropped_segments(path)

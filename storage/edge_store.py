@@ -36,7 +36,7 @@ from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
-from storage.edge_shard import LOG, SEGMENTS, open_records, open_units
+from storage.edge_shard import LOG, SEGMENTS, open_records, open_units, write_anew
 from storage.edge_writes import WRITES, EdgeWrites
 from storage.log_memory import let_go
 from storage.log_sync import LogSync
@@ -64,7 +64,7 @@ class EdgeStore:
 
     def __init__(self, directory: Path, dim: int, lock_timeout_s: float = 10.0, index_units: int | None = None) -> None:
         """`index_units`: banks with at least so many units are searched by an index; 0 or None: as of BankIndexes."""
-        self._directory = directory
+        self._directory, self._dim = directory, dim
         self._units_path, self._records_path = directory / schema.UNITS, directory / schema.RECORDS
         self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
@@ -81,6 +81,7 @@ class EdgeStore:
         self._indexes.clean(everything=self.report is not None)
         self._marks.accept()
         self._synced = 0
+        self._closed = False
         (directory / CLEAN_FILE).unlink(missing_ok=True)
 
     @property
@@ -167,8 +168,23 @@ class EdgeStore:
         shards = {schema.UNITS: self._units, schema.RECORDS: self._records}
         return {name: shard.info().points_count for name, shard in shards.items()}
 
+    def compact(self) -> None:
+        """Close the directory with files that hold no removed point any more, and no index that might know one."""
+        self._indexes.clean(everything=True)
+        self._indexes.close()
+        while self.dirty_bytes:
+            self.flush()
+        self.flush()
+        write_anew(self._units_path, self._units, lambda path: open_units(path, self._dim, 0.0))
+        write_anew(self._records_path, self._records, lambda path: open_records(path, 0.0))
+        self._marks.close()
+        (self._directory / CLEAN_FILE).touch()
+        self._closed = True
+
     def close(self) -> None:
         """Flush and release the directory."""
+        if self._closed:
+            return
         self._indexes.close()
         self.flush()
         if self.dirty_bytes:

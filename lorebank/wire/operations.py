@@ -98,6 +98,13 @@ class DeleteResponse(ResponseModel):
     deleted_count: int | None = None
 
 
+class DeleteTenantResponse(DeleteResponse):
+    """Answer of a deletion of a tenant's banks; those that are left are deleted by the next request."""
+
+    deleted_banks: int
+    left: int
+
+
 class FeaturesInfo(ResponseModel):
     """Which optional parts this server has; every flag is required by the official clients."""
 

@@ -16,8 +16,9 @@ BY_VARIABLE = {
 }
 """Module -> the fields it is given: what it cascades along, what it orders by."""
 COUNTED = {"tags"}
-UNINDEXED = {"metadata", "mentioned_at", "recorded_at"}
-"""Filtered by at the price of reading payloads: its keys are the callers'; an earlier time is rarely asked for."""
+UNINDEXED = {"metadata", "mentioned_at", "recorded_at", "category", "expires_at"}
+"""Filtered by at the price of reading payloads: its keys are the callers'; an earlier time is rarely asked for; few
+banks have rules of retention, and few facts a time of their own."""
 
 
 def fields_of(tree: ast.AST) -> tuple[set[str], bool]:

@@ -7,8 +7,11 @@ from actors.client import BankClient
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.commands import Command
+from memory.filters import TRUE, Filter
 from memory.ids import Scope
 from memory.policy import BankPolicy
+from memory.records import Unit
+from memory.store_calls import ListUnits, UnitPage
 from storage.reference_store import ReferenceStore
 from tests.support.bank_process import bank_ports
 from tests.support.builders import DIM
@@ -38,7 +41,19 @@ class LocalCluster:
 
 
 class _NoReader:
-    """Recall is not there."""
+    """Recall is not there; no bank has rules of retention."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+
+    async def kept(self, scope: Scope) -> Filter:
+        return TRUE
+
+    async def shows(self, scope: Scope, unit: Unit) -> bool:
+        return True
+
+    async def list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
+        return await self._store.perform(scope, call)
 
     async def recall(self, scope: Scope, query: Any) -> Any:
         raise AssertionError("tests of recall use another client")
@@ -50,7 +65,7 @@ class LocalBankClient(BankClient):
     def __init__(self, settings: Settings, names: tuple[str, ...] = (), **ports: Any) -> None:
         self.cluster = LocalCluster(**ports)
         self._names = names
-        super().__init__(cast("Any", self.cluster), cast("Any", _NoReader()), settings)
+        super().__init__(cast("Any", self.cluster), cast("Any", _NoReader(self.cluster.store)), settings)
 
     @property
     def stages(self) -> tuple[str, ...]:

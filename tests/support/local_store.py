@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError
 from memory.ids import Scope
 from memory.records import Unit
@@ -33,6 +34,12 @@ class LocalStore:
 
     async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit] | None:
         return self.engine.find_unit(tenant, unit_id)
+
+    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
+        return self.engine.list_scopes(start, limit)
+
+    async def list_strays(self) -> tuple[Stray, ...]:
+        return self.engine.list_strays()
 
 
 class FaultyEngine:

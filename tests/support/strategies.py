@@ -140,9 +140,14 @@ HEAD = st.builds(
     counters=st.dictionaries(TEXT, COUNT, max_size=3),
     created_at=maybe(INSTANT),
     updated_at=maybe(INSTANT),
+    incomplete_before=maybe(INSTANT),
 )
 RECALL_PROFILE = st.builds(
-    RecallProfile, speakers=st.dictionaries(TEXT, COUNT, max_size=3), seq=COUNT, reranking=st.booleans()
+    RecallProfile,
+    speakers=st.dictionaries(TEXT, COUNT, max_size=3),
+    seq=COUNT,
+    reranking=st.booleans(),
+    retention=maybe(st.lists(st.dictionaries(TEXT, JSON, max_size=2), max_size=2).map(tuple)),
 )
 RECORD = st.builds(
     Record,

@@ -10,10 +10,12 @@ from memory import sweeping
 from memory.audit_calls import ScanRecords, ScanUnits
 from memory.commands import DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
 from memory.ids import Scope
+from memory.leftovers import FindLeftovers
 from memory.records import Head, RecordKind
 from memory.store_calls import ListRecords, ReadHead
 from memory.upkeep_calls import SweepRemoved
 from storage.reference_store import ReferenceStore
+from storage.run import run
 from tests.support.bank_process import BankProcess, activate, look_after, perform_all
 from tests.support.bank_state import check_bank, read_bank
 from tests.support.builders import DIM, fresh_scope
@@ -67,12 +69,15 @@ def test_nothing_but_the_head_is_left_of_a_deleted_bank_after_the_sweep(engine):
     perform_all(engine, scope, [*LIFE, DeleteBank("b1")])
     engine.flush()
     assert due(engine, scope, LONG_AFTER), "a host finds it"
+    left = run(engine, scope, FindLeftovers())
+    assert (left.content, left.emptied > 0, left.history > 0, left.exists) == (False, True, True, False)
     sweep(engine, scope)
+    assert run(engine, scope, FindLeftovers()).nothing
     assert engine.call(scope, ScanUnits(None, 1000)).points == ()
-    (left,) = records(engine, scope)
-    assert (left["kind"], left["status"]) == ("head", "deleted")
-    assert "letter" not in repr(left)
-    assert "secret" not in repr(left)
+    (last,) = records(engine, scope)
+    assert (last["kind"], last["status"]) == ("head", "deleted")
+    assert "letter" not in repr(last)
+    assert "secret" not in repr(last)
     tombstone = head(engine, scope)
     assert (tombstone.deleted, tombstone.commits, tombstone.due_at) == (True, {}, None)
     check_bank(engine, scope)

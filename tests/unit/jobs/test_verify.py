@@ -214,3 +214,35 @@ def test_a_directory_is_checked_without_ray(place):
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_banks_not_written_to_since_they_were_right_are_left_out(place, capsys, tmp_path):
+    marks, report_file = ["--marks", str(tmp_path / "marks.json")], tmp_path / "report.json"
+    code, report = run(place, capsys, *marks)
+    assert (code, report["banks"], report["unchanged"]) == (0, 3, 0)
+    code, report = run(place, capsys, *marks, "--report", str(report_file))
+    assert (code, report["banks"], report["unchanged"], report["units"]) == (0, 0, 3, 0)
+    assert json.loads(report_file.read_bytes()) == report
+    place.change(ACME, lambda v: v.add_unit("orphan", **own("orphan")))
+    assert run(place, capsys, *marks)[1]["unchanged"] == 3, "what came without a write of its owner is not looked for"
+    code, report = run(place, capsys, *marks, "--all")
+    assert (code, report["banks"], kinds(report["found"])) == (1, 3, [("ana", "orphan")])
+    code, report = run(place, capsys, *marks, "--repair")
+    assert (code, report["banks"], report["unchanged"], len(report["repaired"])) == (0, 1, 2, 1)
+    code, report = run(place, capsys, *marks)
+    assert (code, report["banks"], report["unchanged"]) == (0, 0, 3)
+
+
+def test_marks_of_a_shallower_look_count_for_nothing_and_others_are_refused(place, capsys, tmp_path):
+    file = tmp_path / "marks.json"
+    marks = ["--marks", str(file)]
+    run(place, capsys, *marks)
+    assert run(place, capsys, *marks, "--vectors", "all")[1]["banks"] == 3
+    assert run(place, capsys, *marks)[1]["unchanged"] == 3
+    body = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**body, "deployment": "elsewhere"}))
+    assert verify.main(["--data", str(place.data), *marks]) == 2
+    assert "of another deployment" in capsys.readouterr().err
+    file.write_text("{}")
+    assert verify.main(["--data", str(place.data), *marks]) == 2
+    assert "no file of a verification" in capsys.readouterr().err

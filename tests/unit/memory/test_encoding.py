@@ -88,6 +88,7 @@ PLAN = st.builds(
     remove=KEYS,
     clear=st.booleans(),
     events=st.lists(st.builds(Event, TEXT, TEXT, INSTANT), max_size=2).map(tuple),
+    own_seqs=st.booleans(),
 )
 
 

@@ -73,6 +73,24 @@ def test_delete_removes_everything_and_may_be_repeated(retained: Http) -> None:
     assert retained.get(f"{BANK}/documents").json()["total"] == 0
 
 
+def test_a_tenant_is_deleted_by_who_names_it(retained: Http) -> None:
+    banks = "/v1/default/banks"
+    assert retained.call("DELETE", banks).status_code == 422
+    assert retained.call("DELETE", f"{banks}?confirm=acme").status_code == 422
+    retained.call("PUT", "/v1/default/banks/second", json={})
+    answer = retained.call("DELETE", f"{banks}?confirm=default").json()
+    assert (answer["deleted_banks"], answer["left"], answer["deleted_count"] >= 3) == (2, 0, True)
+    assert retained.get(banks).json()["total"] == 0
+
+
+def test_rules_of_retention_are_checked(http: Http) -> None:
+    wrong = {"updates": {"retention": [{"after_s": "soon"}]}}
+    assert http.call("PATCH", f"{BANK}/config", json=wrong).status_code == 422
+    rules = [{"after_s": 86400, "kinds": ["fact"]}]
+    answer = http.call("PATCH", f"{BANK}/config", json={"updates": {"retention": rules}}).json()
+    assert answer["config"]["retention"] == rules
+
+
 def test_config_resolves_and_resets(http: Http) -> None:
     http.call("PUT", BANK, json={"name": "Alice", "mission": "help"})
     updates = {"updates": {"disposition_empathy": 1, "recall_max_tokens": 99}}
