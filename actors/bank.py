@@ -9,6 +9,7 @@ from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
 from actors.bank_models import BankModels, RefreshRunner
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
+from actors.bank_reflections import BankReflections
 from actors.bank_sessions import BankSessions, SessionReceipt
 from actors.bank_stages import BankStages, StageRunner
 from actors.credits import Limits, size_of
@@ -58,16 +59,9 @@ from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
 from memory.records import Head, RecallProfile, RecordKind, Unit
-from memory.reflect_commands import (
-    ClearModel,
-    DeleteDirective,
-    DeleteModel,
-    EndRefresh,
-    PutDirective,
-    PutModel,
-    RefreshModel,
-)
+from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, ReflectionCommand, RefreshModel
 from memory.reflect_plans import following
+from memory.reflections import StoredReflection
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
@@ -82,6 +76,7 @@ Receipt = (
     | Head
     | Directive
     | MentalModel
+    | StoredReflection
 )
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
@@ -96,7 +91,7 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_curation", "_documents", "_due", "_models", "_sessions", "_stages", "refreshes", "stages"),
+        *("_curation", "_documents", "_due", "_models", "_reflections", "_sessions", "_stages", "refreshes", "stages"),
     )
 
     def __init__(
@@ -114,6 +109,7 @@ class Bank:
         self._curation = BankCuration(scope, ports, self._stages)
         self.refreshes = RefreshRunner(scope, ports, self.perform)
         self._models = BankModels(scope, ports, self._stages, self.refreshes)
+        self._reflections = BankReflections(scope, ports, self._stages)
         self._due = DueWork(scope, ports, self._sessions, self._stages, self._models)
         self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
@@ -278,6 +274,8 @@ class Bank:
             await self._activated()
             return await self._sessions.embed(command, chunks)
         await self._activated()
+        if isinstance(command, ReflectionCommand):
+            return await self._reflections.embed(command)
         return await self._stages.embed(command) if isinstance(command, EndStage) else None
 
     # -- in turn
@@ -294,10 +292,12 @@ class Bank:
             return await self._stages.follow(command, turn)
         if isinstance(command, (CurateFact, CurateEntity, ListEntities, ReprocessDocument)):
             return await self._curation.perform(command, turn)
-        if isinstance(command, (PutDirective, DeleteDirective)):
+        if isinstance(command, DirectiveCommand):
             return await self._models.perform_directive(command, turn)
-        if isinstance(command, (PutModel, DeleteModel, ClearModel, RefreshModel, EndRefresh)):
+        if isinstance(command, ModelCommand):
             return await self._models.perform(command, turn)
+        if isinstance(command, ReflectionCommand):
+            return await self._reflections.perform(command, turn, cast("tuple[NewUnit, ...]", ready))
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 

@@ -82,7 +82,7 @@ class Refresher:
         if self._with_model and answered.mode != "llm":
             raise RefreshFailedError(answered.reason)
         content = answered.text if answered.seen else ""
-        sources = _sources(answered.seen)
+        sources = sources_of(answered.seen)
         changed = content != model.content
         result = Refreshed(content, "full", sources, seen_seq, model.source_query, changed, _shown(answered))
         return RefreshRun(result, answered)
@@ -115,7 +115,7 @@ class Refresher:
         edits, labels = read
         content, applied, skipped = apply_edits(model.content, edits)
         seen = evidence.pieces
-        sources = tuple({source.unit_id: source for source in (*model.sources, *_sources(seen))}.values())
+        sources = tuple({source.unit_id: source for source in (*model.sources, *sources_of(seen))}.values())
         answered = Answered(
             content,
             "llm",
@@ -151,7 +151,7 @@ def question_of(model: MentalModel) -> Question:
     )
 
 
-def _sources(pieces: Sequence[Piece]) -> tuple[Source, ...]:
+def sources_of(pieces: Sequence[Piece]) -> tuple[Source, ...]:
     """All units that pieces are or rest on: what a content is retracted by."""
     found: dict[str, Source] = {}
     for piece in pieces:

@@ -30,6 +30,7 @@ from lorebank._options import (
     StackRecallOptions,
     TagPageOptions,
 )
+from lorebank._reflections import Reflections
 from lorebank._tools import found_memories, text_metadata
 from lorebank._transport import RetryPolicy, Transport, TransportOptions
 from lorebank.wire.fields import ResponseModel
@@ -72,6 +73,7 @@ class Client:
         self._on_error = on_error
         self.directives = Directives(self._ask)
         self.mental_models = MentalModels(self._ask)
+        self.reflections = Reflections(self._ask)
 
     def __enter__(self) -> Self:
         return self

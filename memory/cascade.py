@@ -73,13 +73,14 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
     by_id = {unit.id: unit for unit in cascade.retire}
     # What is left of a fact's sources is extracted again with its document, which has stage work of its own for that.
     left = ((by_id[unit], cited) for unit, cited in sorted(cascade.left.items()))
-    again = (_again(unit, cited, now) for unit, cited in left if not _is_extracted(unit))
+    again = (_again(unit, cited, now) for unit, cited in left if not (_is_extracted(unit) or _is_reflection(unit)))
     return replace(
         plan,
         head_after=replace(plan.head_after, counters=counters),
         retire=(*plan.retire, *by_id),
         relink=(*plan.relink, *cascade.relink),
         records=(*plan.records, *again),
+        remove=(*plan.remove, *((RecordKind.REFLECTION, unit.id) for unit in filter(_is_reflection, cascade.retire))),
     )
 
 
@@ -92,6 +93,11 @@ def count_derived(counters: Mapping[str, int], added: Sequence[Unit], retired: S
             for name in ("units", DERIVED, f"type:{unit.type.value}"):
                 counted[name] += sign
     return {name: count for name, count in counted.items() if count}
+
+
+def _is_reflection(unit: Unit) -> bool:
+    """An answer goes whole with anything that it was given for."""
+    return unit.kind is UnitKind.REFLECTION
 
 
 def _is_extracted(unit: Unit) -> bool:

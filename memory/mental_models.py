@@ -9,7 +9,7 @@ from cronsim import CronSim, CronSimError
 
 from memory.encoding import instant_from_text, instant_to_micros, instant_to_text
 from memory.errors import Unprocessable
-from memory.filters import Between, Filter, TagsMatch, every, tags_filter
+from memory.filters import REMEMBERED, Between, Filter, TagsMatch, every, tags_filter
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Source
 from memory.tag_groups import group_filter
@@ -95,7 +95,7 @@ class MentalModel:
 
     def moved(self) -> Filter:
         """Units that its content does not know of."""
-        return every(self.where, Between("seq", gte=self.seen_seq + 1))
+        return every(self.where, Between("seq", gte=self.seen_seq + 1), REMEMBERED)
 
     def least_s(self, least_s: float) -> float:
         """Seconds between refreshes that its trigger asks for, at least."""

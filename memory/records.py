@@ -16,6 +16,7 @@ class UnitKind(StrEnum):
     CHUNK = "chunk"
     FACT = "fact"
     OBSERVATION = "observation"
+    REFLECTION = "reflection"
 
 
 class UnitType(StrEnum):
@@ -24,6 +25,8 @@ class UnitType(StrEnum):
     WORLD = "world"
     EXPERIENCE = "experience"
     OBSERVATION = "observation"
+    REFLECTION = "reflection"
+    """A stored one: left out of recall unless it is asked for."""
 
 
 class UnitState(StrEnum):
@@ -54,6 +57,7 @@ class RecordKind(StrEnum):
     DIRECTIVE = "directive"
     MENTAL_MODEL = "mental_model"
     MODEL_VERSION = "model_version"
+    REFLECTION = "reflection"
     ENTITY = "entity"
     ADDRESS = "address"
 

@@ -1,4 +1,4 @@
-"""Commands on what a bank reflects by: directives and mental models."""
+"""Commands on what a bank reflects by: directives, mental models, stored reflections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,6 +91,31 @@ class EndRefresh:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreReflection:
+    """Keep an answer that was given. asked: fingerprint of the request; answer: what is shown beside the text.
+
+    sources: all units that were looked at, by which it is retracted.
+    """
+
+    operation_id: str
+    query: str
+    text: str
+    asked: str
+    sources: tuple[Source, ...]
+    tags: tuple[str, ...] = ()
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReflection:
+    """Remove a stored reflection."""
+
+    operation_id: str
+    reflection_id: str
+
+
 DirectiveCommand = PutDirective | DeleteDirective
 ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh
-ReflectCommand = DirectiveCommand | ModelCommand
+ReflectionCommand = StoreReflection | DeleteReflection
+ReflectCommand = DirectiveCommand | ModelCommand | ReflectionCommand

@@ -18,6 +18,7 @@ from serve_app import (
     progress_routes,
     recall_routes,
     reflect_routes,
+    reflection_routes,
     session_routes,
     stub_routes,
 )
@@ -33,6 +34,7 @@ ROUTERS = (
     curation_routes.router,
     memory_routes.router,
     reflect_routes.router,
+    reflection_routes.router,
     directive_routes.router,
     model_routes.router,
     document_routes.router,
