@@ -22,5 +22,6 @@ def bank_policy(settings: Settings) -> BankPolicy:
         stages=stage_names(settings),
         refresh_quiet_s=settings.refresh_quiet_s,
         refresh_interval_s=settings.refresh_interval_s,
+        refresh_tokens_per_day=settings.refresh_tokens_per_day,
         refresh_lease_s=2 * settings.refresh_deadline_s + 60.0,
     )

@@ -170,6 +170,8 @@ class Settings(BaseSettings):
     """How long after new evidence the mental models that follow it are looked at."""
     refresh_interval_s: Annotated[float, Field(ge=0)] = 60.0
     """Between two refreshes of a mental model by itself, unless its trigger says how long."""
+    refresh_tokens_per_day: Count = 200_000
+    """What one bank may spend in a day (UTC) on refreshes that nobody asked for."""
     bank_defaults: dict[str, Any] = {}
     """Settings that banks have unless they set their own, as JSON: `{"disposition_empathy": 4}`."""
     tenant_defaults: dict[str, dict[str, Any]] = {}

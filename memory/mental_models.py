@@ -72,6 +72,9 @@ class MentalModel:
     failure: str = ""
     cron_at: datetime | None = None
     full_cron_at: datetime | None = None
+    idle_day: str = ""
+    idle_tokens: int = 0
+    """What its refreshes that nobody asked for have cost on `idle_day`."""
     history: tuple[tuple[int, tuple[str, ...]], ...] = ()
     """Versions that are kept, oldest first, each with the units it rests on."""
 
@@ -162,6 +165,8 @@ def encode_model(model: MentalModel) -> Record:
     body: dict[str, Any] = {name: getattr(model, name) for name in _PLAIN}
     body |= {"tags": list(model.tags), "trigger": dict(model.trigger)}
     body |= {name: instant_to_text(at) for name in _INSTANTS if (at := getattr(model, name)) is not None}
+    if model.idle_day:
+        body["idle"] = [model.idle_day, model.idle_tokens]
     body["history"] = [[version, list(cited)] for version, cited in model.history]
     body["sources"] = [[source.unit_id, source.seq, source.content_hash] for source in model.sources]
     if (pending := model.pending) is not None:
@@ -175,6 +180,7 @@ def decode_model(record: Record) -> MentalModel:
     body = record.body
     given: dict[str, Any] = {name: body[name] for name in _PLAIN}
     given |= {name: instant_from_text(body[name]) for name in _INSTANTS if name in body}
+    given["idle_day"], given["idle_tokens"] = body.get("idle", ("", 0))
     pending = None
     if "pending" in body:
         operation_id, mode, asked, not_before, attempts = body["pending"]

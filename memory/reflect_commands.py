@@ -78,6 +78,16 @@ class Refreshed:
     answered: str
     changed: bool = True
     reflection: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    """That the language model took for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRefreshed:
+    """Why a refresh made nothing, and what it cost all the same."""
+
+    reason: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +97,7 @@ class EndRefresh:
     operation_id: str
     model_id: str
     refresh: str
-    result: Refreshed | None = None
-    reason: str = ""
+    result: Refreshed | NotRefreshed
 
 
 @dataclass(frozen=True, slots=True)
