@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+from actors.bank_folders import BankFolders
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
 from actors.turns import Turn
@@ -20,6 +21,7 @@ from memory.reflect_commands import (
     DeleteModel,
     DirectiveCommand,
     EndRefresh,
+    FolderCommand,
     ModelCommand,
     NotRefreshed,
     PutModel,
@@ -94,13 +96,14 @@ class RefreshRunner:
 class BankModels:
     """Performs commands whose turn has come."""
 
-    __slots__ = ("_ports", "_runner", "_scope", "_stages")
+    __slots__ = ("_folders", "_ports", "_runner", "_scope", "_stages")
 
     def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages, runner: RefreshRunner) -> None:
         self._scope = scope
         self._ports = ports
         self._stages = stages
         self._runner = runner
+        self._folders = BankFolders(scope, ports, stages)
 
     async def perform_directive(self, command: DirectiveCommand, turn: Turn) -> Directive | OperationReceipt:
         """Put or delete a directive in its turn.
@@ -134,6 +137,8 @@ class BankModels:
             NotFound: there is none of that id.
             Conflict: there is one already, or too many.
         """
+        if isinstance(command, FolderCommand):
+            return await self._folders.perform(command, turn)
         model = next((one for one in await turn.models() if one.id == command.model_id), None)
         done = await self._stages.was_done(command.operation_id)
         now = self._ports.clock.now()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from actors.cluster import Cluster
 from actors.language_model import RemoteChat
+from actors.page_client import PageClient
 from actors.reader import Reader
 from actors.reflecting import Progress, Reflector
 from actors.reflection_client import ReflectionClient
@@ -31,6 +32,7 @@ class ReflectClient:
         self._refresher: Refresher = refresher_of(settings, cluster.store, reader)
         self._with_model = chat is not None
         self.stored = ReflectionClient(cluster)
+        self.pages = PageClient(cluster)
 
     @property
     def with_model(self) -> bool:

@@ -31,6 +31,7 @@ from lorebank._options import (
     StackRecallOptions,
     TagPageOptions,
 )
+from lorebank._pages import AsyncPages
 from lorebank._reflections import AsyncReflections
 from lorebank._tools import found_memories, text_metadata
 from lorebank._transport import AsyncTransport, RetryPolicy, TransportOptions
@@ -74,6 +75,7 @@ class AsyncClient:
         self.directives = AsyncDirectives(self._ask)
         self.mental_models = AsyncMentalModels(self._ask)
         self.reflections = AsyncReflections(self._ask)
+        self.pages = AsyncPages(self._ask)
 
     async def __aenter__(self) -> Self:
         return self

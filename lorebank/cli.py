@@ -12,6 +12,7 @@ from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
+from lorebank.cli_pages import pages_app
 from lorebank.cli_reflect import directive_app, model_app
 from lorebank.cli_reflections import reflection_app
 from lorebank.cli_server import up
@@ -52,6 +53,7 @@ app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")
 app.add_typer(model_app, name="model")
+app.add_typer(pages_app, name="pages")
 app.add_typer(reflection_app, name="reflection")
 app.add_typer(session_app, name="session")
 app.add_typer(operation_app, name="operation")

@@ -75,6 +75,9 @@ class MentalModel:
     idle_day: str = ""
     idle_tokens: int = 0
     """What its refreshes that nobody asked for have cost on `idle_day`."""
+    page: bool = False
+    """Whether it is a knowledge page, in the folder named, or at the top."""
+    folder_id: str = ""
     history: tuple[tuple[int, tuple[str, ...]], ...] = ()
     """Versions that are kept, oldest first, each with the units it rests on."""
 
@@ -167,6 +170,8 @@ def encode_model(model: MentalModel) -> Record:
     body |= {name: instant_to_text(at) for name in _INSTANTS if (at := getattr(model, name)) is not None}
     if model.idle_day:
         body["idle"] = [model.idle_day, model.idle_tokens]
+    if model.page:
+        body["folder"] = model.folder_id
     body["history"] = [[version, list(cited)] for version, cited in model.history]
     body["sources"] = [[source.unit_id, source.seq, source.content_hash] for source in model.sources]
     if (pending := model.pending) is not None:
@@ -181,6 +186,7 @@ def decode_model(record: Record) -> MentalModel:
     given: dict[str, Any] = {name: body[name] for name in _PLAIN}
     given |= {name: instant_from_text(body[name]) for name in _INSTANTS if name in body}
     given["idle_day"], given["idle_tokens"] = body.get("idle", ("", 0))
+    given["page"], given["folder_id"] = "folder" in body, body.get("folder", "")
     pending = None
     if "pending" in body:
         operation_id, mode, asked, not_before, attempts = body["pending"]

@@ -58,6 +58,7 @@ class RecordKind(StrEnum):
     MENTAL_MODEL = "mental_model"
     MODEL_VERSION = "model_version"
     REFLECTION = "reflection"
+    FOLDER = "folder"
     ENTITY = "entity"
     ADDRESS = "address"
 

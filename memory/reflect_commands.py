@@ -30,7 +30,7 @@ class DeleteDirective:
 class PutModel:
     """Create a mental model, whose first refresh is then pending under this operation id, or change fields of one.
 
-    `changes` has name, source_query, tags, max_tokens, trigger.
+    `changes` has name, source_query, tags, max_tokens, trigger; of a knowledge page folder_id, and once `page`.
     """
 
     operation_id: str
@@ -101,6 +101,24 @@ class EndRefresh:
 
 
 @dataclass(frozen=True, slots=True)
+class PutFolder:
+    """Make a folder of knowledge pages, or change the fields in `changes`: name, parent_id."""
+
+    operation_id: str
+    folder_id: str
+    changes: Mapping[str, Any]
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFolder:
+    """Remove a folder with all folders and pages in it."""
+
+    operation_id: str
+    folder_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreReflection:
     """Keep an answer that was given. asked: fingerprint of the request; answer: what is shown beside the text.
 
@@ -125,6 +143,7 @@ class DeleteReflection:
 
 
 DirectiveCommand = PutDirective | DeleteDirective
-ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh
+FolderCommand = PutFolder | DeleteFolder
+ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh | FolderCommand
 ReflectionCommand = StoreReflection | DeleteReflection
 ReflectCommand = DirectiveCommand | ModelCommand | ReflectionCommand
