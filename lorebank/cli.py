@@ -14,6 +14,7 @@ from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
 from lorebank.cli_pages import pages_app
 from lorebank.cli_reflect import directive_app, model_app
+from lorebank.cli_reflect_bulk import reflect_bulk
 from lorebank.cli_reflections import reflection_app
 from lorebank.cli_server import up
 from lorebank.cli_sessions import session_app
@@ -49,6 +50,7 @@ for _command in (demo, retain, recall, reflect, backfill, backup, restore, docto
     app.command()(_command)
 app.command()(export)
 app.command("import")(import_)
+app.command("reflect-bulk")(reflect_bulk)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")
