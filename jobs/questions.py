@@ -83,7 +83,7 @@ class Reading:
             given["response_schema"] = orjson.loads(given["response_schema"])
         request = wire.ReflectRequest.model_validate({**given, "query": text})
         scope = Scope(self.tenant, wire.check_id(str(bank)))
-        key = str(row.get("id") or "")
+        key = "" if row.get("id") is None else str(row["id"])
         question = question_of(request)
         tags = tuple(dict.fromkeys((request.tags or ()) if request.store_tags is None else request.store_tags))
         name = digest("reflect", scope.tenant, scope.bank, self.run, key, repr(question), *tags)
