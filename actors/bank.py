@@ -10,14 +10,16 @@ from actors.bank_documents import BankDocuments
 from actors.bank_models import BankModels, RefreshRunner
 from actors.bank_observations import BankObservations, ConsolidationRunner
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
+from actors.bank_reflections import BankReflections
 from actors.bank_restore import Restoring
-from actors.bank_sessions import BankSessions, SessionReceipt
+from actors.bank_sessions import BankSessions
 from actors.bank_stages import BankStages, StageRunner
 from actors.credits import Limits, size_of
 from actors.due_work import DueWork
 from actors.lifecycle import Event, State, state_after
 from actors.mending import Mender
 from actors.preparing import Prepared, Preparer
+from actors.receipts import Receipt
 from actors.turns import Turn
 from actors.turnstile import Turnstile
 from memory.bank_profile import extracts, overrides_of
@@ -32,53 +34,34 @@ from memory.commands import (
     DeleteBank,
     DeleteDocument,
     DeleteOperation,
-    DeleteReceipt,
     EndStage,
     ListEntities,
-    OperationReceipt,
     RepairBank,
     RepairReceipt,
     ReprocessDocument,
     Retain,
-    RetainReceipt,
     RetryOperation,
     SessionCommand,
     UpdateBank,
 )
-from memory.consolidating.commands import Batch, ConsolidationCommand, ConsolidationReceipt
+from memory.consolidating.commands import ConsolidationCommand
 from memory.curation import CURATED
-from memory.directives import Directive
 from memory.encoding import decode_recall_profile
 from memory.errors import InvalidRequest
 from memory.ids import Scope
 from memory.ingest import BankView, Embedded
-from memory.known_facts import FACT_BYTES, EntityPage, KnownFacts, ReadKnown, StoredFacts, is_extracted
+from memory.known_facts import FACT_BYTES, KnownFacts, ReadKnown, StoredFacts, is_extracted
 from memory.mental_models import MAX_MODELS, MODELS, MentalModel, decode_model
 from memory.plans import Plan
 from memory.policy import sooner
 from memory.protocol import REOPENED_AT, Execute
 from memory.records import Head, RecallProfile, RecordKind, Unit
-from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, RefreshModel
+from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, ReflectionCommand, RefreshModel
 from memory.reflect_plans import following
-from memory.restore_commands import BeginRestore, MovingReceipt, RestoreSlice, SweepPast
+from memory.restore_commands import BeginRestore, RestoreSlice, SweepPast
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled
-
-Receipt = (
-    RetainReceipt
-    | DeleteReceipt
-    | RepairReceipt
-    | SessionReceipt
-    | OperationReceipt
-    | EntityPage
-    | Head
-    | Directive
-    | MentalModel
-    | Batch
-    | ConsolidationReceipt
-    | MovingReceipt
-)
 
 _SAID = frozenset({RecordKind.CURATION, RecordKind.ENTITY})
 MAILBOX_BYTES = 64 << 20
@@ -92,7 +75,7 @@ class Bank:
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_curation", "_documents", "_due", "_models", "_observations", "_sessions", "_stages"),
+        *("_curation", "_documents", "_due", "_models", "_observations", "_reflections", "_sessions", "_stages"),
         *("consolidations", "refreshes", "stages"),
     )
 
@@ -113,6 +96,7 @@ class Bank:
         self.consolidations = ConsolidationRunner(scope, ports, self.perform)
         self._observations = BankObservations(scope, ports, self._stages, self.consolidations)
         self._models = BankModels(scope, ports, self._stages, self.refreshes, self._observations)
+        self._reflections = BankReflections(scope, ports, self._stages)
         self._due = DueWork(scope, ports, self._sessions, self._stages, self._models, self._observations)
         self.stages = StageRunner(scope, ports, self.perform, self._profile)
 
@@ -279,6 +263,8 @@ class Bank:
         await self._activated()
         if isinstance(command, (BeginRestore, RestoreSlice)):
             return await self._documents.restore.embed(command)
+        if isinstance(command, ReflectionCommand):
+            return await self._reflections.embed(command)
         return await self._stages.embed(command) if isinstance(command, EndStage) else None
 
     # -- in turn
@@ -301,6 +287,8 @@ class Bank:
             return await self._models.perform(command, turn)
         if isinstance(command, ConsolidationCommand):
             return await self._observations.perform(command, turn)
+        if isinstance(command, ReflectionCommand):
+            return await self._reflections.perform(command, turn, cast("tuple[NewUnit, ...]", ready))
         embedded = cast("Mapping[str, Embedded]", ready or {})
         return await self._sessions.perform(cast("SessionCommand", command), turn, embedded)
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+from actors.bank_folders import BankFolders
 from actors.bank_observations import BankObservations
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
@@ -21,8 +22,11 @@ from memory.reflect_commands import (
     DeleteModel,
     DirectiveCommand,
     EndRefresh,
+    FolderCommand,
     ModelCommand,
+    NotRefreshed,
     PutModel,
+    Refreshed,
     RefreshModel,
 )
 from memory.reflect_plans import (
@@ -35,6 +39,7 @@ from memory.reflect_plans import (
     plan_refresh_model,
     plan_reschedule,
 )
+from memory.refresh_budget import DUE, expected, next_day, spent_today
 from memory.store_calls import FindLive, GetRecords, ListRecords, ListUnits, RecordPage, UnitPage
 
 
@@ -85,15 +90,14 @@ class RefreshRunner:
         try:
             made = await self._ports.refresh(self._scope, model)
         except Exception as exc:  # noqa: BLE001 - whatever a model does to a refresh must end with that model
-            made = f"{type(exc).__name__}: {exc}"
-        result, reason = (None, made) if isinstance(made, str) else (made, "")
-        await self._perform(EndRefresh(self._ports.nonce(), model.id, model.pending.operation_id, result, reason))
+            made = NotRefreshed(f"{type(exc).__name__}: {exc}")
+        await self._perform(EndRefresh(self._ports.nonce(), model.id, model.pending.operation_id, made))
 
 
 class BankModels:
     """Performs commands whose turn has come."""
 
-    __slots__ = ("_observations", "_ports", "_runner", "_scope", "_stages")
+    __slots__ = ("_folders", "_observations", "_ports", "_runner", "_scope", "_stages")
 
     def __init__(
         self,
@@ -108,6 +112,7 @@ class BankModels:
         self._stages = stages
         self._runner = runner
         self._observations = observations
+        self._folders = BankFolders(scope, ports, stages)
 
     async def perform_directive(self, command: DirectiveCommand, turn: Turn) -> Directive | OperationReceipt:
         """Put or delete a directive in its turn.
@@ -141,6 +146,8 @@ class BankModels:
             NotFound: there is none of that id.
             Conflict: there is one already, or too many.
         """
+        if isinstance(command, FolderCommand):
+            return await self._folders.perform(command, turn)
         model = next((one for one in await turn.models() if one.id == command.model_id), None)
         done = await self._stages.was_done(command.operation_id)
         now = self._ports.clock.now()
@@ -174,26 +181,35 @@ class BankModels:
         """Apply what a refresh made, unless another one is pending by now; what it rests on must still stand."""
         if model is None or model.pending is None or model.pending.operation_id != command.refresh:
             return OperationReceipt(command.refresh, "dropped")
-        cited = tuple(source.unit_id for source in command.result.sources) if command.result else ()
+        made = command.result
+        cited = tuple(source.unit_id for source in made.sources) if isinstance(made, Refreshed) else ()
         live = await self._ports.store.perform(self._scope, FindLive(cited)) if cited else frozenset[str]()
         await turn.execute(plan_end_refresh(turn.view(), command, model, set(cited) - live, now))
         return OperationReceipt(command.refresh, "applied")
 
     async def do_due(self, turn: Turn, now: datetime) -> datetime | None:
-        """Make refreshes pending whose time has come, and have them made; when to look again."""
+        """Make refreshes pending whose time has come, and have them made; when to look again.
+
+        Those whose content is oldest come first; what the day's tokens do not suffice for waits for the next day.
+        """
         if self._ports.refresh is None or not turn.view().head.counters.get(MODELS):
             return None
         due: datetime | None = None
         idle: list[MentalModel] = []
         ready = False
-        for model in await turn.models():
+        models = sorted(await turn.models(), key=lambda one: one.refreshed_at or one.created_at)
+        spent, cap = spent_today(models, now), self._ports.policy.refresh_tokens_per_day
+        for model in models:
             if model.pending is not None:
                 ready = ready or model.pending.not_before <= now
                 due = sooner(due, model.pending.not_before if model.pending.not_before > now else None)
                 continue
             mode, at = await self._wanted(model, turn, now)
-            if mode is not None:
-                command = RefreshModel(f"due-{self._ports.nonce()}", model.id, mode)
+            if mode is not None and cap is not None and spent + expected(model) > cap:
+                due = sooner(due, next_day(now))
+            elif mode is not None:
+                spent += expected(model)
+                command = RefreshModel(f"{DUE}{self._ports.nonce()}", model.id, mode)
                 await turn.execute(plan_refresh_model(turn.view(), command, model, now)[0])
                 ready = True
             elif at is not None and at <= now:

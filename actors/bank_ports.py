@@ -18,7 +18,7 @@ from memory.policy import BankPolicy
 from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
 from memory.records import Embedding, Head, RecallProfile, RecordKind, Vectors
-from memory.reflect_commands import Refreshed
+from memory.reflect_commands import NotRefreshed, Refreshed
 from memory.store_calls import GetRecords, Store
 from memory.sweeping import Retention
 
@@ -58,7 +58,7 @@ class Consolidation:
     with_model: bool = False
 
 
-RefreshFunction = Callable[[Scope, MentalModel], Awaitable[Refreshed | str]]
+RefreshFunction = Callable[[Scope, MentalModel], Awaitable[Refreshed | NotRefreshed]]
 """What a mental model's pending refresh makes of it, or why it makes nothing."""
 
 

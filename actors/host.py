@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import ray
 
-from actors.bank import Bank, Receipt
+from actors.bank import Bank
 from actors.bank_cache import BankCache, CacheLimits
 from actors.bank_ports import BankPorts
 from actors.batcher import MicroBatcher
@@ -23,6 +23,7 @@ from actors.extractors import asks_model, stage_extractor
 from actors.ownership import Ownership
 from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
+from actors.receipts import Receipt
 from actors.refresh_stage import refresh_function
 from actors.settings import Settings, inherited_by, retention_of
 from actors.stores import store_of

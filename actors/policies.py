@@ -24,5 +24,6 @@ def bank_policy(settings: Settings) -> BankPolicy:
         refresh_quiet_s=settings.refresh_quiet_s,
         refresh_interval_s=settings.refresh_interval_s,
         consolidate_quiet_s=settings.consolidate_quiet_s,
+        refresh_tokens_per_day=settings.refresh_tokens_per_day,
         refresh_lease_s=2 * settings.refresh_deadline_s + 60.0,
     )

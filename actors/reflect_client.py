@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 from actors.cluster import Cluster
 from actors.language_model import RemoteChat
+from actors.page_client import PageClient
 from actors.reader import Reader
 from actors.reflecting import Progress, Reflector
+from actors.reflection_client import ReflectionClient
 from actors.refresh_stage import refresher_of
 from actors.refreshing import Refresher, RefreshFailedError, RefreshRun
 from actors.settings import Settings
@@ -29,6 +31,8 @@ class ReflectClient:
         self._reflector = Reflector(cluster.store, reader.recall, chat, settings)
         self._refresher: Refresher = refresher_of(settings, cluster.store, reader)
         self._with_model = chat is not None
+        self.stored = ReflectionClient(cluster)
+        self.pages = PageClient(cluster)
 
     @property
     def with_model(self) -> bool:

@@ -106,7 +106,7 @@ class Reflector:
         if question.schema is not None:
             check_schema(question.schema)
         character = await self.character(scope)
-        shown = replace(question, where=self._kept.beside(scope, character.head, question.where, self.now()))
+        shown = replace(question, where=self._kept.beside(scope, character.head, question.where, self._clock.now()))
         tools = MemoryTools(scope, shown, self._store, self._recall, character.models)
         observations = bool(character.head.counters.get("type:observation"))
         names = tools_of(question, mental_models=bool(character.models), observations=observations)

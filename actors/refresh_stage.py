@@ -10,7 +10,7 @@ from actors.stores import DeploymentStore
 from memory.errors import RetryLater
 from memory.ids import Scope
 from memory.mental_models import MentalModel
-from memory.reflect_commands import Refreshed
+from memory.reflect_commands import NotRefreshed, Refreshed
 from memory.store_calls import Store
 
 
@@ -29,12 +29,14 @@ def refresh_function(settings: Settings, store: DeploymentStore, embed: EmbedQue
 def pending_refreshes(refresher: Refresher) -> RefreshFunction:
     """Makes what is pending at a model."""
 
-    async def refresh(scope: Scope, model: MentalModel) -> Refreshed | str:
+    async def refresh(scope: Scope, model: MentalModel) -> Refreshed | NotRefreshed:
         assert model.pending is not None
         try:
             run = await refresher.refresh(scope, model, model.pending.mode)
-        except (RefreshFailedError, RetryLater) as exc:
-            return str(exc)
+        except RefreshFailedError as exc:
+            return NotRefreshed(str(exc), exc.tokens)
+        except RetryLater as exc:
+            return NotRefreshed(str(exc))
         return run.result
 
     return refresh

@@ -26,7 +26,11 @@ MAX_SOURCES = 400
 
 
 class RefreshFailedError(Exception):
-    """No content was made; what there was stays."""
+    """No content was made; what there was stays. tokens: what was spent on it."""
+
+    def __init__(self, reason: str, tokens: int = 0) -> None:
+        super().__init__(reason)
+        self.tokens = tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,13 @@ class Refresher:
     async def _anew(self, scope: Scope, model: MentalModel, seen_seq: int) -> RefreshRun:
         answered = await self._reflector.reflect(scope, question_of(model), self._seconds)
         if self._with_model and answered.mode != "llm":
-            raise RefreshFailedError(answered.reason)
+            raise RefreshFailedError(answered.reason, answered.prompt_tokens + answered.answer_tokens)
         content = answered.text if answered.seen else ""
-        sources = _sources(answered.seen)
+        sources = sources_of(answered.seen)
         changed = content != model.content
-        result = Refreshed(content, "full", sources, seen_seq, model.source_query, changed, _shown(answered))
+        kept = _shown(answered)
+        tokens = kept["usage"]["total_tokens"]
+        result = Refreshed(content, "full", sources, seen_seq, model.source_query, changed, kept, tokens)
         return RefreshRun(result, answered)
 
     async def _edited(self, scope: Scope, model: MentalModel, seen_seq: int) -> RefreshRun:
@@ -111,11 +117,12 @@ class Refresher:
             raise RefreshFailedError(reply.reason)
         read = read_edits(reply.completion.text)
         if read is None:
-            raise RefreshFailedError("the language model's edits could not be read")
+            spent = reply.completion.prompt_tokens + reply.completion.completion_tokens
+            raise RefreshFailedError("the language model's edits could not be read", spent)
         edits, labels = read
         content, applied, skipped = apply_edits(model.content, edits)
         seen = evidence.pieces
-        sources = tuple({source.unit_id: source for source in (*model.sources, *_sources(seen))}.values())
+        sources = tuple({source.unit_id: source for source in (*model.sources, *sources_of(seen))}.values())
         answered = Answered(
             content,
             "llm",
@@ -126,7 +133,9 @@ class Refresher:
             answer_tokens=reply.completion.completion_tokens,
         )
         changed = content != model.content
-        result = Refreshed(content, "delta", sources, seen_seq, model.source_query, changed, _shown(answered))
+        kept = _shown(answered)
+        tokens = kept["usage"]["total_tokens"]
+        result = Refreshed(content, "delta", sources, seen_seq, model.source_query, changed, kept, tokens)
         return RefreshRun(result, answered, "", tuple(applied), tuple(skipped))
 
     async def has_moved(self, scope: Scope, model: MentalModel) -> bool:
@@ -151,7 +160,7 @@ def question_of(model: MentalModel) -> Question:
     )
 
 
-def _sources(pieces: Sequence[Piece]) -> tuple[Source, ...]:
+def sources_of(pieces: Sequence[Piece]) -> tuple[Source, ...]:
     """All units that pieces are or rest on: what a content is retracted by."""
     found: dict[str, Source] = {}
     for piece in pieces:

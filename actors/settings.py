@@ -182,6 +182,8 @@ class Settings(BaseSettings):
     """New facts in one batch; a language model is given at most 24."""
     consolidate_pause_s: Annotated[float, Field(ge=0)] = 0.0
     """Between two batches of a bank."""
+    refresh_tokens_per_day: Count = 200_000
+    """What one bank may spend in a day (UTC) on refreshes that nobody asked for."""
     bank_defaults: dict[str, Any] = {}
     """Settings that banks have unless they set their own, as JSON: `{"disposition_empathy": 4}`."""
     tenant_defaults: dict[str, dict[str, Any]] = {}

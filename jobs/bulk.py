@@ -149,12 +149,7 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
             else:
                 await sender.send(work.batches(files))
     except (LorebankError, OSError, BaseExceptionGroup) as exc:
-        errors = list(_leaves(exc))
-        if not all(isinstance(error, (LorebankError, OSError)) for error in errors):
-            raise
-        if isinstance(errors[0], OSError):
-            raise BadSettings(f"a file cannot be written or read: {errors[0]}") from None
-        raise errors[0] from None
+        raise only_error(exc) from None
     finally:
         progress.close()
         rejects.close()
@@ -170,6 +165,16 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
         "seconds": round(seconds, 3),
         "turns_per_s": round(tally.turns / seconds, 1) if seconds else None,
     }
+
+
+def only_error(exc: BaseException) -> BaseException:
+    """What a job says of an error: the first one of a group, unless something in it is nobody's fault but ours."""
+    errors = list(_leaves(exc))
+    if not all(isinstance(error, (LorebankError, OSError)) for error in errors):
+        return exc
+    if isinstance(errors[0], OSError):
+        return BadSettings(f"a file cannot be written or read: {errors[0]}")
+    return errors[0]
 
 
 def _leaves(exc: BaseException) -> Iterator[BaseException]:

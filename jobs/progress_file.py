@@ -5,7 +5,7 @@ told of. A line that was cut off is no line. The file only spares work: what it 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,9 @@ class ProgressFile:
 
     def find(self, operation_id: str) -> Done | None:
         """What became of a batch that is done."""
-        at = self._known.get(_key(operation_id))
-        if at is None:
+        row = self.find_row(operation_id)
+        if row is None:
             return None
-        row = orjson.loads(self._line_at(at))
         rejects = tuple(Reject(Origin(*r["origin"].values()), r["reason"], r["document_id"]) for r in row["rejects"])
         return Done(
             operation_id=row["operation_id"],
@@ -72,6 +71,17 @@ class ProgressFile:
             rejects=rejects,
         )
 
+    def find_row(self, operation_id: str) -> dict[str, Any] | None:
+        """What was written of an operation."""
+        at = self._known.get(_key(operation_id))
+        row: dict[str, Any] | None = None if at is None else orjson.loads(self._line_at(at))
+        return row
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What was written of all operations, in the order in which they were done."""
+        for at in sorted(self._known.values()):
+            yield orjson.loads(self._line_at(at))
+
     @property
     def batches(self) -> int:
         """How many are done."""
@@ -79,9 +89,13 @@ class ProgressFile:
 
     def add(self, done: Done) -> None:
         """A batch is done; when this returns that is on disk."""
+        self.add_row(asdict(done))
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """As `add`, of anything that has an `operation_id`. From one thread at a time."""
         at = os.lseek(self._file, 0, os.SEEK_END)
-        self._write(asdict(done))
-        self._known[_key(done.operation_id)] = at
+        self._write(row)
+        self._known[_key(row["operation_id"])] = at
 
     def close(self) -> None:
         """Let another run have it."""

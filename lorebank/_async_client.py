@@ -32,6 +32,8 @@ from lorebank._options import (
     StackRecallOptions,
     TagPageOptions,
 )
+from lorebank._pages import AsyncPages
+from lorebank._reflections import AsyncReflections
 from lorebank._tools import found_memories, text_metadata
 from lorebank._transport import AsyncTransport, RetryPolicy, TransportOptions
 from lorebank.wire.fields import ResponseModel
@@ -74,6 +76,8 @@ class AsyncClient:
         self.directives = AsyncDirectives(self._ask)
         self.mental_models = AsyncMentalModels(self._ask)
         self.observations = AsyncObservations(self._ask)
+        self.reflections = AsyncReflections(self._ask)
+        self.pages = AsyncPages(self._ask)
 
     async def __aenter__(self) -> Self:
         return self

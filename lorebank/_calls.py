@@ -124,8 +124,11 @@ def recall_stack(query: str, options: StackRecallOptions) -> Call[wire.RecallRes
 
 
 def reflect(bank_id: str, query: str, options: ReflectOptions) -> Call[wire.ReflectResponse]:
-    """A reflect."""
-    body = wire.ReflectRequest.model_validate({"query": query, **options})
+    """A reflect; one that is stored always with an operation id, so that a retry is not answered twice."""
+    given: dict[str, Any] = {"query": query, **options}
+    if given.get("store"):
+        given.setdefault("operation_id", str(uuid.uuid4()))
+    body = wire.ReflectRequest.model_validate(given)
     return send_call(wire.ReflectResponse, "POST", bank_path(bank_id, "reflect"), body)
 
 

@@ -31,6 +31,8 @@ from lorebank._options import (
     StackRecallOptions,
     TagPageOptions,
 )
+from lorebank._pages import Pages
+from lorebank._reflections import Reflections
 from lorebank._tools import found_memories, text_metadata
 from lorebank._transport import RetryPolicy, Transport, TransportOptions
 from lorebank.wire.fields import ResponseModel
@@ -74,6 +76,8 @@ class Client:
         self.directives = Directives(self._ask)
         self.mental_models = MentalModels(self._ask)
         self.observations = Observations(self._ask)
+        self.reflections = Reflections(self._ask)
+        self.pages = Pages(self._ask)
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from lorebank.wire import (
     IncludeOptions,
     Message,
     MinScores,
+    RecallType,
     ReflectIncludeOptions,
     RetainItem,
     ScopeMode,
@@ -82,7 +83,7 @@ class TagFilterOptions(TypedDict, total=False):
 class RecallOptions(TagFilterOptions, total=False):
     """How a recall searches, what it filters by and what it returns."""
 
-    types: Sequence[FactType] | None
+    types: Sequence[RecallType] | None
     prefer_observations: bool
     budget: Budget
     max_tokens: int
@@ -116,6 +117,9 @@ class ReflectOptions(TagFilterOptions, total=False):
     fact_types: Sequence[FactType] | None
     exclude_mental_models: bool
     exclude_mental_model_ids: Sequence[str]
+    store: bool
+    store_tags: Sequence[str] | None
+    operation_id: str
 
 
 class BankOptions(TypedDict, total=False):

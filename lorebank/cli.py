@@ -14,7 +14,10 @@ from lorebank.cli_doctor import doctor
 from lorebank.cli_forgetting import compact, forget, retention, tenant_app
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
+from lorebank.cli_pages import pages_app
 from lorebank.cli_reflect import directive_app, model_app
+from lorebank.cli_reflect_bulk import reflect_bulk
+from lorebank.cli_reflections import reflection_app
 from lorebank.cli_server import up
 from lorebank.cli_sessions import session_app
 from lorebank.cli_transfer import export, import_
@@ -52,10 +55,13 @@ app.command("import")(import_)
 app.command()(forget)
 app.command()(compact)
 app.command()(retention)
+app.command("reflect-bulk")(reflect_bulk)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")
 app.add_typer(model_app, name="model")
+app.add_typer(pages_app, name="pages")
+app.add_typer(reflection_app, name="reflection")
 app.add_typer(session_app, name="session")
 app.add_typer(operation_app, name="operation")
 app.add_typer(tenant_app, name="tenant")

@@ -26,7 +26,7 @@ from lorebank.cli_output import (
     short_time,
     table_of,
 )
-from lorebank.wire import BankScope, Budget, FactType, RecallResult, ReflectIncludeOptions, Stage, TagsMatch
+from lorebank.wire import BankScope, Budget, RecallResult, RecallType, ReflectIncludeOptions, Stage, TagsMatch
 
 
 class _Places(TypedDict, total=False):
@@ -101,7 +101,8 @@ def recall(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many results at most.")] = 10,
     budget: Annotated[Budget, typer.Option(help="How many candidates to examine.")] = "mid",
     type_: Annotated[
-        list[str] | None, typer.Option("--type", help="Only world, experience or observation; repeat for more.")
+        list[str] | None,
+        typer.Option("--type", help="world, experience, observation or reflection; repeat for more."),
     ] = None,
     tag: TagOption = None,
     tags_match: Annotated[TagsMatch, typer.Option(help="How the tags must match.")] = "any",
@@ -111,7 +112,7 @@ def recall(
     json: JsonOption = False,
 ) -> None:
     """Show the memories that answer a query, best first."""
-    types = cast("list[FactType] | None", type_)  # the wire model refuses any other
+    types = cast("list[RecallType] | None", type_)  # the wire model refuses any other
     options = RecallOptions(limit=limit, budget=budget, types=types, tags=tag, tags_match=tags_match, trace=trace)
     if more_banks is None and host is None:
         if query is None:
@@ -161,6 +162,7 @@ def reflect(
     budget: Annotated[Budget, typer.Option(help="How much to look at.")] = "low",
     tag: TagOption = None,
     evidence: Annotated[bool, typer.Option("--evidence", help="Show what the answer is based on.")] = False,
+    store: Annotated[bool, typer.Option("--store", help="Keep the answer; see `lorebank reflection`.")] = False,
     url: UrlOption = DEFAULT,
     api_key: KeyOption = None,
     json: JsonOption = False,
@@ -168,11 +170,13 @@ def reflect(
     """Answer a question in words, reasoned from the bank's memories."""
     include = ReflectIncludeOptions(facts={} if evidence else None)
     with session(url, api_key) as client:
-        answer = client.reflect(bank, query, budget=budget, tags=tag, include=include)
+        answer = client.reflect(bank, query, budget=budget, tags=tag, include=include, store=store)
     if json:
         print_json(answer)
         return
     console().print(Markdown(answer.text))
+    if answer.reflection_id is not None:
+        say(f"reflection {answer.reflection_id}")
     facts = answer.based_on.memories if answer.based_on else []
     if facts:
         rows = [

@@ -81,7 +81,7 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
     by_id = {unit.id: unit for unit in cascade.retire}
     # What is left of a fact's sources is extracted again with its document, which has stage work of its own for that.
     left = ((by_id[unit], cited) for unit, cited in sorted(cascade.left.items()))
-    again = (_again(unit, cited, now) for unit, cited in left if not _is_extracted(unit))
+    again = (_again(unit, cited, now) for unit, cited in left if not (_is_extracted(unit) or _is_reflection(unit)))
     gone = {*plan.retire, *by_id}
     told = (without_versions(record, gone) for key, record in cascade.histories.items() if key not in gone)
     return replace(
@@ -90,7 +90,11 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
         retire=(*plan.retire, *by_id),
         relink=(*plan.relink, *cascade.relink),
         records=(*plan.records, *again, *told),
-        remove=(*plan.remove, *((RecordKind.OBSERVATION, key) for key in cascade.histories if key in gone)),
+        remove=(
+            *plan.remove,
+            *((RecordKind.OBSERVATION, key) for key in cascade.histories if key in gone),
+            *((RecordKind.REFLECTION, unit.id) for unit in filter(_is_reflection, cascade.retire)),
+        ),
     )
 
 
@@ -103,6 +107,11 @@ def count_derived(counters: Mapping[str, int], added: Sequence[Unit], retired: S
             for name in ("units", DERIVED, f"type:{unit.type.value}"):
                 counted[name] += sign
     return {name: count for name, count in counted.items() if count}
+
+
+def _is_reflection(unit: Unit) -> bool:
+    """An answer goes whole with anything that it was given for."""
+    return unit.kind is UnitKind.REFLECTION
 
 
 def _is_extracted(unit: Unit) -> bool:

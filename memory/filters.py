@@ -85,8 +85,13 @@ class Not:
 Filter: TypeAlias = AnyOf | Empty | Size | Between | Words | HasId | All | Any_ | Not
 
 TRUE = All(())
-EVIDENCE: Filter = Not(AnyOf("kind", ("fact",)))
-"""Units that were told. Facts repeat their words, so that these alone say how rare a word is in the bank."""
+EVIDENCE: Filter = Not(AnyOf("kind", ("fact", "reflection")))
+"""Units that were told. Facts and stored reflections repeat their words, so that these alone say how rare a word is
+in the bank."""
+REFLECTED: Filter = Not(AnyOf("kind", ("fact",)))
+"""These and stored reflections, for those who ask for them."""
+REMEMBERED: Filter = Not(AnyOf("kind", ("reflection",)))
+"""All units but stored reflections."""
 
 
 def every(*parts: Filter | None) -> Filter:

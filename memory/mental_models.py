@@ -9,7 +9,7 @@ from cronsim import CronSim, CronSimError
 
 from memory.encoding import instant_from_text, instant_to_micros, instant_to_text
 from memory.errors import Unprocessable
-from memory.filters import Between, Filter, TagsMatch, every, tags_filter
+from memory.filters import REMEMBERED, Between, Filter, TagsMatch, every, tags_filter
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Source
 from memory.tag_groups import group_filter
@@ -72,6 +72,12 @@ class MentalModel:
     failure: str = ""
     cron_at: datetime | None = None
     full_cron_at: datetime | None = None
+    idle_day: str = ""
+    idle_tokens: int = 0
+    """What its refreshes that nobody asked for have cost on `idle_day`."""
+    page: bool = False
+    """Whether it is a knowledge page, in the folder named, or at the top."""
+    folder_id: str = ""
     history: tuple[tuple[int, tuple[str, ...]], ...] = ()
     """Versions that are kept, oldest first, each with the units it rests on."""
 
@@ -95,7 +101,7 @@ class MentalModel:
 
     def moved(self) -> Filter:
         """Units that its content does not know of."""
-        return every(self.where, Between("seq", gte=self.seen_seq + 1))
+        return every(self.where, Between("seq", gte=self.seen_seq + 1), REMEMBERED)
 
     def least_s(self, least_s: float) -> float:
         """Seconds between refreshes that its trigger asks for, at least."""
@@ -162,6 +168,10 @@ def encode_model(model: MentalModel) -> Record:
     body: dict[str, Any] = {name: getattr(model, name) for name in _PLAIN}
     body |= {"tags": list(model.tags), "trigger": dict(model.trigger)}
     body |= {name: instant_to_text(at) for name in _INSTANTS if (at := getattr(model, name)) is not None}
+    if model.idle_day:
+        body["idle"] = [model.idle_day, model.idle_tokens]
+    if model.page:
+        body["folder"] = model.folder_id
     body["history"] = [[version, list(cited)] for version, cited in model.history]
     body["sources"] = [[source.unit_id, source.seq, source.content_hash] for source in model.sources]
     if (pending := model.pending) is not None:
@@ -175,6 +185,8 @@ def decode_model(record: Record) -> MentalModel:
     body = record.body
     given: dict[str, Any] = {name: body[name] for name in _PLAIN}
     given |= {name: instant_from_text(body[name]) for name in _INSTANTS if name in body}
+    given["idle_day"], given["idle_tokens"] = body.get("idle", ("", 0))
+    given["page"], given["folder_id"] = "folder" in body, body.get("folder", "")
     pending = None
     if "pending" in body:
         operation_id, mode, asked, not_before, attempts = body["pending"]

@@ -23,6 +23,8 @@ class BankPolicy:
     refresh_quiet_s: float = 10.0
     """How long after new evidence mental models that follow it are looked at."""
     refresh_interval_s: float = 60.0
+    refresh_tokens_per_day: int | None = None
+    """What a bank may spend in a day on refreshes that nobody asked for; None: no bound."""
     refresh_lease_s: float = 300.0
     """After so long a refresh that began and did not end is begun again."""
 

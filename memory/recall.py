@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.encoding import instant_to_text
-from memory.filters import EVIDENCE, TRUE, All, AnyOf, Empty, Filter, every
+from memory.filters import EVIDENCE, REFLECTED, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, fuse, keyword_score
 from memory.late import Columns, match_tokens, z_rows
 from memory.neighbours import around
@@ -37,7 +37,7 @@ class MinScores:
 
 @dataclass(frozen=True, slots=True)
 class RecallQuery:
-    """What a caller asks of a bank. `where` narrows by tags and the like; no types: all of them.
+    """What a caller asks of a bank. `where` narrows by tags and the like; no types: all but stored reflections.
 
     asked_of: days that what is looked for happened in; it ranks higher and filters nothing. recipe: a name of
     memory.recipes.RECIPES; None: the bank's.
@@ -169,6 +169,8 @@ class FindCandidates:
     """Which facts are looked for."""
     now: datetime | None = None
     """Units whose time was over by then are left out; None: none are."""
+    told: Filter = EVIDENCE
+    """Among which units is looked; facts come beside them."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -176,8 +178,8 @@ class FindCandidates:
         hits = NOTHING
         for _ in range(_ATTEMPTS):
             asked = (
-                Lane(self.limit, dense=self.dense, where=EVIDENCE),
-                Lane(self.limit, lexical=self.lexical, where=EVIDENCE),
+                Lane(self.limit, dense=self.dense, where=self.told),
+                Lane(self.limit, lexical=self.lexical, where=self.told),
                 Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts),
             )
             lanes = yield SearchLanes(asked, self.where, self.seeds)
@@ -238,9 +240,9 @@ def plan_candidates(
     where = every(query.where, types)
     weights = (recipe.semantic_weight, recipe.keyword_weight)
     rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
-    return FindCandidates(
-        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank, now=now
-    )
+    told = REFLECTED if UnitType.REFLECTION in query.types else EVIDENCE
+    lanes = recipe.seeds, recipe.reach, query.trace, rerank
+    return FindCandidates(embedded.dense, understood.query, limit, where, *lanes, now=now, told=told)
 
 
 @dataclass(frozen=True, slots=True)

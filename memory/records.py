@@ -16,6 +16,7 @@ class UnitKind(StrEnum):
     CHUNK = "chunk"
     FACT = "fact"
     OBSERVATION = "observation"
+    REFLECTION = "reflection"
 
 
 class UnitType(StrEnum):
@@ -24,6 +25,8 @@ class UnitType(StrEnum):
     WORLD = "world"
     EXPERIENCE = "experience"
     OBSERVATION = "observation"
+    REFLECTION = "reflection"
+    """A stored one: left out of recall unless it is asked for."""
 
 
 class UnitState(StrEnum):
@@ -56,6 +59,8 @@ class RecordKind(StrEnum):
     MODEL_VERSION = "model_version"
     OBSERVATION = "observation"
     CONSOLIDATION = "consolidation"
+    REFLECTION = "reflection"
+    FOLDER = "folder"
     ENTITY = "entity"
     ADDRESS = "address"
 

@@ -1,4 +1,4 @@
-"""Commands on what a bank reflects by: directives and mental models."""
+"""Commands on what a bank reflects by: directives, mental models, stored reflections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class DeleteDirective:
 class PutModel:
     """Create a mental model, whose first refresh is then pending under this operation id, or change fields of one.
 
-    `changes` has name, source_query, tags, max_tokens, trigger.
+    `changes` has name, source_query, tags, max_tokens, trigger; of a knowledge page folder_id, and once `page`.
     """
 
     operation_id: str
@@ -78,6 +78,16 @@ class Refreshed:
     answered: str
     changed: bool = True
     reflection: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    """That the language model took for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRefreshed:
+    """Why a refresh made nothing, and what it cost all the same."""
+
+    reason: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +97,53 @@ class EndRefresh:
     operation_id: str
     model_id: str
     refresh: str
-    result: Refreshed | None = None
-    reason: str = ""
+    result: Refreshed | NotRefreshed
+
+
+@dataclass(frozen=True, slots=True)
+class PutFolder:
+    """Make a folder of knowledge pages, or change the fields in `changes`: name, parent_id."""
+
+    operation_id: str
+    folder_id: str
+    changes: Mapping[str, Any]
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFolder:
+    """Remove a folder with all folders and pages in it."""
+
+    operation_id: str
+    folder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReflection:
+    """Keep an answer that was given. asked: fingerprint of the request; answer: what is shown beside the text.
+
+    sources: all units that were looked at, by which it is retracted.
+    """
+
+    operation_id: str
+    query: str
+    text: str
+    asked: str
+    sources: tuple[Source, ...]
+    tags: tuple[str, ...] = ()
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReflection:
+    """Remove a stored reflection."""
+
+    operation_id: str
+    reflection_id: str
 
 
 DirectiveCommand = PutDirective | DeleteDirective
-ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh
-ReflectCommand = DirectiveCommand | ModelCommand
+FolderCommand = PutFolder | DeleteFolder
+ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh | FolderCommand
+ReflectionCommand = StoreReflection | DeleteReflection
+ReflectCommand = DirectiveCommand | ModelCommand | ReflectionCommand

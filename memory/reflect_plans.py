@@ -29,11 +29,13 @@ from memory.reflect_commands import (
     DeleteDirective,
     DeleteModel,
     EndRefresh,
+    NotRefreshed,
     PutDirective,
     PutModel,
     Refreshed,
     RefreshModel,
 )
+from memory.refresh_budget import spent
 
 REFRESH_TASK = "refresh_mental_model"
 RETRACTED = "a source was deleted"
@@ -131,8 +133,9 @@ def plan_end_refresh(
 ) -> Plan:
     """Plan that applies what a refresh made, or notes that it failed. gone: of its sources, those that do not stand."""
     result = command.result
-    if result is None or gone:
-        failed = model.failing(command.reason or RETRACTED, now)
+    model = spent(model, result.tokens, now)
+    if isinstance(result, NotRefreshed) or gone:
+        failed = model.failing(result.reason if isinstance(result, NotRefreshed) else RETRACTED, now)
         status = "pending" if failed.pending else "failed"
         noted = (encode_model(failed), refresh_operation(model, status, now, failed.failure))
         return _plan(view, "end_refresh", command.operation_id, now, noted, _due(failed, now))

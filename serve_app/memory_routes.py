@@ -11,7 +11,7 @@ from memory.commands import RetainReceipt
 from memory.curation import INVALIDATED
 from memory.errors import NotFound
 from memory.facts import EXTRACT
-from memory.filters import Any_, AnyOf, Filter, Words, every
+from memory.filters import REMEMBERED, Any_, AnyOf, Filter, Words, every
 from memory.ids import Scope, bucket_of_id
 from memory.records import Unit
 from serve_app.body import JsonRoute
@@ -46,7 +46,7 @@ async def list_memories(
     client: Client,
     limit: Limit = 100,
     offset: Offset = 0,
-    type: wire.FactType | None = None,  # noqa: A002 - the wire's name
+    type: wire.RecallType | None = None,  # noqa: A002 - the wire's name
     q: Annotated[str | None, Query(max_length=wire.MAX_QUERY_CHARS)] = None,
     consolidation_state: str | None = None,
     state: str | None = None,
@@ -64,7 +64,7 @@ async def list_memories(
     if none:
         return json_response({"items": [], "total": 0, "limit": limit, "offset": offset})
     where = every(
-        AnyOf("type", (type,)) if type else None,
+        AnyOf("type", (type,)) if type else REMEMBERED,
         Any_((Words("text", q), Words("context", q))) if q is not None and has_word(q) else None,
         AnyOf("document_id", (document_id,)) if document_id else None,
         AnyOf("entities", (entity_id,)) if entity_id else None,

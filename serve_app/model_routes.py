@@ -33,7 +33,7 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 async def create_model(bank: Bank, client: Client, body: wire.CreateMentalModelRequest) -> Response:
     """Create a mental model; its content is made in the background. An unknown bank is created."""
     operation_id = body.operation_id or str(uuid.uuid4())
-    changes = _changes(body.model_dump(exclude={"id", "operation_id"}) | {"trigger": _trigger(body.trigger)})
+    changes = _changes(body.model_dump(exclude={"id", "operation_id"}) | {"trigger": stored_trigger(body.trigger)})
     command = PutModel(operation_id, body.id or operation_id, changes, create=True)
     model = await client.reflecting.change_model(bank, command)
     return json_response({"mental_model_id": model.id, "operation_id": operation_id})
@@ -50,11 +50,12 @@ async def list_models(
     detail: wire.Detail = "metadata",
     exclude_knowledge_pages: Annotated[bool, Query()] = False,
 ) -> Response:
-    """A page of mental models, newest first. No model holds a knowledge page."""
-    del exclude_knowledge_pages
+    """A page of mental models, newest first, with or without those that are knowledge pages."""
     where = every(tags_filter(tags, tags_match) if tags else None)
     found = [
-        model for model in await client.reflecting.list_models(bank) if holds(where, model.id, {"tags": model.tags})
+        model
+        for model in await client.reflecting.list_models(bank)
+        if holds(where, model.id, {"tags": model.tags}) and not (exclude_knowledge_pages and model.page)
     ]
     page = tuple(found[offset : offset + limit])
     stale = await client.reflecting.find_stale(bank, page)
@@ -77,7 +78,7 @@ async def update_model(
     """Change the given fields of a mental model; its content changes with its next refresh."""
     given = body.model_dump(exclude_unset=True)
     if body.trigger is not None:
-        given["trigger"] = _trigger(body.trigger)
+        given["trigger"] = stored_trigger(body.trigger)
     changes = _changes(given)
     if not changes:
         raise InvalidRequest("say what to change: name, source_query, tags, max_tokens or trigger")
@@ -135,7 +136,7 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _trigger(trigger: wire.MentalModelTrigger) -> dict[str, Any]:
+def stored_trigger(trigger: wire.MentalModelTrigger) -> dict[str, Any]:
     """A trigger as it is stored.
 
     Raises:

@@ -32,7 +32,7 @@ def model_row(bank: Scope, model: MentalModel, detail: wire.Detail, *, is_stale:
         "last_refresh_failed_at": _text(model.failed_at),
         "last_full_refreshed_at": _text(model.full_refreshed_at),
         "created_at": _text(model.created_at),
-        "is_knowledge_page": False,
+        "is_knowledge_page": model.page,
         "is_stale": is_stale,
         "version": model.version,
         "refreshing": model.pending is not None,

@@ -58,7 +58,7 @@ def to_address(scope: wire.BankScope) -> Address:
     return Address(scope.host, scope.agent, scope.user)
 
 
-def to_types(types: Iterable[wire.FactType] | None) -> tuple[UnitType, ...]:
+def to_types(types: Iterable[wire.RecallType] | None) -> tuple[UnitType, ...]:
     """Types of units; none given: all of them."""
     return tuple(dict.fromkeys(UnitType(kind) for kind in types or ()))
 

@@ -129,7 +129,7 @@ def _belongs(scope: Scope, payload: dict[str, Any] | None) -> bool:
     """Whether a unit is live evidence of the bank."""
     stored = payload or {}
     own = stored.get(schema.BANK_KEY) == scope.key and stored.get(schema.STATE) == UnitState.LIVE.value
-    return bool(own and stored.get(schema.KIND) != UnitKind.FACT.value)
+    return bool(own and stored.get(schema.KIND) not in {UnitKind.FACT.value, UnitKind.REFLECTION.value})
 
 
 def _words(lexical: Any) -> tuple[Any, Any]:

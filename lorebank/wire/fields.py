@@ -42,6 +42,8 @@ TOO_LARGE = "too_large"
 
 Budget = Literal["low", "mid", "high"]
 FactType = Literal["world", "experience", "observation"]
+RecallType = Literal["world", "experience", "observation", "reflection"]
+"""What recall can be asked for; stored reflections come only where they are."""
 TagsMatch = Literal["any", "all", "any_strict", "all_strict", "exact"]
 
 _WORD = re.compile(r"\w")

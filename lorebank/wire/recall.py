@@ -13,10 +13,10 @@ from lorebank.wire.fields import (
     MAX_TOKENS,
     BankScope,
     Budget,
-    FactType,
     Id,
     Instant,
     Query,
+    RecallType,
     RequestModel,
     ResponseModel,
     TagList,
@@ -169,7 +169,7 @@ class TemporalWindow(RequestModel):
 
 
 class RecallRequest(TagFilter):
-    """Body of POST banks/BANK/memories/recall; no `types` (null or empty) means all.
+    """Body of POST banks/BANK/memories/recall; no `types` (null or empty) means all but `reflection`.
 
     `query_timestamp` stays text, because one that parse_instant refuses is answered with 400 instead of 422. `recipe`
     is ours: how candidates are ranked, by name; left out, the server's best. Ours too: `as_of`, what the bank held
@@ -177,7 +177,7 @@ class RecallRequest(TagFilter):
     """
 
     query: Query
-    types: list[FactType] | None = None
+    types: list[RecallType] | None = None
     prefer_observations: bool = False
     budget: Budget = "mid"
     max_tokens: TokenCount = 4096
@@ -255,7 +255,7 @@ class RecallResult(ResponseModel):
     tags: list[str] | None = None
     source_fact_ids: list[str] | None = None
     scores: RecallScores | None = None
-    kind: Literal["chunk", "fact", "observation"] | None = None
+    kind: Literal["chunk", "fact", "observation", "reflection"] | None = None
     speaker: str | None = None
     role: str | None = None
     seq: int | None = None

@@ -10,9 +10,11 @@ from lorebank.wire.fields import (
     FactType,
     Id,
     JsonObject,
+    Page,
     Query,
     RequestModel,
     ResponseModel,
+    TagList,
 )
 from lorebank.wire.recall import TagFilter, TokenCount
 from lorebank.wire.retain import TokenUsage
@@ -46,6 +48,12 @@ class ReflectRequest(TagFilter):
     exclude_mental_model_ids: list[Id] = Field(default_factory=list)
     stream: bool = False
     """Ours: answer as server-sent events."""
+    store: bool = False
+    """Ours: keep question, answer and evidence in the bank."""
+    store_tags: TagList | None = None
+    """Of what is kept; left out: `tags`."""
+    operation_id: Id | None = None
+    """Of what is kept: sent again under it, it is answered from that."""
 
 
 class ReflectFact(ResponseModel):
@@ -124,3 +132,30 @@ class ReflectResponse(ResponseModel):
     trace: ReflectTrace | None = None
     mode: str | None = None
     reason: str | None = None
+    reflection_id: str | None = None
+    """Of what was kept, where that was asked for."""
+
+
+class ReflectionResponse(ResponseModel):
+    """A reflection that was kept. `sources` counts what it rests on: with any of that it goes."""
+
+    id: str
+    bank_id: str
+    operation_id: str
+    query: str
+    text: str
+    tags: list[str] = Field(default_factory=list)
+    created_at: str
+    sources: int
+    mode: str | None = None
+    reason: str | None = None
+    usage: TokenUsage | None = None
+    structured_output: dict[str, Any] | None = None
+    structured_output_error: str | None = None
+    based_on: ReflectBasedOn | None = None
+
+
+class ReflectionListResponse(Page):
+    """One page of stored reflections, newest first."""
+
+    items: list[ReflectionResponse]

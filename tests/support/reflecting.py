@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.client import BankClient
 from actors.model_access import AsyncModelAccess
 from actors.reader import Reader
 from actors.reflecting import Reflector
@@ -17,6 +18,7 @@ from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel
 from providers.policy import RetryPolicy
 from tests.support.bank_owner import Owner
 from tests.support.builders import embedding
+from tests.support.local_client import recalling_client
 from tests.support.scripted_llm import ScriptedLlm
 
 
@@ -61,3 +63,19 @@ class ReflectingOwner(Owner):
 
     async def reflect(self, query: str, **given: Any) -> Answered:
         return await self.reflector.reflect(self.scope, Question(query, **given))
+
+
+def reflecting_client(settings: Settings, llm: ScriptedLlm) -> BankClient:
+    """A client over banks in this process, which reflects and refreshes with a scripted model."""
+    refreshers: list[Refresher] = []
+
+    async def refresh(scope: Any, model: Any) -> Any:
+        return await pending_refreshes(refreshers[0])(scope, model)
+
+    client = recalling_client(settings, refresh=refresh)
+    reader = Reader(client._store, settings, embed_query)
+    reflector = Reflector(client._store, reader.recall, ScriptedChat(llm), settings)
+    refreshers.append(Refresher(client._store, reflector, 10.0, with_model=True))
+    client.reflecting._reflector = reflector
+    client.reflecting._with_model = True
+    return client

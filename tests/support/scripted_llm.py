@@ -113,6 +113,9 @@ class ScriptedLlm:
         self.requests: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.stopping = threading.Event()
+        self.gate = threading.Event()
+        """While it is not set, calls come (`counts["came"]`) and are not answered."""
+        self.gate.set()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
@@ -156,6 +159,7 @@ class ScriptedLlm:
     def stop(self) -> None:
         """End it and whoever hangs on it."""
         self.stopping.set()
+        self.gate.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -196,6 +200,8 @@ def _handler(llm: ScriptedLlm) -> type[BaseHTTPRequestHandler]:
                 llm.count("refused")
                 self.reset()
                 return
+            llm.count("came")
+            llm.gate.wait(120)
             fault = llm.next_fault()
             if llm.behaviour.latency_s:
                 llm.stopping.wait(llm.behaviour.latency_s)

@@ -322,3 +322,54 @@ async def test_a_bank_with_models_and_directives_passes_an_audit_and_a_repair_ke
     assert audit(bank.engine, bank.scope) == []
     check_bank(bank.engine, bank.scope)
     assert model(bank).id == made.id
+
+
+@in_loop
+async def test_what_is_refreshed_by_itself_stays_within_the_days_tokens(llm):
+    policy = BankPolicy(refresh_quiet_s=10.0, refresh_interval_s=0.0, refresh_tokens_per_day=5_000)
+    bank = ReflectingOwner(ReferenceStore(DIM), llm, policy=policy)
+    await bank.retain(user("Green tea is served at four."))
+    for name in ("tea", "other"):
+        await put(bank, f"p-{name}", name, trigger={"refresh_after_consolidation": True})
+    assert (model(bank).idle_tokens, model(bank).version) == (0, 1), "what was asked for does not count"
+
+    async def told(number: int) -> int:
+        """Something new comes and a quiet moment passes; how many calls of the model that brings."""
+        asked = len(llm.requests)
+        await bank.retain(user(f"Tea number {number} is served."), document_id=f"d{number}", op=f"op-{number}")
+        bank.clock.pass_by(61.0)
+        await settle(bank)
+        await settle(bank)
+        return len(llm.requests) - asked
+
+    calls = [await told(number) for number in range(12)]
+    assert calls[0] == 2, "both"
+    assert calls[-1] == 0, "the day's tokens are spent"
+    spent = sum(model(bank, name).idle_tokens for name in ("tea", "other"))
+    dearest = max(model(bank, name).reflection["usage"]["total_tokens"] for name in ("tea", "other"))
+    assert 5_000 - 2 * max(dearest, 1_000) < spent <= 5_000 + 2 * dearest
+    due = bank.read(ReadHead()).due_at
+    assert (due.hour, due.minute) == (0, 0), "the rest waits for the next day"
+    assert due > bank.clock.now()
+    asked = len(llm.requests)
+    await bank.bank.perform(RefreshModel("r", "tea"))
+    await bank.bank.refreshes.rest()
+    assert len(llm.requests) > asked, "who asks is answered"
+    bank.clock.pass_by((due - bank.clock.now()).total_seconds() + 1)
+    await settle(bank)
+    assert model(bank, "other").idle_day == due.date().isoformat()
+    bank.check()
+
+
+@in_loop
+async def test_refreshes_that_fail_by_themselves_count_too(llm):
+    policy = BankPolicy(refresh_quiet_s=10.0, refresh_interval_s=0.0, refresh_tokens_per_day=1_000_000)
+    bank = ReflectingOwner(ReferenceStore(DIM), llm, policy=policy)
+    await put(bank, trigger={"refresh_after_consolidation": True})
+    await bank.retain(user("Green tea is served at four."))
+    llm.behave(rates={"prose": 1.0})
+    bank.clock.pass_by(61.0)
+    await settle(bank)
+    failed = model(bank)
+    assert failed.pending.attempts == 1
+    assert failed.idle_tokens > 0

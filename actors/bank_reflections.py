@@ -1,0 +1,87 @@
+"""Stored reflections of a bank, in its owner."""
+
+from dataclasses import replace
+
+from actors.bank_ports import BankPorts
+from actors.bank_stages import BankStages
+from actors.turns import Turn
+from memory.commands import OperationReceipt
+from memory.errors import NotFound
+from memory.ids import Scope
+from memory.ingest import unit_dense_text, unit_vectors
+from memory.records import RecordKind, UnitKind
+from memory.reflect_commands import DeleteReflection, ReflectionCommand, StoreReflection
+from memory.reflections import (
+    StoredReflection,
+    check_asked,
+    decode_reflection,
+    plan_delete_reflection,
+    plan_store_reflection,
+    reflection_id,
+    reflection_of,
+    unit_of,
+)
+from memory.store_calls import FindLive, GetRecords, GetUnits, NewUnit
+
+
+class BankReflections:
+    """Performs commands whose turn has come."""
+
+    __slots__ = ("_ports", "_scope", "_stages")
+
+    def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages) -> None:
+        self._scope = scope
+        self._ports = ports
+        self._stages = stages
+
+    async def embed(self, command: ReflectionCommand) -> tuple[NewUnit, ...]:
+        """The unit of a reflection that is to be stored, with its vectors, made outside the turn."""
+        if isinstance(command, DeleteReflection):
+            return ()
+        if await self._find(reflection_id(self._scope, command.operation_id)) is not None:
+            return ()
+        unit = unit_of(reflection_of(self._scope, command, self._ports.clock.now()))
+        (vector,) = await self._ports.embed([unit_dense_text(unit)])
+        (tokens,) = self._ports.tokenizer.count([unit.text])
+        return (NewUnit(replace(unit, text_tokens=tokens), unit_vectors(unit, vector)),)
+
+    async def perform(
+        self, command: ReflectionCommand, turn: Turn, made: tuple[NewUnit, ...]
+    ) -> StoredReflection | OperationReceipt:
+        """Store or delete a reflection in its turn; one that is stored already under its operation id stays as it is.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: the operation id is that of another one, or what the answer rests on is gone.
+        """
+        if isinstance(command, DeleteReflection):
+            return await self._delete(command, turn)
+        return await self._store(command, turn, made)
+
+    async def _store(self, command: StoreReflection, turn: Turn, made: tuple[NewUnit, ...]) -> StoredReflection:
+        found = await self._find(reflection_id(self._scope, command.operation_id))
+        if found is not None:
+            check_asked(found, command.asked)
+            return found
+        now = self._ports.clock.now()
+        # It may have gone between the preparation and the turn.
+        new = made or await self.embed(command)
+        reflection = reflection_of(self._scope, command, new[0].unit.recorded_at or now)
+        cited = tuple(dict.fromkeys(source.unit_id for source in reflection.sources))
+        live = await self._ports.store.perform(self._scope, FindLive(cited)) if cited else frozenset[str]()
+        await turn.execute(plan_store_reflection(turn.view(), reflection, new[0], set(cited) - live, now))
+        return reflection
+
+    async def _delete(self, command: DeleteReflection, turn: Turn) -> OperationReceipt:
+        id_ = command.reflection_id
+        units = await self._ports.store.perform(self._scope, GetUnits((id_,)))
+        unit = units.get(id_)
+        if unit is not None and unit.kind is UnitKind.REFLECTION:
+            await turn.execute(plan_delete_reflection(turn.view(), command, unit, self._ports.clock.now()))
+        elif not await self._stages.was_done(command.operation_id):
+            raise NotFound(f"bank {self._scope.bank!r} has no reflection {id_!r}")
+        return OperationReceipt(id_, "deleted")
+
+    async def _find(self, id_: str) -> StoredReflection | None:
+        found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.REFLECTION, (id_,)))
+        return decode_reflection(found[id_]) if id_ in found else None
