@@ -10,6 +10,7 @@ from actors.cluster import Cluster, connect_cluster, running_settings
 from actors.curation_client import CurationClient
 from actors.policies import stage_names
 from actors.reader import Reader
+from actors.reembed_client import ReembedClient
 from actors.reflect_client import ReflectClient
 from actors.settings import Settings, inherited_by
 from actors.stack_client import StackClient
@@ -93,6 +94,7 @@ class BankClient:
         self.curation = CurationClient(cluster, settings)
         self.stacks = StackClient(reader, cluster.store, self.update_bank)
         self.reflecting = ReflectClient(cluster, reader, settings)
+        self.reembedding = ReembedClient(cluster, settings)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":

@@ -18,7 +18,7 @@ from memory.store_calls import Call, HeadPage, Request, Store
 from providers import factory as providers
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
-from storage.directory import Space, current_card, prepare_directory, read_card, shard_path
+from storage.directory import Space, allow_space, current_card, prepare_directory, read_card, shard_path
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
 from storage.run import run
@@ -28,6 +28,7 @@ __all__ = [
     "BlockingStore",
     "ShardRuns",
     "SharedStore",
+    "allow_space",
     "begin_backup",
     "build_embedder",
     "build_extractor",
@@ -324,9 +325,7 @@ def find_damage(data: Path) -> list[str]:
     """Sentences on what is wrong with a directory that no server has open: what cannot be loaded, what was lost."""
     card = read_card(data)
     said = []
-    for path in shard_paths(data, card).values():
-        if not path.exists():
-            continue
+    for path in filter(Path.exists, shard_paths(data, card).values()):
         problem = probe(path, card.dim, LOCK_TIMEOUT_S)
         if problem:
             raise StoreDamaged(problem)

@@ -169,6 +169,8 @@ class FindCandidates:
     """Which facts are looked for."""
     now: datetime | None = None
     """Units whose time was over by then are left out; None: none are."""
+    space: str = ""
+    """What `dense` and the query's token vectors are vectors of."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -176,9 +178,9 @@ class FindCandidates:
         hits = NOTHING
         for _ in range(_ATTEMPTS):
             asked = (
-                Lane(self.limit, dense=self.dense, where=EVIDENCE),
+                Lane(self.limit, dense=self.dense, where=EVIDENCE, space=self.space),
                 Lane(self.limit, lexical=self.lexical, where=EVIDENCE),
-                Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts),
+                Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts, space=self.space),
             )
             lanes = yield SearchLanes(asked, self.where, self.seeds)
             semantic, keyword, facts = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
@@ -190,7 +192,9 @@ class FindCandidates:
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes[:2], with_words=cut)  # facts bring no evidence, or they would change its order
             hits = yield CompleteHits(
-                semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
+                *(semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near),
+                self.rerank is not None,
+                self.space,
             )
             if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
@@ -239,8 +243,9 @@ def plan_candidates(
     weights = (recipe.semantic_weight, recipe.keyword_weight)
     rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
     return FindCandidates(
-        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank, now=now
-    )
+        embedded.dense, understood.query, limit, where, recipe.seeds, recipe.reach, query.trace, rerank,
+        now=now, space=embedded.space,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

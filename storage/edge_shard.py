@@ -28,11 +28,12 @@ from storage import schema
 from storage.edge_collection import EdgeCollection
 from storage.edge_errors import RESTORE, translate_edge
 from storage.edge_scroll import all_points
+from storage.edge_spaces import CONFIG_FILE as _CONFIG_FILE
+from storage.edge_spaces import add_vector, named_vectors
 from storage.lock_holders import name_holders
 from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
 
-_CONFIG_FILE = "edge_config.json"
 _SEGMENTS = "segments"
 LOG = "wal"
 _VERSION_FILE = "version.info"
@@ -88,6 +89,8 @@ def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str
     aside.mkdir()
     try:
         anew = _made(aside, config, indexes)
+        for name, dim in named_vectors(path).items():
+            add_vector(anew, name, dim)
         copy = EdgeCollection(anew)
         stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
         copy.put(Point(point.id, cast("Any", point.vector) or {}, point.payload or {}) for point in stored)
