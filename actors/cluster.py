@@ -13,15 +13,15 @@ from actors.language_model import LANGUAGE_MODEL, LANGUAGE_MODEL_CALLS, Language
 from actors.placement import Ring, ensure_ring, host_name, load_ring, owner_of
 from actors.retrying import until_available
 from actors.settings import NAMESPACE, Settings
-from actors.spaces import Filled, FillPage
 from actors.storage_shard import READERS, StorageShardActor, shard_name
 from actors.stores import DeploymentStore, shard_store
 from actors.supervisor import SUPERVISOR, SupervisorActor
 from actors.tasks import warm_up
-from actors.wiring import connect_server, embedding_space, prepare_data, stored_space
+from actors.wiring import connect_server, embedding_space, prepare_data
 from memory.commands import Command
 from memory.errors import BadSettings, LorebankError, NotOwner, RetryLater, Unavailable
 from memory.ids import Scope
+from memory.spaces import Filled, FillPage
 
 log = logging.getLogger("lorebank.cluster")
 
@@ -193,8 +193,7 @@ async def connect_cluster(settings: Settings) -> Cluster:
 
 
 async def _start_shards(settings: Settings, space: Any) -> list[Any]:
-    await asyncio.to_thread(prepare_data, settings, space)
-    _, space = await asyncio.to_thread(stored_space, settings.data)  # what it was made with, whatever is used now
+    space = await asyncio.to_thread(prepare_data, settings, space)  # as it was made, whatever is used now
     on_head = ON_HEAD if settings.embedded_on_head else None
     shards = [
         _actor(StorageShardActor, shard_name(index), READERS, settings, index, space, resources=on_head)

@@ -24,7 +24,7 @@ from actors.policies import bank_policy, stage_names
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.refresh_stage import refresh_function
 from actors.settings import Settings, inherited_by, retention_of
-from actors.spaces import Filled, FillPage, SpacesWatch, embed_in, fill_page
+from actors.spaces import SpacesWatch, embed_in, fill_page
 from actors.stores import store_of
 from actors.supervisor import SUPERVISOR, find_supervisor
 from actors.watching import Watcher
@@ -34,6 +34,7 @@ from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.extraction.prompt import MAX_KNOWN
 from memory.ids import Scope
 from memory.records import Embedding
+from memory.spaces import Filled, FillPage
 
 DUE_BANKS = 10_000
 """Due banks looked at in one scan."""

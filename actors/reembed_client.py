@@ -7,13 +7,13 @@ from typing import Any
 
 from actors.cluster import Cluster
 from actors.settings import Settings
-from actors.spaces import Filled, FillPage, change_spaces, read_record, settings_of
+from actors.spaces import change_spaces, read_record, settings_of
 from actors.wiring import allow_space, embedding_space
 from memory.errors import BadSettings
 from memory.filters import EVIDENCE
 from memory.ids import SYSTEM, Scope
 from memory.records import Embedding
-from memory.spaces import MADE_WITH, Model, Spaces, space_key, spaces_of
+from memory.spaces import MADE_WITH, Filled, FillPage, Model, Spaces, space_key, spaces_of
 from memory.store_calls import Lane, ListUnits, SearchLanes
 from memory.upkeep_calls import GetEmbeddings
 

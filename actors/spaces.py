@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from actors.settings import Settings
 from actors.tasks import embed_texts
@@ -13,30 +13,12 @@ from memory.errors import Conflict, RetryLater
 from memory.ids import SYSTEM, Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.records import Embedding, Record, RecordKind
-from memory.spaces import SPACES_KEY, Model, Spaces, next_spaces, spaces_of
+from memory.spaces import SPACES_KEY, Filled, FillPage, Model, Spaces, next_spaces, spaces_of
 from memory.store_calls import GetRecords, Store, WriteRecords
 from memory.upkeep_calls import AddVectors, FindUnembedded, UnembeddedPage
 
 LOOK_S = 1.0
 """How old what is known may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class FillPage:
-    """Give some of a bank's units, from an id on, the vectors they lack of a space."""
-
-    space: str
-    limit: int
-    start: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """How many units a page looked at and how many of them it embedded, and where to go on; None after the last."""
-
-    looked_at: int
-    embedded: int
-    following: str | None
 
 
 class SpacesWatch:

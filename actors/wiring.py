@@ -271,10 +271,10 @@ def _llm_retries(settings: Settings, first_wait_s: float, longest_wait_s: float)
     )
 
 
-def prepare_data(settings: Settings, space: Space) -> str:
-    """Make, check or upgrade the data directory; its id."""
-    card = prepare_directory(settings.data, settings.storage_shards, space)
-    return upgrade(settings.data, card, LOCK_TIMEOUT_S).id
+def prepare_data(settings: Settings, space: Space) -> Space:
+    """Make, check or upgrade the data directory; the vector space it was made with."""
+    card = upgrade(settings.data, prepare_directory(settings.data, settings.storage_shards, space), LOCK_TIMEOUT_S)
+    return Space(card.embedder, card.dim)
 
 
 def stored_space(data: Path) -> tuple[int, Space]:

@@ -12,6 +12,7 @@ from lorebank.cli_demo import demo
 from lorebank.cli_doctor import doctor
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
+from lorebank.cli_reembed import reembed
 from lorebank.cli_reflect import directive_app, model_app
 from lorebank.cli_server import up
 from lorebank.cli_sessions import session_app
@@ -47,6 +48,7 @@ for _command in (demo, retain, recall, reflect, backfill, backup, restore, docto
     app.command()(_command)
 app.command()(export)
 app.command("import")(import_)
+app.command()(reembed)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")

@@ -87,6 +87,24 @@ class Spaces:
         return replace(self, models=())
 
 
+@dataclass(frozen=True, slots=True)
+class FillPage:
+    """Give some of a bank's units, from an id on, the vectors they lack of a space."""
+
+    space: str
+    limit: int
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How many units a page looked at and how many of them it embedded, and where to go on; None after the last."""
+
+    looked_at: int
+    embedded: int
+    following: str | None
+
+
 def space_key(embedder: str, dim: int) -> str:
     """Key of a space, the same wherever it is made."""
     return digest("space", embedder, str(dim)).hex()[:12]
