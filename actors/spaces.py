@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from math import inf
 
 from actors.settings import Settings
 from actors.tasks import embed_texts
@@ -17,6 +18,8 @@ from memory.spaces import SPACES_KEY, Filled, FillPage, Model, Spaces, next_spac
 from memory.store_calls import GetRecords, Store, WriteRecords
 from memory.upkeep_calls import AddVectors, FindUnembedded, UnembeddedPage
 
+EmbedTexts = Callable[[Settings, list[str]], Awaitable[list[Embedding]]]
+
 LOOK_S = 1.0
 """How old what is known may be."""
 
@@ -27,7 +30,7 @@ class SpacesWatch:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known = Spaces()
-        self._read_at_s = -LOOK_S
+        self._read_at_s = -inf
         self._reading = asyncio.Lock()
 
     async def current(self) -> Spaces:
@@ -85,20 +88,22 @@ def settings_of(settings: Settings, model: Model | None) -> Settings:
     return settings if model is None else settings.model_copy(update=dict(model.settings))
 
 
-async def embed_in(settings: Settings, spaces: Spaces, texts: list[str]) -> list[Embedding]:
+async def embed_in(
+    settings: Settings, spaces: Spaces, texts: list[str], embed: EmbedTexts = embed_texts
+) -> list[Embedding]:
     """What each model that is written makes of each text: the active one's first, the others beside it.
 
     Raises:
         RetryLater, LorebankError: as embed_texts.
     """
-    made = await asyncio.gather(
-        *(embed_texts(settings_of(settings, spaces.model(space)), texts) for space in spaces.written)
-    )
+    made = await asyncio.gather(*(embed(settings_of(settings, spaces.model(space)), texts) for space in spaces.written))
     named = [[replace(one, space=space) for one in each] for space, each in zip(spaces.written, made, strict=True)]
     return [replace(first, also=tuple(others)) for first, *others in zip(*named, strict=True)]
 
 
-async def fill_page(store: Store, settings: Settings, spaces: Spaces, scope: Scope, page: FillPage) -> Filled:
+async def fill_page(
+    store: Store, settings: Settings, spaces: Spaces, scope: Scope, page: FillPage, embed: EmbedTexts = embed_texts
+) -> Filled:
     """Embed what a page of a bank lacks, and add it. Left anywhere, it is done by the next that comes by.
 
     Raises:
@@ -109,8 +114,8 @@ async def fill_page(store: Store, settings: Settings, spaces: Spaces, scope: Sco
         raise Conflict("vectors of that model are not written any more")
     found: UnembeddedPage = await store.perform(scope, FindUnembedded(page.space, page.limit, page.start))
     if found.units:
-        texts: Sequence[str] = [unit_dense_text(unit) for unit in found.units]
-        made = await embed_texts(settings_of(settings, model), list(texts))
+        texts = [unit_dense_text(unit) for unit in found.units]
+        made = await embed(settings_of(settings, model), texts)
         vectors = {}
         for unit, one in zip(found.units, made, strict=True):
             kept = unit_vectors(unit, one)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
@@ -14,8 +15,10 @@ from loadtests.transcript_files import chat_rows, file_of
 from lorebank import Client
 
 BEGIN_S = 120.0
-LONGEST_S = 3.0
-"""A kill comes so long after the job has begun to store, at the latest."""
+LONGEST_S = 0.1
+"""A kill comes so long after a batch was noted as done, at the latest."""
+BATCH_TURNS = 256
+"""Turns of one batch, at most."""
 PAGE = 500
 
 
@@ -49,15 +52,17 @@ def kill_rounds(url: str, run: BackfillRun, turns: int, banks: int, kills: int) 
     seed = random.SystemRandom().randrange(1_000_000)
     moments = random.Random(seed)
     progress = run.home / "chats.progress.ndjson"
+    whole = turns // BATCH_TURNS
     for number in range(kills):
-        size = progress.stat().st_size if progress.exists() else 0
+        done = _lines(progress)
         job = run.start()
+        goal = done + 1 + moments.randrange(max(1, (whole - done) // (kills - number + 1)))
         until_s = time.monotonic() + BEGIN_S
-        while job.poll() is None and (not progress.exists() or progress.stat().st_size <= size):
+        while job.poll() is None and _lines(progress) < goal:
             if time.monotonic() > until_s:
                 raise LoadError(f"round {number}: the job has stored nothing for {BEGIN_S:g} s")
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0.0, min(LONGEST_S, 0.02 * turns / kills / 10)))
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0.0, LONGEST_S))
         if job.poll() is not None:
             raise LoadError(f"seed {seed}: the job ended before kill {number + 1} of {kills}: give it more turns")
         kill(job)
@@ -69,6 +74,11 @@ def kill_rounds(url: str, run: BackfillRun, turns: int, banks: int, kills: int) 
         raise LoadError(f"seed {seed}: the report tells of {told} turns, there are {turns}")
     there = report["documents"]["there_already"]
     return KillRounds(kills, seed, turns, documents, rejects, there)
+
+
+def _lines(progress: Path) -> int:
+    """Batches that the progress file tells of."""
+    return progress.read_bytes().count(b"\n") if progress.exists() else 0
 
 
 def _check_stored(url: str, turns: int, banks: int) -> int:
