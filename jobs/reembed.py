@@ -264,6 +264,8 @@ def _bar(tally: Tally) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(NAME, total=tally.units)
         logged_s, looked_at = time.monotonic(), 0
+        if not console.is_terminal:
+            print(f"looking through {tally.units} units in {tally.banks} banks", file=sys.stderr, flush=True)
 
         def advance(units: int) -> None:
             nonlocal logged_s, looked_at
