@@ -19,6 +19,7 @@ from memory.ports import Clock, Tokenizer
 from memory.protocol import Recover, TakeEpoch
 from memory.records import Embedding, Head, RecallProfile, RecordKind, Vectors
 from memory.reflect_commands import NotRefreshed, Refreshed
+from memory.spaces import MADE_WITH
 from memory.store_calls import GetRecords, Store
 from memory.sweeping import Retention
 
@@ -75,6 +76,11 @@ def no_settings(_: str) -> Mapping[str, Any]:
     return {}
 
 
+async def one_space() -> tuple[str, ...]:
+    """Vectors of one model are stored."""
+    return (MADE_WITH,)
+
+
 async def unclaimed(_: Scope) -> None:
     """No one else is asked before a bank is taken."""
 
@@ -96,6 +102,8 @@ class BankPorts:
     """Called before a bank is taken; raises NotOwner where it may not be."""
     policy: BankPolicy = field(default_factory=BankPolicy)
     stages: Mapping[str, StageFunction] = field(default_factory=dict)
+    spaces: Callable[[], Awaitable[tuple[str, ...]]] = one_space
+    """Keys of the vector spaces that new units have vectors of, as `embed` gives them."""
     embed_bulk: Embed | None = None
     """As `embed`, after whatever somebody waits for; absent: no different."""
     inherited: Callable[[str], Mapping[str, Any]] = no_settings

@@ -71,10 +71,7 @@ class BankSessions:
         vectors = await self._ports.embed([chunk.dense_text for chunk in chunks.values()])
         texts = [chunk.text for chunk in chunks.values()]
         tokens = await beside_loop(size_of(command), self._ports.tokenizer.count, texts)
-        return {
-            content: Embedded(made.dense, count, made.tokens)
-            for content, made, count in zip(chunks, vectors, tokens, strict=True)
-        }
+        return {content: Embedded.of(made, count) for content, made, count in zip(chunks, vectors, tokens, strict=True)}
 
     async def perform(self, command: SessionCommand, turn: Turn, embedded: Mapping[str, Embedded]) -> SessionReceipt:
         """Do one command in its turn."""

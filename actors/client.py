@@ -12,6 +12,7 @@ from actors.moving_client import MovingClient
 from actors.observation_client import ObservationClient
 from actors.policies import stage_names
 from actors.reader import Reader
+from actors.reembed_client import ReembedClient
 from actors.reflect_client import ReflectClient
 from actors.settings import Settings, inherited_by
 from actors.stack_client import StackClient
@@ -97,6 +98,7 @@ class BankClient:
         self.reflecting = ReflectClient(cluster, reader, settings)
         self.observing = ObservationClient(cluster, settings)
         self.moving = MovingClient(cluster)
+        self.reembedding = ReembedClient(cluster, settings)
 
     @classmethod
     async def connect(cls, settings: Settings) -> "BankClient":

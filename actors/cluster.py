@@ -21,6 +21,7 @@ from actors.wiring import connect_server, embedding_space, prepare_data
 from memory.commands import Command
 from memory.errors import BadSettings, LorebankError, NotOwner, RetryLater, Unavailable
 from memory.ids import Scope
+from memory.spaces import Filled, FillPage
 
 log = logging.getLogger("lorebank.cluster")
 
@@ -60,10 +61,32 @@ class Cluster:
             self._settings.request_timeout_s, lambda left_s: self._send(scope, command, left_s)
         )
 
-    async def _send(self, scope: Scope, command: Command, timeout_s: float) -> Any:
+    async def fill(self, scope: Scope, page: FillPage) -> Filled:
+        """Have the bank's owner give units the vectors that they lack of another model.
+
+        Raises:
+            Unavailable, DeadlineExceeded: no owner answered before the deadline.
+            Conflict: that model is not written any more.
+        """
+        filled: Filled = await until_available(
+            self._settings.request_timeout_s, lambda left_s: self._send(scope, page, left_s)
+        )
+        return filled
+
+    async def follow_spaces(self) -> None:
+        """Have every host read which models are written.
+
+        Raises:
+            RetryLater: one of them does not answer.
+        """
+        timeout_s = self._settings.request_timeout_s
+        await asyncio.gather(*(ask(host.follow_spaces.remote(), timeout_s, name) for name, host in self._hosts.items()))
+
+    async def _send(self, scope: Scope, command: Command | FillPage, timeout_s: float) -> Any:
         host = self._host(owner_of(self._ring, scope))
         try:
-            pending = host.perform.remote(scope, command, self._ring.version)
+            method = host.fill if isinstance(command, FillPage) else host.perform
+            pending = method.remote(scope, command, self._ring.version)
             return await ask(pending, timeout_s, "bank host")
         except NotOwner as exc:
             self._ring = await load_ring(self.store) or self._ring
@@ -170,7 +193,7 @@ async def connect_cluster(settings: Settings) -> Cluster:
 
 
 async def _start_shards(settings: Settings, space: Any) -> list[Any]:
-    await asyncio.to_thread(prepare_data, settings, space)
+    space = await asyncio.to_thread(prepare_data, settings, space)  # as it was made, whatever is used now
     on_head = ON_HEAD if settings.embedded_on_head else None
     shards = [
         _actor(StorageShardActor, shard_name(index), READERS, settings, index, space, resources=on_head)

@@ -26,9 +26,9 @@ from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.receipts import Receipt
 from actors.refresh_stage import refresh_function
 from actors.settings import Settings, inherited_by, retention_of
+from actors.spaces import SpacesWatch, embed_in, fill_page
 from actors.stores import store_of
 from actors.supervisor import SUPERVISOR, find_supervisor
-from actors.tasks import embed_texts
 from actors.watching import Watcher
 from actors.wiring import build_tokenizer
 from actors.worker_process import keep_collections_short
@@ -37,6 +37,7 @@ from memory.errors import LorebankError, NotOwner, Stale, Unavailable
 from memory.extraction.prompt import MAX_KNOWN
 from memory.ids import Scope
 from memory.records import Embedding
+from memory.spaces import Filled, FillPage
 
 DUE_BANKS = 10_000
 """Due banks looked at in one scan."""
@@ -68,6 +69,7 @@ class BankHost:
             workers=settings.embed_workers,
         )
         self._store = store
+        self._spaces = SpacesWatch(store)
         self._ownership = Ownership(name, store, uuid4().hex, _exit)
         self._ports = BankPorts(
             store,
@@ -79,6 +81,7 @@ class BankHost:
             self._ownership.claim,
             bank_policy(settings),
             dict.fromkeys(stage_names(settings), ExtractStage(store, stage_extractor(settings))),
+            spaces=self._spaces.written,
             stand_back=self._stand_back,
             known_entities=MAX_KNOWN if asks_model(settings) else 0,
             inherited=partial(inherited_by, settings),
@@ -116,6 +119,20 @@ class BankHost:
                 raise Unavailable(f"bank {scope.bank!r} changes hands: {exc}", 0.1) from exc
             finally:
                 self._served_at_s = time.monotonic()
+
+    async def fill(self, scope: Scope, page: FillPage, ring_version: int) -> Filled:
+        """Give units of one of its banks the vectors that they lack of another model.
+
+        Raises:
+            NotOwner: the bank belongs to another host.
+            Conflict: that model is not written any more.
+        """
+        await self._ownership.check(scope, ring_version)
+        return await fill_page(self._store, self._settings, await self._spaces.current(), scope, page)
+
+    async def follow_spaces(self) -> int:
+        """Read which models are written; the version. What it begins to embed from then on is by that."""
+        return (await self._spaces.refresh()).version
 
     async def ping(self) -> dict[str, Any]:
         """That it lives, and how much it carries."""
@@ -205,7 +222,7 @@ class BankHost:
         return (await self._batcher.embed([text]))[0]
 
     async def _embed_batch(self, texts: list[str]) -> list[Embedding]:
-        return await embed_texts(self._settings, texts)
+        return await embed_in(self._settings, await self._spaces.current(), texts)
 
 
 def _exit() -> None:

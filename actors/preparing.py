@@ -99,10 +99,7 @@ class Preparer:
         found = stored | dict(zip(missing, vectors, strict=True))
         texts = [chunk.text for chunk in wanted.values()]
         tokens = await beside_loop(self._size_bytes, self._ports.tokenizer.count, texts)
-        made = {
-            content: Embedded(found[content].dense, count, found[content].tokens)
-            for content, count in zip(wanted, tokens, strict=True)
-        }
+        made = {content: Embedded.of(found[content], count) for content, count in zip(wanted, tokens, strict=True)}
         return {**have, **made}
 
     async def _stored_vectors(self, merges: Sequence[Merge], wanted: Mapping[str, ChunkDraft]) -> dict[str, Embedding]:
@@ -116,4 +113,6 @@ class Preparer:
         if not units:
             return {}
         found = await self._ports.store.perform(self._scope, GetEmbeddings(tuple(units)))
-        return {units[unit]: vector for unit, vector in found.items()}
+        spaces = await self._ports.spaces()
+        whole = {units[unit]: vectors.in_spaces(spaces) for unit, vectors in found.items()}
+        return {content: vectors for content, vectors in whole.items() if vectors is not None}

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +11,9 @@ from actors.clocks import SystemClock
 from actors.cross_encoder import CrossEncoder
 from actors.freshness import Freshness
 from actors.kept import Kept
+from actors.query_embedding import EmbedQuery, QueryEmbedder
 from actors.settings import Settings
 from actors.stores import DeploymentStore
-from actors.wiring import build_embedder
 from memory.as_of import plan_recall
 from memory.encoding import decode_recall_profile, encode_unit
 from memory.facts import is_expired
@@ -29,7 +28,6 @@ from memory.reranking import Reranked
 from memory.stack import Stack
 from memory.store_calls import Batch, GetRecords, ListUnits, ReadHead, UnitPage
 
-EmbedQuery = Callable[[str], Awaitable[Embedding]]
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
 STEPS = ("understand", "embed", "store", "rank")
@@ -53,10 +51,15 @@ class Reader:
     def __init__(self, store: DeploymentStore, settings: Settings, embed: EmbedQuery | None = None) -> None:
         self._store = store
         self._clock = SystemClock()
-        self._make = embed or _own_embedder(settings)
+        if embed is None:
+            own = QueryEmbedder(store, settings)
+            embed, self._space = own.embed, own.space
+        else:
+            self._space = _any_space
+        self._make: EmbedQuery = embed
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
-        self._queries: OrderedDict[str, Embedding] = OrderedDict()
+        self._queries: OrderedDict[tuple[str, str], Embedding] = OrderedDict()
         self._freshness = Freshness(store)
         self._cross_encoder = CrossEncoder(settings)
         self._kept = Kept(settings)
@@ -171,12 +174,13 @@ class Reader:
         return profile
 
     async def _embed(self, text: str) -> Embedding:
-        known = self._queries.get(text)
+        key = (await self._space(), text)
+        known = self._queries.get(key)
         if known is not None:
-            self._queries.move_to_end(text)
+            self._queries.move_to_end(key)
             return known
         made = await self._make(text)
-        _remember(self._queries, text, made, CACHED_QUERIES)
+        _remember(self._queries, key, made, CACHED_QUERIES)
         return made
 
 
@@ -206,15 +210,9 @@ def _timed(answered: RecallAnswer, began_s: tuple[float, ...]) -> RecallAnswer:
     return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
 
 
-def _own_embedder(settings: Settings) -> EmbedQuery:
-    embedder = build_embedder(settings)
-    threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
-
-    async def embed(text: str) -> Embedding:
-        loop = asyncio.get_running_loop()
-        return (await loop.run_in_executor(threads, embedder.embed_with_tokens, [text]))[0]
-
-    return embed
+async def _any_space() -> str:
+    """Vectors that others make say themselves which space they are of."""
+    return ""
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

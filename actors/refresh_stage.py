@@ -2,7 +2,8 @@
 
 from actors.bank_ports import RefreshFunction
 from actors.language_model import RemoteChat
-from actors.reader import EmbedQuery, Reader
+from actors.query_embedding import EmbedQuery
+from actors.reader import Reader
 from actors.reflecting import Reflector
 from actors.refreshing import Refresher, RefreshFailedError
 from actors.settings import Settings

@@ -24,6 +24,8 @@ EXTRACT_TIMEOUT_S = 300.0
 log = logging.getLogger("lorebank.tasks")
 
 WARM_UP_TEXTS = 32
+LOADED = 2
+"""Models that a process keeps: the deployment's, and one that is written beside it."""
 BULK_NICENESS = 10
 """Of the threads that embed what is retained: a recall on the same cores goes first."""
 
@@ -44,7 +46,8 @@ def embed_here(settings: Settings, texts: list[str]) -> list[Embedding]:
     """What this process, which keeps the model, makes of each text."""
     key = repr(settings)
     if key not in _loaded:
-        _loaded.clear()
+        while len(_loaded) >= LOADED:
+            del _loaded[next(iter(_loaded))]
         _loaded[key] = build_embedder(settings)
     return embedding.submit(_loaded[key].embed_with_tokens, texts).result()
 

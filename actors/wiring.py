@@ -16,7 +16,7 @@ from memory.store_calls import Request, Store
 from providers import factory as providers
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
-from storage.directory import Space, current_card, prepare_directory, read_card, shard_path
+from storage.directory import Space, allow_space, current_card, prepare_directory, read_card, shard_path
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
 from storage.run import run
@@ -25,6 +25,7 @@ from storage.upgrade import upgrade
 __all__ = [
     "ShardRuns",
     "SharedStore",
+    "allow_space",
     "begin_backup",
     "build_embedder",
     "build_extractor",
@@ -196,10 +197,10 @@ def _llm_retries(settings: Settings, first_wait_s: float, longest_wait_s: float)
     )
 
 
-def prepare_data(settings: Settings, space: Space) -> str:
-    """Make, check or upgrade the data directory; its id."""
-    card = prepare_directory(settings.data, settings.storage_shards, space)
-    return upgrade(settings.data, card, LOCK_TIMEOUT_S).id
+def prepare_data(settings: Settings, space: Space) -> Space:
+    """Make, check or upgrade the data directory; the vector space it was made with."""
+    card = upgrade(settings.data, prepare_directory(settings.data, settings.storage_shards, space), LOCK_TIMEOUT_S)
+    return Space(card.embedder, card.dim)
 
 
 def stored_space(data: Path) -> tuple[int, Space]:
@@ -250,9 +251,7 @@ def find_damage(data: Path) -> list[str]:
     """Sentences on what is wrong with a directory that no server has open: what cannot be loaded, what was lost."""
     card = read_card(data)
     said = []
-    for path in shard_paths(data, card).values():
-        if not path.exists():
-            continue
+    for path in filter(Path.exists, shard_paths(data, card).values()):
         problem = probe(path, card.dim, LOCK_TIMEOUT_S)
         if problem:
             raise StoreDamaged(problem)

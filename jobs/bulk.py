@@ -35,8 +35,12 @@ LOG_EVERY_S = 10.0
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options that every job which writes to banks has."""
-    parser.add_argument("--concurrency", type=_count, default=4, help="calls under way at once (default: %(default)s)")
-    parser.add_argument("--max-items-per-s", type=_rate, help="most turns a second, for work beside live traffic")
+    parser.add_argument(
+        "--concurrency", type=positive_count, default=4, help="calls under way at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-items-per-s", type=positive_rate, help="most turns a second, for work beside live traffic"
+    )
     parser.add_argument("--progress", type=Path, help="progress file; the default's name is made from what is read")
     parser.add_argument("--again", action="store_true", help="forget the progress file and begin anew")
     parser.add_argument("--rejects", type=Path, help="NDJSON of rows not stored (default: beside the progress file)")
@@ -48,14 +52,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
 
 
-def _count(text: str) -> int:
+def positive_count(text: str) -> int:
+    """A number of at least one, of an option."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return value
 
 
-def _rate(text: str) -> float:
+def positive_rate(text: str) -> float:
+    """A number above zero, of an option."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no rate")

@@ -1,7 +1,9 @@
 """What the processes of a server take in memory, by what they do."""
 
 import contextlib
+import os
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 ROLES = {
@@ -21,20 +23,43 @@ def pss_bytes(pid: int) -> int:
     Raises:
         OSError: it is gone, or this is no Linux.
     """
+    return _rolled_up(pid, "Pss:")
+
+
+def own_bytes(pid: int) -> int:
+    """As pss_bytes, without the pages of files that are mapped: those the system takes back when it needs room.
+
+    Raises:
+        OSError: as pss_bytes.
+    """
+    return _rolled_up(pid, "Pss_Anon:") + _rolled_up(pid, "Pss_Shmem:")
+
+
+def cpu_ms(pid: int) -> int:
+    """CPU time that a process has taken so far, its dead children's not counted.
+
+    Raises:
+        OSError: it is gone.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def _rolled_up(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     raise OSError(f"process {pid} has no PSS")
 
 
-def memory_by_role(server: int) -> Counter[str]:
-    """PSS in bytes of all processes below the server's, summed by role."""
+def memory_by_role(server: int, measure: Callable[[int], int] = pss_bytes) -> Counter[str]:
+    """PSS in bytes, or another measure, of all processes below the server's, summed by role."""
     found: Counter[str] = Counter()
     for pid in _below(server):
         with contextlib.suppress(OSError):  # it may have ended since
             title = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
             role = next((role for start, role in ROLES.items() if title.startswith(start)), OTHER)
-            found[role] += pss_bytes(pid)
+            found[role] += measure(pid)
     return found
 
 

@@ -15,6 +15,7 @@ from lorebank.cli_forgetting import compact, forget, retention, tenant_app
 from lorebank.cli_memory import recall, reflect, retain
 from lorebank.cli_operations import operation_app
 from lorebank.cli_pages import pages_app
+from lorebank.cli_reembed import reembed
 from lorebank.cli_reflect import directive_app, model_app
 from lorebank.cli_reflect_bulk import reflect_bulk
 from lorebank.cli_reflections import reflection_app
@@ -56,6 +57,7 @@ app.command()(forget)
 app.command()(compact)
 app.command()(retention)
 app.command("reflect-bulk")(reflect_bulk)
+app.command()(reembed)
 app.add_typer(bank_app, name="bank")
 app.add_typer(document_app, name="document")
 app.add_typer(directive_app, name="directive")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,13 @@ class Embedded:
     dense: NDArray[np.float32]
     text_tokens: int
     tokens: bytes = b""
+    space: str = ""
+    also: tuple[Embedding, ...] = ()
+
+    @classmethod
+    def of(cls, made: Embedding, text_tokens: int) -> Self:
+        """What an embedder made of a text of that length."""
+        return cls(made.dense, text_tokens, made.tokens, made.space, made.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +262,10 @@ def plan_update_bank(view: BankView, command: UpdateBank, now: datetime) -> Plan
 
 def unit_vectors(unit: Unit, made: Embedding) -> Vectors:
     """What a unit is found by, given what the embedder made of it; only evidence is ranked token by token."""
-    tokens = made.tokens if unit.kind is UnitKind.CHUNK else b""
-    return Vectors(made.dense, lexical_text(unit.text, unit.speaker), tokens)
+    ranked = unit.kind is UnitKind.CHUNK
+    also = made.also if ranked else tuple(replace(one, tokens=b"") for one in made.also)
+    tokens = made.tokens if ranked else b""
+    return Vectors(made.dense, lexical_text(unit.text, unit.speaker), tokens, made.space, also)
 
 
 def unit_dense_text(unit: Unit) -> str:
@@ -328,7 +338,8 @@ def new_unit(
         text_tokens=embedded.text_tokens,
         scoping=chunk.scoping,
     )
-    return NewUnit(unit, unit_vectors(unit, Embedding(embedded.dense, embedded.tokens)))
+    made = Embedding(embedded.dense, embedded.tokens, embedded.space, embedded.also)
+    return NewUnit(unit, unit_vectors(unit, made))
 
 
 def head_after(

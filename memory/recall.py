@@ -171,6 +171,8 @@ class FindCandidates:
     """Units whose time was over by then are left out; None: none are."""
     told: Filter = EVIDENCE
     """Among which units is looked; facts come beside them."""
+    space: str = ""
+    """What `dense` and the query's token vectors are vectors of."""
 
     def steps(self) -> Generator[Call[Any], Any, Candidates]:
         """The candidates; none where the bank holds nothing that matches."""
@@ -178,9 +180,9 @@ class FindCandidates:
         hits = NOTHING
         for _ in range(_ATTEMPTS):
             asked = (
-                Lane(self.limit, dense=self.dense, where=self.told),
+                Lane(self.limit, dense=self.dense, where=self.told, space=self.space),
                 Lane(self.limit, lexical=self.lexical, where=self.told),
-                Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts),
+                Lane(self.limit // FACT_SHARE, dense=self.dense, where=self.facts, space=self.space),
             )
             lanes = yield SearchLanes(asked, self.where, self.seeds)
             semantic, keyword, facts = (dict(zip(lane.ids, lane.scores, strict=True)) for lane in lanes)
@@ -192,7 +194,9 @@ class FindCandidates:
             unseen = tuple(unit for unit in keyword if unit not in semantic)
             near = self._near(lanes[:2], with_words=cut)  # facts bring no evidence, or they would change its order
             hits = yield CompleteHits(
-                semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near, self.rerank is not None
+                *(semantic | facts, keyword, self.dense, self.lexical, unseen, unworded, near),
+                self.rerank is not None,
+                self.space,
             )
             if (semantic.keys() | facts.keys() | keyword.keys()) <= set(hits.ids):
                 break
@@ -242,7 +246,9 @@ def plan_candidates(
     rerank = Rerank(embedded.tokens, recipe.late_units, weights) if recipe.late and embedded.tokens else None
     told = REFLECTED if UnitType.REFLECTION in query.types else EVIDENCE
     lanes = recipe.seeds, recipe.reach, query.trace, rerank
-    return FindCandidates(embedded.dense, understood.query, limit, where, *lanes, now=now, told=told)
+    return FindCandidates(
+        embedded.dense, understood.query, limit, where, *lanes, now=now, told=told, space=embedded.space
+    )
 
 
 @dataclass(frozen=True, slots=True)

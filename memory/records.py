@@ -1,7 +1,7 @@
 """What a bank consists of: units (recall returns them) and records (looked up), as frozen dataclasses."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -63,6 +63,7 @@ class RecordKind(StrEnum):
     FOLDER = "folder"
     ENTITY = "entity"
     ADDRESS = "address"
+    SPACES = "spaces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +152,45 @@ class Embedding:
     """What an embedder makes of a text: the sentence vector, float32, (dim,), L2-normalised; its token vectors.
 
     tokens: packed by memory.late; empty where the embedder gives none, or the text holds nothing but function words.
+    space: key of the vector space (memory.spaces); also: the same of other models, while a store has several.
     """
 
     dense: NDArray[np.float32]
     tokens: bytes = b""
+    space: str = ""
+    also: "tuple[Embedding, ...]" = ()
+
+    @property
+    def all(self) -> "tuple[Embedding, ...]":
+        """One for each space, this one first."""
+        return (self, *self.also)
+
+    def in_spaces(self, spaces: Sequence[str]) -> "Embedding | None":
+        """The same in these spaces only, the first of them first; None where one is missing."""
+        by_space = {one.space: replace(one, also=()) for one in self.all}
+        if not all(space in by_space for space in spaces):
+            return None
+        first, *others = (by_space[space] for space in spaces)
+        return replace(first, also=tuple(others))
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """What a unit is found by: the sentence vector, float32, (dim,), L2-normalised; the text of the keyword lane.
 
-    tokens: as in Embedding; a unit without is ranked by the other two.
+    tokens: as in Embedding; a unit without is ranked by the other two. space, also: as in Embedding.
     """
 
     dense: NDArray[np.float32]
     lexical: str
     tokens: bytes = b""
+    space: str = ""
+    also: tuple[Embedding, ...] = ()
+
+    @property
+    def embeddings(self) -> tuple[Embedding, ...]:
+        """One for each space."""
+        return (Embedding(self.dense, self.tokens, self.space), *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ class GetDense(Call[dict[str, NDArray[np.float32]]]):
     """Sentence vectors of units by id, whatever their state; absent ones are left out. float32, (dim,)."""
 
     ids: tuple[str, ...]
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,13 @@ class CountValues(Call[dict[str, int]]):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One strategy's question: nearest to `dense`, or best BM25 for `lexical`; `where` narrows this lane alone."""
+    """One strategy's question: nearest to `dense` in `space`, or best BM25 for `lexical`; `where` narrows it alone."""
 
     limit: int
     dense: NDArray[np.float32] | None = None
     lexical: str | None = None
     where: Filter = TRUE
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +244,8 @@ class Near:
 class CompleteHits(Call[Hits]):
     """The units that lanes brought, by id, with payloads, and with the scores that their own lane did not give.
 
-    semantic and keyword hold the scores known; units in neither `dense_for` nor `lexical_for` that have no known score
-    in a lane have 0 there. Units no longer live are left out. Those of `near` come beside; `with_tokens`: theirs, too.
+    semantic and keyword: scores known; units in neither `dense_for` nor `lexical_for` without one have 0. Units no
+    longer live are left out. Those of `near` come beside; `with_tokens`: theirs, too, of the same `space` as `dense`.
     """
 
     semantic: Mapping[str, float]
@@ -254,6 +256,7 @@ class CompleteHits(Call[Hits]):
     lexical_for: tuple[str, ...]
     near: Near | None = None
     with_tokens: bool = False
+    space: str = ""
 
 
 # -- writes: the steps of the protocol --------------------------------------------------------------------------------
@@ -369,8 +372,7 @@ class SweepPending(Call[None]):
 class ForgetText(Call[None]):
     """Replace a settled commit's record by its summary once the units written before survive a power loss.
 
-    The record is only ever replaced, never made anew. An engine that knows when units are on disk does it then, in the
-    order of the calls; one that answers only for what is on disk does it at once.
+    It is never made anew. An engine that knows when units are on disk does it then, in order; others do it at once.
     """
 
     summary: Record
@@ -381,9 +383,6 @@ class TrimCommits(Call[None]):
     """Remove commit records with a number up to `commit`, but for those that are still whole."""
 
     commit: int
-
-
-# -- several at once --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

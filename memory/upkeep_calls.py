@@ -1,8 +1,9 @@
 """The store's calls beside those of the protocol's steps and of recall: what ages, points at what is gone, is kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from memory.records import Embedding, Relinked
+from memory.records import Embedding, Relinked, Unit
 from memory.store_calls import Call
 
 
@@ -35,6 +36,34 @@ class RelinkUnits(Call[None]):
 
 @dataclass(frozen=True, slots=True)
 class GetEmbeddings(Call[dict[str, Embedding]]):
-    """Sentence and token vectors of units by id, whatever their state; absent ones are left out."""
+    """Sentence and token vectors of units by id, in every space there is, whatever their state."""
 
     ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnembeddedPage:
+    """Units of a page without a vector of a space, how many it looked at, where to go on; None after the last."""
+
+    units: tuple[Unit, ...]
+    looked_at: int
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindUnembedded(Call[UnembeddedPage]):
+    """Of the bank's units in order of their ids, whatever their state, from `start` on: those without a vector."""
+
+    space: str
+    limit: int
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddVectors(Call[None]):
+    """Give units the vectors of a further space; units that are not there are left out, everything else stays.
+
+    No guard by seq or epoch: an id stands for its text, whose vector is the same whoever adds it, and when.
+    """
+
+    vectors: Mapping[str, Embedding]

@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,24 +28,41 @@ def unit_payload(scope: Scope, unit: Unit, state: UnitState) -> dict[str, Any]:
 def new_payload(scope: Scope, new: NewUnit) -> dict[str, Any]:
     """Payload of a unit to insert, with its token vectors."""
     payload = unit_payload(scope, new.unit, UnitState.PENDING)
-    if new.vectors is not None and new.vectors.tokens:
-        payload[schema.TOKENS] = b64encode(new.vectors.tokens).decode()
+    if new.vectors is not None:
+        for made in new.vectors.embeddings:
+            payload |= tokens_payload(made)
     return payload
 
 
-def tokens_of(payload: Mapping[str, Any]) -> bytes:
+def tokens_payload(made: Embedding) -> dict[str, str]:
+    """What a unit's payload holds of its token vectors in one space."""
+    return {schema.tokens_key(made.space): b64encode(made.tokens).decode()} if made.tokens else {}
+
+
+def tokens_of(payload: Mapping[str, Any], space: str = "") -> bytes:
     """Packed token vectors of a unit's payload; empty where it has none."""
-    return b64decode(payload.get(schema.TOKENS, ""))
+    return b64decode(payload.get(schema.tokens_key(space), ""))
 
 
-def take_tokens(payload: dict[str, Any]) -> bytes:
+def all_tokens(payload: Mapping[str, Any]) -> dict[str, bytes]:
+    """Packed token vectors of a unit's payload by space."""
+    keys = [key for key in payload if key.partition("-")[0] == schema.TOKENS]
+    return {key.partition("-")[2]: b64decode(payload[key]) for key in keys}
+
+
+def take_tokens(payload: dict[str, Any], space: str = "") -> bytes:
     """Packed token vectors out of a payload that goes on without them."""
-    return b64decode(payload.pop(schema.TOKENS, ""))
+    return b64decode(payload.pop(schema.tokens_key(space), ""))
 
 
-def embedding_of(payload: Mapping[str, Any], vectors: Mapping[str, Any]) -> Embedding:
-    """Sentence and token vectors of a stored unit."""
-    return Embedding(np.asarray(vectors[schema.DENSE], dtype=np.float32), tokens_of(payload))
+def embedding_of(payload: Mapping[str, Any], vectors: Mapping[str, Any]) -> Embedding | None:
+    """Sentence and token vectors of a stored unit in all spaces, the one the store was made with first; None: none."""
+    found = {space: vectors[name] for name in vectors if (space := schema.space_of(name)) is not None}
+    made = [
+        Embedding(np.asarray(found[space], dtype=np.float32), tokens_of(payload, space), space)
+        for space in sorted(found)
+    ]
+    return replace(made[0], also=tuple(made[1:])) if made else None
 
 
 def unit_of(point_id: str, payload: Mapping[str, Any]) -> Unit:

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -34,6 +34,8 @@ class Card:
     storage_shards: int
     embedder: str
     dim: int
+    also: tuple[tuple[str, int], ...] = ()
+    """Other embedders, with their dimensions, that settings may name: their vectors are, or were, written beside."""
 
 
 def prepare_directory(data: Path, shards: int, space: Space) -> Card:
@@ -105,9 +107,21 @@ def write_card(data: Path, card: Card) -> None:
     _write(data / CARD_FILE, card)
 
 
+def allow_space(data: Path, space: Space) -> None:
+    """Let settings name another embedder from now on.
+
+    Raises:
+        BadSettings, SchemaMismatch, StoreDamaged: as current_card.
+    """
+    card = current_card(data)
+    named = (space.embedder, space.dim)
+    if named not in ((card.embedder, card.dim), *card.also):
+        write_card(data, replace(card, also=(*card.also, named)))
+
+
 def _checked(path: Path, shards: int, space: Space) -> Card:
     card = _read(path)
-    if (card.embedder, card.dim) != (space.embedder, space.dim):
+    if (space.embedder, space.dim) not in ((card.embedder, card.dim), *card.also):
         raise BadSettings(
             f"{path.parent} was made with the embedder {card.embedder} ({card.dim} dimensions), the settings say"
             f" {space.embedder} ({space.dim}): start with the embedder it was made with, or use another directory"
@@ -130,9 +144,9 @@ def _read(path: Path) -> Card:
                 f"{path.parent} has schema version {version}; this program knows up to"
                 f" {schema.SCHEMA_VERSION}: upgrade lorebank"
             )
-        return Card(
-            str(stored["id"]), version, int(stored["storage_shards"]), str(stored["embedder"]), int(stored["dim"])
-        )
+        also = tuple((str(name), int(dim)) for name, dim in stored.get("also", ()))
+        shards, embedder, dim = int(stored["storage_shards"]), str(stored["embedder"]), int(stored["dim"])
+        return Card(str(stored["id"]), version, shards, embedder, dim, also)
     except (ValueError, TypeError, KeyError) as exc:
         raise StoreDamaged(f"{path} cannot be read ({exc}); restore it from a backup") from exc
 

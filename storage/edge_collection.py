@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from qdrant_edge import EdgeShard, Filter, Point, UpdateOperation
+from qdrant_edge import EdgeShard, Filter, Point, PointVectors, UpdateOperation
 
 from memory.ids import Scope
 from storage.edge_bank_scroll import bank_page
@@ -55,6 +55,12 @@ class EdgeCollection:
         """Insert or overwrite."""
         for part in _slices(points):
             self.shard.update(UpdateOperation.upsert_points(part))
+
+    def add_vectors(self, vectors: Iterable[PointVectors]) -> None:
+        """Set named vectors of points that are there; their others stay."""
+        for part in _slices(vectors):
+            self.shard.update(UpdateOperation.update_vectors(part))
+            self._on_change(len(part))
 
     def change(self, ids: Iterable[str], payload: dict[str, Any]) -> None:
         """Set keys of points that are there."""

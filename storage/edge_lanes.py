@@ -24,6 +24,7 @@ from storage import schema
 from storage.bank_indexes import BankIndexes, Use
 from storage.bm25 import query_weights
 from storage.cell_index import CellIndex
+from storage.edge_spaces import EdgeSpaces
 from storage.query_to_edge import scoped
 
 Scored = list[tuple[str, float]]
@@ -36,15 +37,16 @@ _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 
 
 class EdgeLanes:
-    """Searches over one shard's units. Indexes hold evidence alone: other lanes, and lanes of all, are scanned."""
+    """Searches over one shard's units. Indexes hold evidence, by its first vectors, alone: other lanes are scanned."""
 
-    def __init__(self, units: EdgeShard, indexes: BankIndexes) -> None:
+    def __init__(self, units: EdgeShard, indexes: BankIndexes, spaces: EdgeSpaces) -> None:
         self._units = units
+        self._spaces = spaces
         self._indexes = indexes
 
     def best(self, scope: Scope, lane: Lane, where: Where) -> Scored:
         """Live units of the bank that match, best first, with their scores."""
-        use = self._indexes.find(scope) if lane.where == EVIDENCE else None
+        use = self._indexes.find(scope) if lane.where == EVIDENCE and not lane.space else None
         if use is None:
             return self._scan(scope, lane, where, None)
         found = self._find_by(use, scope, lane, where)
@@ -72,7 +74,7 @@ class EdgeLanes:
         return sorted(merged.items(), key=lambda one: (-one[1], one[0]))[: lane.limit]
 
     def _scan(self, scope: Scope, lane: Lane, where: Where, index: CellIndex | None) -> Scored:
-        if not lane.limit:
+        if not lane.limit or not self._spaces.has(lane.space):
             return []
         matching = scoped(scope, _LIVE, where, lane.where)
         query, params = _dense(lane) if lane.dense is not None else _words(lane, scope, index)
@@ -92,7 +94,7 @@ def _propose(index: CellIndex, lane: Lane, limit: int) -> tuple[list[str], bool]
 def _dense(lane: Lane) -> tuple[Query, SearchParams]:
     # Graphs of the engine's own, over 22,000 units of one bank, missed a fifth of the ten nearest.
     assert lane.dense is not None
-    return Query.Nearest(lane.dense.tolist(), schema.DENSE), SearchParams(exact=True)
+    return Query.Nearest(lane.dense.tolist(), schema.dense_name(lane.space)), SearchParams(exact=True)
 
 
 def _words(lane: Lane, scope: Scope, index: CellIndex | None) -> tuple[Query, SearchParams]:

@@ -33,12 +33,14 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
-from memory.upkeep_calls import GetEmbeddings
+from memory.upkeep_calls import FindUnembedded, GetEmbeddings, UnembeddedPage
 from storage import codec, schema
 from storage.bank_indexes import BankIndexes
 from storage.edge_audit import EdgeAudit
+from storage.edge_bank_scroll import bank_page
 from storage.edge_lanes import EdgeLanes
 from storage.edge_scroll import all_payloads, ordered_page
+from storage.edge_spaces import EdgeSpaces
 from storage.payload_cache import Payload, PayloadCache, Recalled, recalled
 from storage.query_to_edge import condition, scoped
 
@@ -50,11 +52,14 @@ _OF_COMMITTED: Final = frozenset({UnitState.LIVE.value, UnitState.PENDING.value}
 class EdgeReads:
     """Reads over the two collections; what recall returns of live units is taken from `cache` where it is there."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, indexes: BankIndexes) -> None:
+    def __init__(
+        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, indexes: BankIndexes, spaces: EdgeSpaces
+    ) -> None:
         self._units = units
         self._records = records
         self._cache = cache
-        self._lanes = EdgeLanes(units, indexes)
+        self._lanes = EdgeLanes(units, indexes, spaces)
+        self._spaces = spaces
         self.audit = EdgeAudit(units, records)
 
     def perform(self, scope: Scope, call: Call[Any]) -> Any:
@@ -79,9 +84,11 @@ class EdgeReads:
             case GetChunks():
                 return self._get_units(scope, call.ids, _OF_COMMITTED)
             case GetDense():
-                return self._get_dense(scope, call.ids)
+                return self._get_dense(scope, call)
             case GetEmbeddings():
                 return self._get_embeddings(scope, call.ids)
+            case FindUnembedded():
+                return self._find_unembedded(scope, call)
             case ListUnits():
                 return self._list_units(scope, call)
             case CountValues():
@@ -143,7 +150,7 @@ class EdgeReads:
             tuple(found[unit].payload for unit in ids),
             np.array([semantic.get(unit, 0.0) for unit in ids], dtype=np.float64),
             np.array([keyword.get(unit, 0.0) for unit in ids], dtype=np.float64),
-            tuple(found[unit].tokens for unit in ids) if call.with_tokens else (),
+            tuple(found[unit].tokens.get(call.space, b"") for unit in ids) if call.with_tokens else (),
         )
 
     def _recalled(self, scope: Scope, units: Iterable[str]) -> dict[str, Recalled]:
@@ -162,11 +169,13 @@ class EdgeReads:
         """Add the missing cosines, and those of what stands near; what stands near."""
         found: set[str] = set()
         if call.near:
-            for unit, score in self._lanes.among(scope, Lane(call.near.limit, dense=call.dense), call.near.where):
+            for unit, score in self._lanes.among(
+                scope, Lane(call.near.limit, dense=call.dense, space=call.space), call.near.where
+            ):
                 found.add(unit)
                 semantic.setdefault(unit, score)
         if call.dense_for:
-            asked = Lane(len(call.dense_for), dense=call.dense)
+            asked = Lane(len(call.dense_for), dense=call.dense, space=call.space)
             semantic.update(self._lanes.among(scope, asked, HasId(call.dense_for)))
         return found
 
@@ -201,23 +210,31 @@ class EdgeReads:
         found = self._units.retrieve(list(ids), [schema.STATE, schema.BANK_KEY], False)
         return [str(record.id) for record in found if _is_live(scope, record.payload)]
 
-    def _get_dense(self, scope: Scope, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        found = self._units.retrieve(list(ids), [schema.BANK_KEY], [schema.DENSE])
+    def _get_dense(self, scope: Scope, call: GetDense) -> dict[str, NDArray[np.float32]]:
+        name = schema.dense_name(call.space)
+        found = self._units.retrieve(list(call.ids), [schema.BANK_KEY], [name]) if self._spaces.has(call.space) else []
         return {
-            str(record.id): np.asarray(cast("Any", record.vector)[schema.DENSE], dtype=np.float32)
+            str(record.id): np.asarray(cast("Any", record.vector)[name], dtype=np.float32)
             for record in found
-            if (record.payload or {}).get(schema.BANK_KEY) == scope.key and schema.DENSE in cast("Any", record.vector)
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key and name in cast("Any", record.vector)
         }
 
     def _get_embeddings(self, scope: Scope, ids: Sequence[str]) -> dict[str, Embedding]:
-        found = self._units.retrieve(list(ids), [schema.BANK_KEY, schema.TOKENS], [schema.DENSE])
+        found = self._units.retrieve(list(ids), True, True)
         return {
-            str(record.id): codec.embedding_of(record.payload, cast("Any", record.vector))
+            str(record.id): made
             for record in found
             if record.payload
             and record.payload.get(schema.BANK_KEY) == scope.key
-            and schema.DENSE in cast("Any", record.vector)
+            and (made := codec.embedding_of(record.payload, cast("Any", record.vector))) is not None
         }
+
+    def _find_unembedded(self, scope: Scope, call: FindUnembedded) -> UnembeddedPage:
+        records, following = bank_page(self._units, scope, call.start, call.limit)
+        payloads = {str(record.id): record.payload or {} for record in records}
+        there = self._get_dense(scope, GetDense(tuple(payloads), call.space))
+        units = tuple(codec.unit_of(id_, payload) for id_, payload in payloads.items() if id_ not in there)
+        return UnembeddedPage(units, len(payloads), following)
 
     def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
         where = scoped(scope, _LIVE, call.where)

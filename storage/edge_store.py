@@ -37,6 +37,7 @@ from storage.edge_errors import translate_edge
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
 from storage.edge_shard import LOG, SEGMENTS, open_records, open_units, write_anew
+from storage.edge_spaces import EdgeSpaces
 from storage.edge_writes import WRITES, EdgeWrites
 from storage.log_memory import let_go
 from storage.log_sync import LogSync
@@ -72,8 +73,9 @@ class EdgeStore:
         self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
         self._crowd = Crowd()
         units, records = courteous(self._units, self._crowd), courteous(self._records, self._crowd)
-        self._reads = EdgeReads(units, records, cache, self._indexes)
-        self._writes = EdgeWrites(self._units, self._records, cache, dim)
+        spaces = EdgeSpaces(self._units, self._units_path)
+        self._reads = EdgeReads(units, records, cache, self._indexes, spaces)
+        self._writes = EdgeWrites(self._units, self._records, cache, spaces)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())

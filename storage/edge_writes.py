@@ -1,17 +1,17 @@
 """The write calls of the store on the embedded engine: each changes one collection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from qdrant_edge import CountRequest, EdgeShard, Point, SparseVector
+from qdrant_edge import CountRequest, EdgeShard, Point, PointVectors, SparseVector
 
 from memory.encoding import encode_relinked
 from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, Relinked, UnitState
+from memory.records import Embedding, Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -28,10 +28,11 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import AddVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
+from storage.edge_spaces import EdgeSpaces
 from storage.payload_cache import PayloadCache
 from storage.query_to_edge import scoped
 from storage.vectors import check_dense
@@ -52,6 +53,7 @@ WRITES: Final = (
     SetLive,
     MoveUnits,
     RelinkUnits,
+    AddVectors,
     RetireUnits,
     RemoveRecords,
     ClearBank,
@@ -60,17 +62,17 @@ WRITES: Final = (
     ForgetText,
     TrimCommits,
 )
-_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, RetireUnits, SweepPending)
+_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, AddVectors, RetireUnits, SweepPending)
 
 
 class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, dim: int) -> None:
+    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, spaces: EdgeSpaces) -> None:
         self._units = EdgeCollection(units, self._changed_units)
         self._records = EdgeCollection(records, self._changed_records)
         self._cache = cache
-        self._dim = dim
+        self._spaces = spaces
         self.dirty_bytes = 0
         """Roughly what was written since it was last set to 0."""
         self.wrote_units = False
@@ -107,6 +109,8 @@ class EdgeWrites:
                 self._cache.forget(positions)
             case RelinkUnits(units, epoch):
                 self._relink(scope, units, epoch)
+            case AddVectors(vectors):
+                self._add_vectors(scope, vectors)
             case RetireUnits(ids, seq, epoch):
                 self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
                 self._cache.forget(ids)
@@ -182,14 +186,28 @@ class EdgeWrites:
     def _point(self, scope: Scope, new: NewUnit) -> Point:
         if new.vectors is None:
             raise Unprocessable(f"unit {new.unit.id} has no vectors")
-        dense = new.vectors.dense
-        check_dense(dense, self._dim, f"unit {new.unit.id}")
         lexical: SparseVector = document_weights(new.vectors.lexical)
-        self.dirty_bytes += dense.nbytes + len(new.unit.text) + _TOKEN_BYTES * len(lexical.indices)
-        self.dirty_bytes += len(new.vectors.tokens)
+        self.dirty_bytes += len(new.unit.text) + _TOKEN_BYTES * len(lexical.indices)
         payload = codec.new_payload(scope, new)
-        vectors: Any = {schema.DENSE: dense.tolist(), schema.LEXICAL: lexical}
+        vectors: Any = {schema.LEXICAL: lexical}
+        for made in new.vectors.embeddings:
+            vectors |= self._named(new.unit.id, made)
         return Point(new.unit.id, vectors, payload)
+
+    def _named(self, unit: str, made: Embedding) -> dict[str, Any]:
+        """A sentence vector by its name, of a space that is there from now on."""
+        check_dense(made.dense, self._spaces.dim(made.space) or made.dense.size, f"unit {unit}")
+        self._spaces.ensure(made.space, len(made.dense))
+        self.dirty_bytes += made.dense.nbytes + len(made.tokens)
+        return {schema.dense_name(made.space): made.dense.tolist()}
+
+    def _add_vectors(self, scope: Scope, vectors: Mapping[str, Embedding]) -> None:
+        there = self._own(self._units, scope, tuple(vectors), lambda _: True)
+        self._units.add_vectors(PointVectors(unit, self._named(unit, vectors[unit])) for unit in there)
+        for unit in there:
+            if payload := codec.tokens_payload(vectors[unit]):
+                self._units.change([unit], payload)
+        self._cache.forget(there)
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         point = codec.head_id(scope)

@@ -12,15 +12,15 @@ Payload = Mapping[str, Any]
 
 
 class Recalled(NamedTuple):
-    """What recall reads of a unit: the payload it ranks by and returns, and packed token vectors."""
+    """What recall reads of a unit: the payload it ranks by and returns, and packed token vectors by space."""
 
     payload: Payload
-    tokens: bytes = b""
+    tokens: Mapping[str, bytes] = {}
 
 
 def recalled(payload: Payload) -> Recalled:
     """What recall reads of a stored payload."""
-    return Recalled({key: payload[key] for key in RECALLED_KEYS if key in payload}, codec.tokens_of(payload))
+    return Recalled({key: payload[key] for key in RECALLED_KEYS if key in payload}, codec.all_tokens(payload))
 
 
 _NONE: tuple[str, Recalled] = ("", Recalled({}))

@@ -4,25 +4,25 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memory import store_calls as calls
 from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits, ScopePage, Stray
 from memory.encoding import encode_relinked
-from memory.errors import Unavailable, Unprocessable
+from memory.errors import Unavailable
 from memory.filters import EVIDENCE, AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from memory.upkeep_calls import GetEmbeddings, RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import AddVectors, FindUnembedded, GetEmbeddings, RelinkUnits, SweepRemoved, Swept
 from storage import codec, reference_audit, schema
-from storage.bm25 import document_weights, query_weights
+from storage.bm25 import query_weights
+from storage.reference_vectors import Kept, Spaces, unembedded
 
 T = TypeVar("T")
 Payload = dict[str, Any]
@@ -32,26 +32,13 @@ _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 _RETIRED: Final = AnyOf(schema.STATE, (UnitState.RETIRED.value,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    """dense: float64, (dim,), L2-normalised or zero; lexical: BM25 weight by token."""
-
-    dense: NDArray[np.float64]
-    lexical: Mapping[int, float]
-
-    def is_of(self, text: str) -> bool:
-        """Whether the keyword vector is that of a text."""
-        words = document_weights(text)
-        return dict(self.lexical) == dict(zip(words.indices, words.values, strict=True))
-
-
 class ReferenceStore:
     """Engine on dictionaries of payloads, which are replaced and never changed. Loses everything with its process."""
 
     def __init__(self, dim: int) -> None:
-        self._dim = dim
+        self._spaces = Spaces(dim)
         self._units: dict[str, Payload] = {}
-        self._vectors: dict[str, _Vectors] = {}
+        self._vectors: dict[str, Kept] = {}
         self._records: dict[str, Payload] = {}
         self._closed = False
         self.dirty_bytes = 0
@@ -138,14 +125,15 @@ class ReferenceStore:
             case calls.GetChunks(ids):
                 kept = _matching(self._units, scope, HasId(ids), Not(_RETIRED))
                 return {point: codec.unit_of(point, payload) for point, payload in kept}
-            case calls.GetDense(ids):
+            case calls.GetDense(ids, space):
                 bank = [point for point, _ in _matching(self._units, scope, HasId(ids))]
-                return {point: self._vectors[point].dense.astype(np.float32) for point in bank}
+                stored = {point: self._vectors[point].dense.get(space) for point in bank}
+                return {point: one.astype(np.float32) for point, one in stored.items() if one is not None}
             case GetEmbeddings(ids):
                 named = _matching(self._units, scope, HasId(ids))
-                return {
-                    point: codec.embedding_of(unit, {schema.DENSE: self._vectors[point].dense}) for point, unit in named
-                }
+                return {point: codec.embedding_of(unit, self._vectors[point].named) for point, unit in named}
+            case FindUnembedded(space, limit, start):
+                return unembedded(list(_matching(self._units, scope)), self._vectors, space, limit, start or "")
             case calls.FindLive(ids):
                 return frozenset(point for point, _ in self._live(scope, HasId(ids)))
             case calls.ListUnits(limit, offset, where):
@@ -185,8 +173,9 @@ class ReferenceStore:
         """Best first, ties by id; the keyword lane brings only units with a word in common."""
         ids = [point for point, _ in self._live(scope, where, lane.where)]
         if lane.dense is not None:
-            query = self._normalised(lane.dense)
-            scores = {point: float(self._vectors[point].dense @ query) for point in ids}
+            query = self._spaces.normalised(lane.dense, lane.space)
+            having = [point for point in ids if lane.space in self._vectors[point].dense]
+            scores = {point: float(self._vectors[point].dense[lane.space] @ query) for point in having}
         else:
             scores = self._bm25(scope, lane.lexical or "", ids)
         best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[: lane.limit]
@@ -216,7 +205,7 @@ class ReferenceStore:
         if call.near:
             self._bring_near(scope, call, call.near, semantic, keyword)
         for ids, lane, scores in (
-            (call.dense_for, calls.Lane(len(call.dense_for), dense=call.dense), semantic),
+            (call.dense_for, calls.Lane(len(call.dense_for), dense=call.dense, space=call.space), semantic),
             (call.lexical_for, calls.Lane(len(call.lexical_for), lexical=call.lexical), keyword),
         ):
             found = self._search(scope, lane, HasId(ids))
@@ -228,7 +217,7 @@ class ReferenceStore:
             tuple({key: live[point][key] for key in calls.RECALLED_KEYS if key in live[point]} for point in ids),
             np.array([semantic.get(point, 0.0) for point in ids], dtype=np.float64),
             np.array([keyword.get(point, 0.0) for point in ids], dtype=np.float64),
-            tuple(codec.tokens_of(live[point]) for point in ids) if call.with_tokens else (),
+            tuple(codec.tokens_of(live[point], call.space) for point in ids) if call.with_tokens else (),
         )
 
     def _bring_near(
@@ -240,7 +229,7 @@ class ReferenceStore:
         keyword: dict[str, float],
     ) -> None:
         """Add the scores of what stands near; those known stay."""
-        found = self._search(scope, calls.Lane(near.limit, dense=call.dense), near.where)
+        found = self._search(scope, calls.Lane(near.limit, dense=call.dense, space=call.space), near.where)
         for point, score in zip(found.ids, found.scores, strict=True):
             semantic.setdefault(point, score)
         if near.with_words:
@@ -277,6 +266,11 @@ class ReferenceStore:
                 where = (HasId(tuple(changes)), Between(schema.EPOCH, lte=epoch))
                 for point, payload in list(_matching(self._units, scope, *where)):
                     self._units[point] = payload | changes[point]
+            case AddVectors(vectors):
+                for point, payload in list(_matching(self._units, scope, HasId(tuple(vectors)))):
+                    kept, made = self._vectors[point], vectors[point]
+                    self._vectors[point] = replace(kept, dense={**kept.dense, **self._spaces.of([made])})
+                    self._units[point] = payload | codec.tokens_payload(made)
             case calls.RetireUnits(ids, seq, epoch):
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
             case calls.RemoveRecords(kind, keys, seq, epoch, at_us):
@@ -300,24 +294,11 @@ class ReferenceStore:
         return None
 
     def _insert(self, scope: Scope, units: Sequence[calls.NewUnit]) -> None:
-        made = {new.unit.id: (codec.new_payload(scope, new), self._made(new)) for new in units}
+        made = {new.unit.id: (codec.new_payload(scope, new), self._spaces.kept(new)) for new in units}
         for point, (payload, vectors) in made.items():
             leftover = every(_PENDING, *_not_after(payload[schema.SEQ], payload[schema.EPOCH]))
             if point not in self._units or holds(leftover, point, self._units[point]):
                 self._units[point], self._vectors[point] = payload, vectors
-
-    def _made(self, new: calls.NewUnit) -> _Vectors:
-        if new.vectors is None:
-            raise Unprocessable(f"unit {new.unit.id} has no vectors")
-        words = document_weights(new.vectors.lexical)
-        return _Vectors(self._normalised(new.vectors.dense), dict(zip(words.indices, words.values, strict=True)))
-
-    def _normalised(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
-        vector = np.asarray(dense, dtype=np.float64)
-        if vector.shape != (self._dim,) or not np.isfinite(vector).all():
-            raise Unprocessable(f"expected {self._dim} finite numbers, got {vector.shape}")
-        length = float(np.linalg.norm(vector))
-        return vector / length if length else vector
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         point = codec.head_id(scope)

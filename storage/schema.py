@@ -24,6 +24,23 @@ DOCUMENT_ID = "document_id"
 TOKENS = "tokens"
 """Payload key of a unit's packed token vectors, in base64: as a multivector they took longer to write and to read."""
 
+
+def dense_name(space: str) -> str:
+    """Name of the sentence vectors of a space; those that a store was made with have the bare name."""
+    return f"{DENSE}-{space}" if space else DENSE
+
+
+def tokens_key(space: str) -> str:
+    """Payload key of the token vectors of a space."""
+    return f"{TOKENS}-{space}" if space else TOKENS
+
+
+def space_of(name: str) -> str | None:
+    """The space of a vector's name; None: it is no sentence vector."""
+    bare, _, space = name.partition("-")
+    return space if bare == DENSE else None
+
+
 IndexKind = Literal["tenant", "keyword", "integer", "datetime"]
 
 UNIT_INDEXES: dict[str, IndexKind] = {

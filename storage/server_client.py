@@ -169,6 +169,24 @@ class Collection:
         ):
             _applied(done)
 
+    async def update_vectors(self, bucket: int, vectors: Sequence[models.PointVectors], where: models.Filter) -> None:
+        """Set named vectors of those of these points that match; their others stay."""
+        done = await self.client.update_vectors(self.name, list(vectors), update_filter=where, **self._write(bucket))
+        _applied(done)
+
+    async def vector_dims(self) -> dict[str, int]:
+        """Length of the dense vectors of each name."""
+        named = (await self.client.get_collection(self.name)).config.params.vectors
+        return {name: params.size for name, params in named.items()} if isinstance(named, dict) else {}
+
+    async def add_vector(self, name: str, dim: int) -> None:
+        """Have points take dense vectors of that name, in all shards."""
+        config = models.DenseVectorNameConfig(dense=models.DenseVectorConfig(size=dim, distance=models.Distance.COSINE))
+        done = await self.client.create_vector_name(
+            self.name, name, config, wait=True, ordering=models.WriteOrdering.STRONG
+        )
+        _applied(done)
+
     async def delete(self, bucket: int, where: models.Filter) -> None:
         """Remove every point that matches."""
         _applied(await self.client.delete(self.name, where, **self._write(bucket)))

@@ -33,12 +33,13 @@ from memory.store_calls import (
     SearchLanes,
     UnitPage,
 )
-from memory.upkeep_calls import GetEmbeddings
+from memory.upkeep_calls import FindUnembedded, GetEmbeddings, UnembeddedPage
 from storage import codec, schema
 from storage.bm25 import query_weights
 from storage.query_to_client import scoped, unscoped
 from storage.server_client import Collection
 from storage.server_scroll import all_payloads, ordered_page
+from storage.server_spaces import ServerSpaces
 from storage.vectors import check_dense
 
 _LIVE: Final = AnyOf(schema.STATE, (UnitState.LIVE.value,))
@@ -49,10 +50,10 @@ _OF_COMMITTED: Final = frozenset({UnitState.LIVE.value, UnitState.PENDING.value}
 class ServerReads:
     """Reads over the two collections; nothing is cached, for other processes write."""
 
-    def __init__(self, units: Collection, records: Collection, dim: int) -> None:
+    def __init__(self, units: Collection, records: Collection, spaces: ServerSpaces) -> None:
         self._units = units
         self._records = records
-        self._dim = dim
+        self._spaces = spaces
 
     @property
     def collections(self) -> tuple[Collection, Collection]:
@@ -81,10 +82,12 @@ class ServerReads:
                 return await self._get_units(scope, ids, _OF_LIVE)
             case GetChunks(ids):
                 return await self._get_units(scope, ids, _OF_COMMITTED)
-            case GetDense(ids):
-                return await self._get_dense(scope, ids)
+            case GetDense(ids, _):
+                return await self._get_dense(scope, ids, call.space)
             case GetEmbeddings(ids):
                 return await self._get_embeddings(scope, ids)
+            case FindUnembedded():
+                return await self._find_unembedded(scope, call)
             case ListUnits():
                 return await self._list_units(scope, call)
             case CountValues(field, limit, where):
@@ -128,6 +131,8 @@ class ServerReads:
 
     async def _search(self, scope: Scope, call: SearchLanes) -> tuple[LaneHits, ...]:
         keys = [schema.DOCUMENT_ID, schema.POSITION] if call.places else None
+        for space in {lane.space for lane in call.lanes}:
+            await self._spaces.has(space)
         asked = [self._lane(scope, lane, scoped(scope, _LIVE, call.where, lane.where), keys) for lane in call.lanes]
         answers = iter(await self._units.query([request for request in asked if request]) if any(asked) else ())
         lanes = [next(answers) if request else [] for request in asked]
@@ -150,8 +155,11 @@ class ServerReads:
         if keys:
             sent["with_payload"] = keys
         if lane.dense is not None:
-            check_dense(lane.dense, self._dim, "the query")
-            return models.QueryRequest(query=lane.dense.tolist(), using=schema.DENSE, **sent)
+            dim = self._spaces.dim(lane.space)
+            if dim is None:
+                return None
+            check_dense(lane.dense, dim, "the query")
+            return models.QueryRequest(query=lane.dense.tolist(), using=schema.dense_name(lane.space), **sent)
         weights = query_weights(lane.lexical or "")
         if not len(weights.indices):
             return None
@@ -166,16 +174,17 @@ class ServerReads:
     async def _complete(self, scope: Scope, call: CompleteHits) -> Hits:
         """One round trip: the missing scores of both lanes, what stands near, and payloads of all that can be there."""
         semantic, keyword = dict(call.semantic), dict(call.keyword)
-        wanted = [*RECALLED_KEYS, *([schema.TOKENS] if call.with_tokens else ())]
+        wanted = [*RECALLED_KEYS, *([schema.tokens_key(call.space)] if call.with_tokens else ())]
         nearest: dict[str, float] = {}
         beside: dict[str, float] = {}
         missing: list[tuple[dict[str, float], Lane, Filter, list[str] | None]] = [
-            (semantic, Lane(len(call.dense_for), dense=call.dense), HasId(call.dense_for), None),
+            (semantic, Lane(len(call.dense_for), dense=call.dense, space=call.space), HasId(call.dense_for), None),
             (keyword, Lane(len(call.lexical_for), lexical=call.lexical), HasId(call.lexical_for), None),
         ]
         if call.near:
             near = call.near
-            missing.append((nearest, Lane(near.limit, dense=call.dense), near.where, wanted))
+            close = Lane(near.limit, dense=call.dense, space=call.space)
+            missing.append((nearest, close, near.where, wanted))
             words = Lane(near.limit if near.with_words else 0, lexical=call.lexical)
             missing.append((beside, words, near.where, None))
         asked = [
@@ -200,7 +209,7 @@ class ServerReads:
         semantic = nearest | semantic
         keyword = {unit: score for unit, score in beside.items() if unit in nearest} | keyword
         hits = sorted(unit for unit in payloads if unit in semantic or unit in keyword)
-        tokens = tuple(codec.take_tokens(payloads[unit]) for unit in hits) if call.with_tokens else ()
+        tokens = tuple(codec.take_tokens(payloads[unit], call.space) for unit in hits) if call.with_tokens else ()
         return Hits(
             tuple(hits),
             tuple(payloads[unit] for unit in hits),
@@ -230,21 +239,35 @@ class ServerReads:
         found = await self._units.retrieve(scope.bucket, ids, payload=True)
         return {str(r.id): codec.unit_of(str(r.id), r.payload or {}) for r in found if _is_of(scope, r, states)}
 
-    async def _get_dense(self, scope: Scope, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        found = await self._units.retrieve(scope.bucket, ids, [schema.BANK_KEY], [schema.DENSE])
+    async def _get_dense(self, scope: Scope, ids: Sequence[str], space: str) -> dict[str, NDArray[np.float32]]:
+        if not await self._spaces.has(space):
+            return {}
+        name = schema.dense_name(space)
+        found = await self._units.retrieve(scope.bucket, ids, [schema.BANK_KEY], [name])
         return {
-            str(record.id): np.asarray(cast("Any", record.vector)[schema.DENSE], dtype=np.float32)
+            str(record.id): np.asarray(cast("Any", record.vector)[name], dtype=np.float32)
             for record in found
-            if (record.payload or {}).get(schema.BANK_KEY) == scope.key
+            if (record.payload or {}).get(schema.BANK_KEY) == scope.key and name in cast("Any", record.vector or {})
         }
 
     async def _get_embeddings(self, scope: Scope, ids: Sequence[str]) -> dict[str, Embedding]:
-        found = await self._units.retrieve(scope.bucket, ids, [schema.BANK_KEY, schema.TOKENS], [schema.DENSE])
+        found = await self._units.retrieve(scope.bucket, ids, payload=True, vectors=True)
         return {
-            str(record.id): codec.embedding_of(record.payload, cast("Any", record.vector))
+            str(record.id): made
             for record in found
-            if record.payload and record.payload.get(schema.BANK_KEY) == scope.key
+            if record.payload
+            and record.payload.get(schema.BANK_KEY) == scope.key
+            and (made := codec.embedding_of(record.payload, cast("Any", record.vector))) is not None
         }
+
+    async def _find_unembedded(self, scope: Scope, call: FindUnembedded) -> UnembeddedPage:
+        records, following = await self._units.scroll(
+            scope.bucket, scoped(scope), call.limit, payload=True, offset=call.start
+        )
+        payloads = {str(record.id): record.payload or {} for record in records}
+        there = await self._get_dense(scope, tuple(payloads), call.space)
+        units = tuple(codec.unit_of(id_, payload) for id_, payload in payloads.items() if id_ not in there)
+        return UnembeddedPage(units, len(payloads), None if following is None else str(following))
 
     async def _list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
         where = scoped(scope, _LIVE, call.where)

@@ -16,6 +16,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
 from memory.ids import BUCKETS, SHARD_KEYS, SYSTEM, record_id, shard_key_of
 from memory.records import Record, RecordKind
+from memory.spaces import SPACES_KEY, spaces_of
 from storage import codec, schema
 from storage.directory import Space
 from storage.schema import IndexKind
@@ -28,7 +29,9 @@ IDENTITY_KEY: Final = "identity"
 IndexParams = models.KeywordIndexParams | models.IntegerIndexParams | models.DatetimeIndexParams
 
 
-async def install(client: AsyncQdrantClient, settings: ServerSettings, space: Space) -> tuple[Collection, Collection]:
+async def install(
+    client: AsyncQdrantClient, settings: ServerSettings, space: Space
+) -> tuple[Collection, Collection, int]:
     """The collections of units and of records, made where they are missing.
 
     Raises:
@@ -37,7 +40,7 @@ async def install(client: AsyncQdrantClient, settings: ServerSettings, space: Sp
         StoreDamaged: what says so cannot be read.
     """
     cluster = False if settings.local else await _check_server(client)
-    records_name, units_name = names(settings, space)
+    records_name, _ = names(settings, space)
     nothing: dict[str, models.VectorParams] = {}
     records = await _collection(
         client,
@@ -48,7 +51,8 @@ async def install(client: AsyncQdrantClient, settings: ServerSettings, space: Sp
         vectors_config=nothing,
         sparse_vectors_config={schema.UNUSED: models.SparseVectorParams()},
     )
-    await _check_identity(records, settings, space)
+    space = await _check_identity(records, settings, space)
+    _, units_name = names(settings, space)
     units = await _collection(
         client,
         settings,
@@ -64,7 +68,7 @@ async def install(client: AsyncQdrantClient, settings: ServerSettings, space: Sp
             payload_m=schema.HNSW_PAYLOAD_M,
         ),
     )
-    return units, records
+    return units, records, space.dim
 
 
 def names(settings: ServerSettings, space: Space) -> tuple[str, str]:
@@ -169,7 +173,7 @@ def _index(kind: IndexKind) -> IndexParams:
     return models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, enable_hnsw=False)
 
 
-async def _check_identity(records: Collection, settings: ServerSettings, space: Space) -> None:
+async def _check_identity(records: Collection, settings: ServerSettings, space: Space) -> Space:
     """What the collections were made for is written once, by whoever comes first, and compared by everyone."""
     point = record_id(SYSTEM, RecordKind.IDENTITY.value, IDENTITY_KEY)
     found = await records.retrieve(SYSTEM.bucket, [point], payload=True)
@@ -194,9 +198,18 @@ async def _check_identity(records: Collection, settings: ServerSettings, space: 
             f"{records.name} has schema version {version}; this program knows up to {schema.SCHEMA_VERSION}:"
             " upgrade lorebank"
         )
-    if (embedder, dim) != (space.embedder, space.dim):
+    first = Space(embedder, dim)
+    if space != first and space not in await _written_beside(records):
         raise BadSettings(
             f"{records.name} was made with the embedder {embedder} ({dim} dimensions), the settings say"
             f" {space.embedder} ({space.dim}): start with the embedder it was made with, or use another"
             f" LOREBANK_QDRANT_PREFIX than {settings.prefix}"
         )
+    return first
+
+
+async def _written_beside(records: Collection) -> list[Space]:
+    """Other embedders that settings may name: their vectors are written beside."""
+    point = record_id(SYSTEM, RecordKind.SPACES.value, SPACES_KEY)
+    found = await records.retrieve(SYSTEM.bucket, [point], payload=True)
+    return [Space(m.embedder, m.dim) for r in found for m in spaces_of(codec.record_of(r.payload or {})).models]

@@ -23,6 +23,7 @@ from storage.server_client import ServerSettings, connect
 from storage.server_errors import translate_client
 from storage.server_reads import ServerReads
 from storage.server_schema import install
+from storage.server_spaces import ServerSpaces
 from storage.server_writes import ServerWrites
 
 T = TypeVar("T")
@@ -144,9 +145,11 @@ class ServerStore:
             async with self._opening:
                 if self._engines is None:
                     # Safe to repeat whatever the caller wants next: every step makes sure of one thing.
-                    units, records = await self._retried(lambda: install(self._client, self._settings, self._space))
-                    dim = self._space.dim
-                    reads, writes = ServerReads(units, records, dim), ServerWrites(units, records, dim)
+                    units, records, dim = await self._retried(
+                        lambda: install(self._client, self._settings, self._space)
+                    )
+                    spaces = ServerSpaces(units, dim)
+                    reads, writes = ServerReads(units, records, spaces), ServerWrites(units, records, spaces)
                     self._engines = _Engines(reads, writes, ServerAudit(units, records))
         return self._engines
 

@@ -1,7 +1,7 @@
 """The write calls of the store on a Qdrant server: each is one conditional update, safe to be sent by a late owner."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from qdrant_client import models
 
@@ -10,7 +10,7 @@ from memory.errors import Unprocessable
 from memory.filters import AnyOf, Between, Filter, HasId, Not
 from memory.ids import Scope, record_id
 from memory.plans import WHOLE
-from memory.records import Head, Record, RecordKind, Relinked, UnitState
+from memory.records import Embedding, Head, Record, RecordKind, Relinked, UnitState
 from memory.store_calls import (
     Call,
     ClearBank,
@@ -27,11 +27,12 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import AddVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.query_to_client import scoped
 from storage.server_client import Collection
+from storage.server_spaces import ServerSpaces
 from storage.vectors import check_dense
 
 _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
@@ -40,10 +41,10 @@ _PENDING: Final = AnyOf(schema.STATE, (UnitState.PENDING.value,))
 class ServerWrites:
     """Writes over the two collections, by any number of processes: conditions, not this process, keep them apart."""
 
-    def __init__(self, units: Collection, records: Collection, dim: int) -> None:
+    def __init__(self, units: Collection, records: Collection, spaces: ServerSpaces) -> None:
         self._units = units
         self._records = records
-        self._dim = dim
+        self._spaces = spaces
 
     async def perform(self, scope: Scope, call: Call[Any]) -> Any:
         """The answer to a write call.
@@ -71,6 +72,8 @@ class ServerWrites:
                 await self._move(scope, positions.items(), epoch)
             case RelinkUnits(units, epoch):
                 await self._relink(scope, units, epoch)
+            case AddVectors(vectors):
+                await self._add_vectors(scope, vectors)
             case RetireUnits(ids, seq, epoch):
                 await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
             case RemoveRecords(kind, keys, seq, epoch, at_us):
@@ -99,22 +102,43 @@ class ServerWrites:
 
     async def _insert(self, scope: Scope, units: Sequence[NewUnit]) -> None:
         """A conditional upsert inserts what is absent and changes only what meets the condition."""
-        points = [(new.unit, self._point(scope, new)) for new in units]
+        points = [(new.unit, await self._point(scope, new)) for new in units]
         for seq, epoch in {(unit.seq, unit.epoch) for unit, _ in points}:
             part = [point for unit, point in points if (unit.seq, unit.epoch) == (seq, epoch)]
             leftover = scoped(scope, _PENDING, *_not_after(seq, epoch))
             await self._units.upsert(scope.bucket, part, leftover)
 
-    def _point(self, scope: Scope, new: NewUnit) -> models.PointStruct:
+    async def _point(self, scope: Scope, new: NewUnit) -> models.PointStruct:
         if new.vectors is None:
             raise Unprocessable(f"unit {new.unit.id} has no vectors")
-        dense = new.vectors.dense
-        check_dense(dense, self._dim, f"unit {new.unit.id}")
         weights = document_weights(new.vectors.lexical)
         lexical = models.SparseVector(indices=list(weights.indices), values=list(weights.values))
-        vectors: Any = {schema.DENSE: dense.tolist(), schema.LEXICAL: lexical}
+        vectors: Any = {schema.LEXICAL: lexical}
+        for made in new.vectors.embeddings:
+            vectors |= await self._named(new.unit.id, made)
         payload = codec.new_payload(scope, new)
         return models.PointStruct(id=new.unit.id, vector=vectors, payload=payload)
+
+    async def _named(self, unit: str, made: Embedding) -> dict[str, list[float]]:
+        """A sentence vector by its name, of a space that is there from now on."""
+        check_dense(made.dense, self._spaces.dim(made.space) or made.dense.size, f"unit {unit}")
+        await self._spaces.ensure(made.space, len(made.dense))
+        return {schema.dense_name(made.space): made.dense.tolist()}
+
+    async def _add_vectors(self, scope: Scope, vectors: Mapping[str, Embedding]) -> None:
+        """Of units that go meanwhile the filter knows; those that have gone already are left out before."""
+        found = await self._units.retrieve(scope.bucket, tuple(vectors), [schema.BANK_KEY])
+        there = {str(point.id) for point in found if (point.payload or {}).get(schema.BANK_KEY) == scope.key}
+        if not there:
+            return
+        made = [
+            models.PointVectors(id=unit, vector=cast("Any", await self._named(unit, vectors[unit])))
+            for unit in sorted(there)
+        ]
+        await self._units.update_vectors(scope.bucket, made, scoped(scope))
+        changes = [(scoped(scope, HasId((unit,))), codec.tokens_payload(vectors[unit])) for unit in sorted(there)]
+        if changes := [(where, payload) for where, payload in changes if payload]:
+            await self._units.set_payloads(scope.bucket, changes)
 
     async def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         """An update with a condition changes nothing where it does not hold; the nonce read back tells who won."""

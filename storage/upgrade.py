@@ -6,6 +6,7 @@ the new version when all shards are through.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ def upgrade(data: Path, card: Card, lock_timeout_s: float) -> Card:
             for shard in (units, records):
                 shard.flush()
                 shard.close()
-        card = Card(card.id, card.schema_version + 1, card.storage_shards, card.embedder, card.dim)
+        card = replace(card, schema_version=card.schema_version + 1)
         write_card(data, card)
         log.warning("%s has schema version %s now", data, card.schema_version)
     return card

@@ -146,6 +146,19 @@ class QdrantWire:
                     raise Refused(409, f"Wrong input: Shard key {key} already exists")
                 stored.shards[str(key)] = None
                 return True
+            case ("PUT", _) if what.startswith("vectors/"):
+                dense = models.DenseVectorNameConfig(**body).dense
+                stored.config.setdefault("vectors", {})[what.removeprefix("vectors/")] = body["dense"]
+                for made_before in stored.shards.values():
+                    if made_before is not None:
+                        named = models.DenseVectorNameConfig(dense=dense)
+                        await made_before.create_vector_name(name, what.removeprefix("vectors/"), named)
+                return _DONE
+            case ("PUT", "points/vectors"):
+                change = models.UpdateVectors(**body)
+                engine = await self._written(name, stored, change.shard_key)
+                await engine.update_vectors(name, change.points, update_filter=change.update_filter)
+                return _DONE
             case ("PUT", "points"):
                 points = models.PointsList(**body)
                 engine = await self._written(name, stored, points.shard_key)

@@ -5,7 +5,7 @@ import pytest
 
 from memory.errors import BadSettings, SchemaMismatch, StoreDamaged
 from storage import schema
-from storage.directory import CARD_FILE, Space, prepare_directory, read_card, shard_path
+from storage.directory import CARD_FILE, Space, allow_space, prepare_directory, read_card, shard_path
 
 SPACE = Space("hash/32", 32)
 
@@ -37,6 +37,18 @@ def test_another_embedder_is_refused_and_both_are_named(tmp_path, space):
         prepare_directory(tmp_path, 1, space)
     for part in (str(tmp_path), "hash/32 (32 dimensions)", f"{space.embedder} ({space.dim})"):
         assert part in str(caught.value)
+
+
+def test_settings_may_name_an_embedder_that_was_allowed_and_the_directory_stays_what_it_was_made_with(tmp_path):
+    made, other = prepare_directory(tmp_path, 1, SPACE), Space("hash/64", 64)
+    shard_path(tmp_path, 0).mkdir()
+    for _ in range(2):
+        allow_space(tmp_path, other)
+    for space in (SPACE, other):
+        card = prepare_directory(tmp_path, 1, space)
+        assert (card.embedder, card.dim, card.also) == (made.embedder, made.dim, (("hash/64", 64),))
+    with pytest.raises(BadSettings):
+        prepare_directory(tmp_path, 1, Space("hash/65", 65))
 
 
 def test_another_number_of_shards_is_refused_and_both_are_named(tmp_path):

@@ -11,6 +11,8 @@ import pytest
 
 from memory.errors import BadSettings, SchemaMismatch, StoreDamaged, Unavailable
 from memory.ids import SHARD_KEYS, SYSTEM, record_id
+from memory.spaces import Model, Spaces, next_spaces
+from memory.store_calls import WriteRecords
 from storage import schema
 from storage.directory import Space
 from storage.server_client import ServerSettings
@@ -166,6 +168,21 @@ async def test_another_embedder_is_refused_before_anything_is_made():
         with pytest.raises(BadSettings, match=r"hash \(32 dimensions\).*LOREBANK_QDRANT_PREFIX"):
             await installed(wire, space=space)
     assert made_of(wire) == before
+
+
+@in_loop
+async def test_a_model_that_is_written_beside_may_be_named_and_finds_the_same_collections():
+    wire = QdrantWire()
+    await installed(wire)
+    before = made_of(wire)
+    models = (Model("", "hash", DIM, {}), Model("k", "another", DIM + 1, {}))
+    first = store(wire)
+    await first.perform(SYSTEM, WriteRecords((next_spaces(Spaces(), Spaces(models=models), 7),)))
+    await first.close()
+    await installed(wire, space=Space("another", DIM + 1))
+    assert made_of(wire) == before
+    with pytest.raises(BadSettings):
+        await installed(wire, space=Space("a third", DIM))
 
 
 def test_units_of_two_vector_spaces_have_collections_of_their_own():

@@ -73,6 +73,12 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
         calls.GetChunks: st.builds(calls.GetChunks, ids),
         calls.GetDense: st.builds(calls.GetDense, ids),
         upkeep_calls.GetEmbeddings: st.builds(upkeep_calls.GetEmbeddings, ids),
+        upkeep_calls.FindUnembedded: st.builds(upkeep_calls.FindUnembedded, st.sampled_from(["", "new"]), st.just(9)),
+        upkeep_calls.AddVectors: st.builds(
+            lambda named, text: upkeep_calls.AddVectors(dict.fromkeys(named, Embedding(dense(text), space="new"))),
+            ids,
+            queries,
+        ),
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
         calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "type", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
@@ -142,7 +148,7 @@ def comparable(answer: Any) -> Any:
             scores = (np.round(answer.semantic, 3) + 0.0, np.round(answer.keyword, 3) + 0.0)
             return answer.ids, answer.payloads, *(score.tolist() for score in scores), answer.tokens
         case Embedding():
-            return np.round(answer.dense, 4).tolist(), answer.tokens
+            return [(one.space, np.round(one.dense, 4).tolist(), one.tokens) for one in answer.all]
         case calls.RecordPage():
             return sorted(record.key for record in answer.records), answer.total
         case tuple():

@@ -1,0 +1,298 @@
+"""Reembed: another embedding model's vectors beside those there are, compared, switched to, or given up again.
+
+    python -m jobs.reembed --embedder http --base-url http://127.0.0.1:8001/v1 --model bge-small-en --dry-run
+    python -m jobs.reembed --embedder http --base-url http://127.0.0.1:8001/v1 --model bge-small-en --switch
+    python -m jobs.reembed --rollback
+
+Retains and recalls go on meanwhile. Killed at any moment, it goes on where it was when it is run again: what is done is
+seen by the vectors themselves. Exit codes: 0 done; 1 the models agree too little to switch; 2 nothing more could be
+done, the line on stderr says what to do.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jobs.attaching import run_attached
+from jobs.bulk import LOG_EVERY_S, counted, finish, guarded, positive_count, positive_rate
+from jobs.sending import LONGEST_PAUSE_S, Pace
+from memory.errors import BadSettings, RetryLater
+from memory.ids import Scope, digest
+from memory.spaces import MADE_WITH, FillPage, Model, Spaces
+
+if TYPE_CHECKING:
+    from actors.client import BankClient
+    from actors.reembed_client import ReembedClient
+
+NAME = "reembed"
+PAGE_UNITS = 32
+"""Embedded at once: a caller's texts wait for no more."""
+
+T = TypeVar("T")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; the exit code."""
+    options = _parser().parse_args(argv)
+    return guarded(NAME, lambda: _main(options))
+
+
+def _main(options: argparse.Namespace) -> int:
+    async def attached(client: "BankClient") -> dict[str, Any]:
+        return await reembed(client.reembedding, options)
+
+    report = run_attached(attached)
+    return finish(report, options, sentence(report))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lorebank reembed", description="Use another embedding model.")
+    parser.add_argument("--embedder", choices=["minilm", "http", "hash"], help="what makes the new vectors")
+    parser.add_argument("--model", help="the model's name at the endpoint")
+    parser.add_argument("--base-url", help="an OpenAI-compatible endpoint; its key is the server's own setting")
+    parser.add_argument("--dim", type=positive_count, help="length of the new vectors, where it is not the model's own")
+    parser.add_argument("--precision", choices=["int8", "fp32"], default="int8", help="of MiniLM (default: int8)")
+    parser.add_argument("--verify-sample", type=int, default=100, help="units to compare answers for (default: 100)")
+    parser.add_argument("--min-agreement", type=float, default=0.0, help="least share of equal answers to switch at")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--switch", action="store_true", help="ask the new model once all is written and compared")
+    action.add_argument("--rollback", action="store_true", help="ask the former model again")
+    action.add_argument("--abandon", action="store_true", help="write the new model's vectors no more")
+    action.add_argument("--dry-run", action="store_true", help="load the model and count what there is, write nothing")
+    parser.add_argument("--concurrency", type=positive_count, default=2, help="banks at once (default: 2)")
+    parser.add_argument("--max-items-per-s", type=positive_rate, help="most units a second, beside live traffic")
+    parser.add_argument("--patience-s", type=float, default=300.0, help="how long a bank may not answer (default: 300)")
+    parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of everything so far."""
+
+    banks: int = 0
+    units: int = 0
+    embedded: int = 0
+    passes: int = 0
+    sampled: list[Scope] = field(default_factory=list)
+    """Banks that answers are compared in."""
+
+
+async def reembed(client: "ReembedClient", options: argparse.Namespace) -> dict[str, Any]:
+    """Do what the options say; the report.
+
+    Raises:
+        BadSettings: there is no model to go on with, or none to go back to.
+        Conflict: somebody else changes models at the same time.
+        RetryLater: a part did not answer for `patience_s`; what is done is kept.
+    """
+    began_s = time.monotonic()
+    job = _Reembedding(client, options)
+    report = await (job.give_up() if options.abandon else job.roll_back() if options.rollback else job.go_on())
+    seconds = time.monotonic() - began_s
+    rate = round(job.tally.embedded / seconds, 1) if seconds else None
+    return {"job": NAME, "dry_run": options.dry_run, **report, "seconds": round(seconds, 3), "units_per_s": rate}
+
+
+class _Reembedding:
+    """One run."""
+
+    def __init__(self, client: "ReembedClient", options: argparse.Namespace) -> None:
+        self.tally = Tally()
+        self._client = client
+        self._options = options
+        self._pace = Pace(options.max_items_per_s)
+
+    async def go_on(self) -> dict[str, Any]:
+        """Write, compare, and switch if that is wanted; a run that was killed is taken up wherever it was."""
+        options, stands = self._options, await self._client.spaces()
+        other = await self._model(stands)
+        switched = stands.active == other.space
+        await self._count()
+        if options.dry_run:
+            return self._report(stands, other, switched=switched)
+        if not switched:
+            stands = await self._client.begin(other)
+        await self._fill_all(other.space)
+        compared = await self._compare(stands)
+        enough = compared["share"] >= options.min_agreement
+        if options.switch and not switched and enough:
+            stands = await self._client.change(stands, stands.switched())
+            await self._fill_all(other.space)  # what a command under way then has written by the old model alone
+            switched = True
+        return self._report(stands, other, switched=switched, agreement=compared, refused=options.switch and not enough)
+
+    async def roll_back(self) -> dict[str, Any]:
+        """Ask the model again that the store was made with, whose vectors were written all the time."""
+        stands = await self._client.spaces()
+        first = stands.model(MADE_WITH)
+        if first is None:
+            raise BadSettings("there is no other model to go back to")
+        await self._count()
+        if stands.active != MADE_WITH:
+            await self._fill_all(MADE_WITH)
+            stands = await self._client.change(stands, stands.switched())
+            await self._fill_all(MADE_WITH)
+        return self._report(stands, first, switched=True)
+
+    async def give_up(self) -> dict[str, Any]:
+        """Have new units get vectors of the first model alone; those of the other that are there stay, unasked."""
+        stands = await self._client.spaces()
+        if not stands.models:
+            raise BadSettings("there is no other model to give up")
+        first = stands.model(MADE_WITH)
+        stands = await self._client.change(stands, stands.abandoned())
+        return self._report(stands, first, switched=False)
+
+    async def _model(self, stands: Spaces) -> Model:
+        """The one that the options name; without any, the one that is being written."""
+        options = self._options
+        if options.embedder is None:
+            if not stands.models:
+                raise BadSettings("which model? give --embedder, and what belongs to it")
+            return next(model for model in stands.models if model.space != MADE_WITH)
+        wanted = {
+            "embedder": options.embedder,
+            "embedding_precision": options.precision,
+            "embedding_base_url": options.base_url,
+            "embedding_model": options.model,
+            "embedding_dim": options.dim,
+        }
+        return await self._client.find_model(wanted)
+
+    async def _count(self) -> None:
+        tally, ranked = self.tally, []
+        async for scope in self._client.banks():
+            units = await self._patiently(lambda scope=scope: self._client.count_units(scope))  # type: ignore[misc]
+            tally.banks, tally.units = tally.banks + 1, tally.units + units
+            if units:
+                ranked.append((digest(scope.key), scope))
+                if len(ranked) > 2 * max(self._options.verify_sample, 1):
+                    ranked = nsmallest(self._options.verify_sample, ranked, key=lambda one: one[0])
+        tally.sampled = [scope for _, scope in nsmallest(self._options.verify_sample, ranked, key=lambda one: one[0])]
+
+    async def _fill_all(self, space: str) -> None:
+        """Pass over all banks until a pass has found nothing to do."""
+        while True:
+            before = self.tally.embedded
+            await self._fill_once(space)
+            self.tally.passes += 1
+            if self.tally.embedded == before:
+                return
+
+    async def _fill_once(self, space: str) -> None:
+        gate = asyncio.Semaphore(self._options.concurrency)
+        with _bar(self.tally) as advance:
+
+            async def fill(scope: Scope) -> None:
+                try:
+                    await self._fill_bank(scope, space, advance)
+                finally:
+                    gate.release()
+
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    async for scope in self._client.banks():
+                        await gate.acquire()
+                        tasks.create_task(fill(scope))
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from None
+
+    async def _fill_bank(self, scope: Scope, space: str, advance: Callable[[int], None]) -> None:
+        start: str | None = None
+        while True:
+            page = FillPage(space, PAGE_UNITS, start)
+            filled = await self._patiently(lambda page=page: self._client.fill(scope, page))  # type: ignore[misc]
+            self.tally.embedded += filled.embedded
+            advance(filled.looked_at)
+            start = filled.following
+            if start is None:
+                return
+            await self._pace.wait(filled.embedded)
+
+    async def _compare(self, stands: Spaces) -> dict[str, Any]:
+        """Agreement over the sampled banks, by unit."""
+        banks, sampled, sums = self.tally.sampled, 0, 0.0
+        for number, scope in enumerate(banks):
+            wanted = self._options.verify_sample
+            part = (number + 1) * wanted // len(banks) - number * wanted // len(banks)
+            one = await self._patiently(
+                lambda scope=scope, part=part: self._client.agreement(scope, stands, part)  # type: ignore[misc]
+            )
+            sampled, sums = sampled + one.sampled, sums + one.share * one.sampled
+        return {"sampled": sampled, "share": round(sums / sampled, 4) if sampled else 0.0}
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        until_s = time.monotonic() + self._options.patience_s
+        while True:
+            try:
+                return await ask()
+            except RetryLater as exc:
+                if time.monotonic() >= until_s:
+                    raise
+                await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
+
+    def _report(self, stands: Spaces, other: Model | None, *, switched: bool, **more: Any) -> dict[str, Any]:
+        tally, active = self.tally, stands.model(stands.active)
+        refused = bool(more.pop("refused", False))
+        return {
+            "model": other.embedder if other else None, "dim": other.dim if other else None,
+            "active": active.embedder if active else None, "switched": switched,
+            "banks": tally.banks, "units": tally.units, "embedded": tally.embedded, "passes": tally.passes,
+            **more, "rejects": int(refused),
+        }  # fmt: skip
+
+
+@contextmanager
+def _bar(tally: Tally) -> Iterator[Callable[[int], None]]:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("units"), TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(NAME, total=tally.units)
+        logged_s, looked_at = time.monotonic(), 0
+        if not console.is_terminal:
+            print(f"looking through {tally.units} units in {tally.banks} banks", file=sys.stderr, flush=True)
+
+        def advance(units: int) -> None:
+            nonlocal logged_s, looked_at
+            looked_at += units
+            progress.update(task, advance=units)
+            if not console.is_terminal and time.monotonic() - logged_s >= LOG_EVERY_S:
+                logged_s = time.monotonic()
+                print(f"{looked_at} units looked at, {tally.embedded} embedded", file=sys.stderr, flush=True)
+
+        yield advance
+
+
+def sentence(report: dict[str, Any]) -> str:
+    """The report in words."""
+    where = f"{report['units']} units in {counted(report['banks'], 'bank')}"
+    if report["dry_run"]:
+        return f"would embed {where} by {report['model']} ({report['dim']} dimensions)"
+    lines = [f"embedded {report['embedded']} units by {report['model']}, of {where}, in {report['seconds']:.1f} s"]
+    if agreement := report.get("agreement"):
+        sampled = counted(agreement["sampled"], "sampled unit")
+        lines.append(f"for {sampled} {agreement['share']:.1%} of the ten nearest are the same by both models")
+    if report["rejects"]:
+        lines.append("that is below --min-agreement: not switched")
+    used = report["active"] or "the one of the deployment's settings"
+    lines.append(f"the model that queries use is {used}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
