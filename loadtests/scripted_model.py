@@ -33,7 +33,11 @@ class ScriptedModel:
     @property
     def settings(self) -> dict[str, str]:
         """What a server needs to find facts with it."""
-        return {"LOREBANK_LLM_BASE_URL": self.url, "LOREBANK_LLM_MODEL": "scripted"}
+        return {
+            "LOREBANK_LLM_BASE_URL": self.url,
+            "LOREBANK_LLM_MODEL": "scripted",
+            "LOREBANK_CONSOLIDATION": "off",
+        }
 
     @property
     def _control(self) -> str:
