@@ -1,6 +1,7 @@
 """Consolidation: crashes at every call of the real Bank over a reference store; facts and deletes in any order."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.commands import Command, DeleteDocument, Item, Retain
+from memory.commands import Command, DeleteDocument, Item, Message, Retain
 from memory.consolidating.commands import ClearObservations, Consolidate, EndBatch, TakeBatch
-from memory.store_calls import ReadHead
+from memory.consolidating.plans import UNCONSOLIDATED
+from memory.errors import Unavailable
+from memory.store_calls import GetUnits, InsertUnits, ReadHead, SetLive, SwapHead, WriteRecords
 from storage.reference_store import ReferenceStore
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import check_bank, read_bank
@@ -183,3 +186,33 @@ def test_any_order_of_facts_and_deletes_gives_what_the_rest_gives_at_once(steps,
         check_bank(owner.engine, owner.scope)
 
     run()
+
+
+@in_loop
+async def test_a_consolidation_that_is_cut_off_ten_times_ends_as_an_undisturbed_one():
+    people = ("Ana", "Ben", "Cleo", "Dan")
+    told = [(name, f"I live in {city}.") for name in people for city in ("Oslo", "Oslo, Norway", "Oslo with a cat")]
+
+    async def owner_of(facts: int) -> ConsolidatingOwner:
+        owner = ConsolidatingOwner(ReferenceStore(DIM), facts=facts)
+        for number, (name, text) in enumerate(told):
+            said = (Message(text, role="user", name=name),)
+            await owner.tell(said, document_id=f"d{number}", op=f"op{number}", timestamp=told_at(number))
+        return owner
+
+    calm = await owner_of(256)
+    await calm.settle()
+    cut = await owner_of(1)
+    for number in range(10):
+        call = (SwapHead, InsertUnits, WriteRecords, GetUnits, SetLive)[number % 5]
+        cut.engine.arm(call, "after" if number % 2 else "before", Unavailable("gone"), nth=2)
+        with suppress(Unavailable):
+            await cut.settle()
+        await cut.bank.consolidations.rest()
+        cut.engine.disarm()
+        cut.bank = cut.another(f"owner-{number}")
+    await cut.settle()
+    assert cut.evidence() == calm.evidence()
+    assert len(calm.evidence()) == len(people)
+    assert UNCONSOLIDATED not in cut.read(ReadHead()).counters
+    check_bank(cut.engine, cut.scope)
