@@ -26,11 +26,13 @@ CHUNKS_OF_DOCUMENT = 1000
 class BankRetention:
     """Sweeps of one bank. What is past its time is hidden whether it is swept or not."""
 
-    __slots__ = ("_ports", "_scope")
+    __slots__ = ("_looked", "_ports", "_scope")
 
     def __init__(self, scope: Scope, ports: BankPorts) -> None:
         self._scope = scope
         self._ports = ports
+        self._looked: tuple[tuple[Rule, ...], datetime] | None = None
+        """By which rules it was looked last, and when it is to be looked again: a bank is due for other things, too."""
 
     def rules(self, turn: Turn) -> tuple[Rule, ...]:
         """Those that hold for the bank: its own, else its tenant's, else the deployment's."""
@@ -38,13 +40,17 @@ class BankRetention:
 
     async def do_due(self, turn: Turn, now: datetime) -> datetime | None:
         """Sweep a slice, unless a job is to archive it first; when to look again, None where there is no rule."""
-        if not self.rules(turn):
+        rules = self.rules(turn)
+        if not rules:
             return None
+        if self._looked is not None and self._looked[0] == rules and self._looked[1] > now:
+            return self._looked[1]
         later = now + timedelta(seconds=self._ports.policy.retention_sweep_s)
-        if self._settings(turn)[ARCHIVED]:
-            return later
-        swept = await self.sweep(turn, f"expire-{self._ports.nonce()}", now)
-        return now if swept.more else later
+        if not self._settings(turn)[ARCHIVED]:
+            swept = await self.sweep(turn, f"expire-{self._ports.nonce()}", now)
+            later = now if swept.more else later
+        self._looked = (rules, later)
+        return later
 
     async def perform(self, command: SweepPast, turn: Turn) -> RetentionReceipt:
         """Sweep a slice of what was past its time at an instant."""
