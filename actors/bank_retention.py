@@ -1,6 +1,7 @@
 """Lets go of what a bank's rules of retention are past, in its owner: a slice in one turn, whole documents or turns."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from actors.bank_ports import BankPorts
@@ -77,7 +78,9 @@ class BankRetention:
         gone = await self._still_live(derived) if texts else list(derived.units)
         if gone:
             expired = [Derived(unit.id, unit.type) for unit in gone]
-            await turn.execute(plan_expire(turn.view(), f"{operation_id}-derived", expired, now))
+            plan = plan_expire(turn.view(), f"{operation_id}-derived", expired, now)
+            records = tuple((_RECORD_OF[unit.kind], unit.id) for unit in gone if unit.kind in _RECORD_OF)
+            await turn.execute(replace(plan, remove=(*plan.remove, *records)))
         more = bool(texts or gone) and derived.total + chunks.total > len(derived.units) + len(chunks.units)
         return RetentionReceipt(operation_id, documents, texts, len(gone), more)
 
@@ -122,5 +125,7 @@ class BankRetention:
         return resolve_settings(turn.view().head.profile, self._ports.inherited(self._scope.tenant))
 
 
+_RECORD_OF = {UnitKind.OBSERVATION: RecordKind.OBSERVATION, UnitKind.REFLECTION: RecordKind.REFLECTION}
+"""Records that go with units of a kind."""
 _CHUNKS: Filter = AnyOf("kind", (UnitKind.CHUNK.value,))
 _DERIVED = tuple(kind.value for kind in UnitKind if kind is not UnitKind.CHUNK)
