@@ -1,6 +1,7 @@
 """Lets go of what a bank's rules of retention are past, in its owner: a slice in one turn, whole documents or turns."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from actors.bank_ports import BankPorts
@@ -26,11 +27,13 @@ CHUNKS_OF_DOCUMENT = 1000
 class BankRetention:
     """Sweeps of one bank. What is past its time is hidden whether it is swept or not."""
 
-    __slots__ = ("_ports", "_scope")
+    __slots__ = ("_looked", "_ports", "_scope")
 
     def __init__(self, scope: Scope, ports: BankPorts) -> None:
         self._scope = scope
         self._ports = ports
+        self._looked: tuple[tuple[Rule, ...], datetime] | None = None
+        """By which rules it was looked last, and when it is to be looked again: a bank is due for other things, too."""
 
     def rules(self, turn: Turn) -> tuple[Rule, ...]:
         """Those that hold for the bank: its own, else its tenant's, else the deployment's."""
@@ -38,13 +41,17 @@ class BankRetention:
 
     async def do_due(self, turn: Turn, now: datetime) -> datetime | None:
         """Sweep a slice, unless a job is to archive it first; when to look again, None where there is no rule."""
-        if not self.rules(turn):
+        rules = self.rules(turn)
+        if not rules:
             return None
+        if self._looked is not None and self._looked[0] == rules and self._looked[1] > now:
+            return self._looked[1]
         later = now + timedelta(seconds=self._ports.policy.retention_sweep_s)
-        if self._settings(turn)[ARCHIVED]:
-            return later
-        swept = await self.sweep(turn, f"expire-{self._ports.nonce()}", now)
-        return now if swept.more else later
+        if not self._settings(turn)[ARCHIVED]:
+            swept = await self.sweep(turn, f"expire-{self._ports.nonce()}", now)
+            later = now if swept.more else later
+        self._looked = (rules, later)
+        return later
 
     async def perform(self, command: SweepPast, turn: Turn) -> RetentionReceipt:
         """Sweep a slice of what was past its time at an instant."""
@@ -71,7 +78,9 @@ class BankRetention:
         gone = await self._still_live(derived) if texts else list(derived.units)
         if gone:
             expired = [Derived(unit.id, unit.type) for unit in gone]
-            await turn.execute(plan_expire(turn.view(), f"{operation_id}-derived", expired, now))
+            plan = plan_expire(turn.view(), f"{operation_id}-derived", expired, now)
+            records = tuple((_RECORD_OF[unit.kind], unit.id) for unit in gone if unit.kind in _RECORD_OF)
+            await turn.execute(replace(plan, remove=(*plan.remove, *records)))
         more = bool(texts or gone) and derived.total + chunks.total > len(derived.units) + len(chunks.units)
         return RetentionReceipt(operation_id, documents, texts, len(gone), more)
 
@@ -116,5 +125,7 @@ class BankRetention:
         return resolve_settings(turn.view().head.profile, self._ports.inherited(self._scope.tenant))
 
 
+_RECORD_OF = {UnitKind.OBSERVATION: RecordKind.OBSERVATION, UnitKind.REFLECTION: RecordKind.REFLECTION}
+"""Records that go with units of a kind."""
 _CHUNKS: Filter = AnyOf("kind", (UnitKind.CHUNK.value,))
 _DERIVED = tuple(kind.value for kind in UnitKind if kind is not UnitKind.CHUNK)

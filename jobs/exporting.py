@@ -33,10 +33,12 @@ _OF_DOCUMENTS = frozenset({RecordKind.DOCUMENT, RecordKind.STAGES, RecordKind.WI
 _TABLE_OF = {
     RecordKind.ENTITY: "said",
     RecordKind.CURATION: "said",
+    RecordKind.CONSOLIDATION: "said",
     RecordKind.SESSION: "sessions",
     RecordKind.OPERATION: "operations",
 }
-"""Tables of records by kind; what was said by hand stands apart, for facts depend on it."""
+"""Tables of records by kind; what was said by hand stands apart, for facts depend on it, and
+so does how far they are consolidated."""
 
 
 async def export_bank(

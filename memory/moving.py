@@ -28,6 +28,7 @@ LEFT_BEHIND = frozenset(
         RecordKind.IDENTITY,
         RecordKind.SPENDING,
         RecordKind.ADDRESS,
+        RecordKind.SPACES,
     }
 )
 """Records that are a bank's or a deployment's own: who writes, what was committed, what is counted, which scope."""

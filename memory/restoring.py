@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from memory.consolidating.plans import CONSOLIDATED, UNCONSOLIDATED, read_cursor
 from memory.curation import CURATED
 from memory.directives import DIRECTIVES
 from memory.encoding import decode_document
@@ -33,7 +34,9 @@ _COUNTED = {
     RecordKind.MENTAL_MODEL: MODELS,
 }
 """Records whose number stands in the head."""
-_WAITING = frozenset({RecordKind.STAGES, RecordKind.SESSION, RecordKind.MENTAL_MODEL, RecordKind.OPERATION})
+_WAITING = frozenset(
+    {RecordKind.CONSOLIDATION, RecordKind.STAGES, RecordKind.SESSION, RecordKind.MENTAL_MODEL, RecordKind.OPERATION}
+)
 """Records that somebody may have to look at when their time comes."""
 
 
@@ -109,6 +112,10 @@ def plan_restore(
     counters[FOLLOWING] += sum(decode_model(r).follows for r in records if r.kind is RecordKind.MENTAL_MODEL)
     if any(record.kind is RecordKind.STAGES for record in records):
         counters[STAGED] = 1
+    for record in records:
+        if record.kind is RecordKind.CONSOLIDATION:  # looked at once more from there on; what is before it was taken
+            at = max(read_cursor(record).seq, 1)
+            counters[CONSOLIDATED], counters[UNCONSOLIDATED] = at - 1, at
     waits = any(record.kind in _WAITING for record in records)
     plan = Plan(
         command="restore",

@@ -30,7 +30,8 @@ ASKED = "operation"
 """Kind of what a queue record names: an operation that waits for the end."""
 FAILED = "failed"
 """Status of a queue record whose facts a language model could not consolidate."""
-CONSOLIDATION_PLANS = frozenset({"consolidate", "clear_observations"})
+CONSOLIDATION_PLANS = frozenset({"consolidate", "clear_observations", "restore"})
+"""Plans that leave nothing to be consolidated: what is restored was, as far as the cursor says that comes with it."""
 QUEUED_FACTS = 64
 """Facts that one queue record names, at most."""
 _FACTS = "facts"

@@ -83,8 +83,12 @@ async def answers(client: BankClient, scope: Scope, queries: int = QUERIES) -> d
         rows = [
             (row.id, round(row.final, 5), {k: v for k, v in row.payload.items() if k not in own})
             for row in answer.results
-        ]
+            if any(word in str(row.payload["text"]) for word in question.split())
+        ]  # the rest fills up: of equally bad ones an engine brings those that lie on disk before others
         found[f"{number} {question}"] = (sorted(rows, key=repr), answer.incomplete)
+    assert sum(bool(rows) for rows, _ in found.values()) > queries // 2, (
+        "most questions are about something that was told"
+    )
     offset, units = 0, []
     while page := (await client.list_units(scope, limit=500, offset=offset)).units:
         offset += len(page)

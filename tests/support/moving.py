@@ -4,7 +4,9 @@ from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from actors.bank_ports import Consolidation
 from actors.client import BankClient
+from actors.consolidating import RuleConsolidator
 from actors.extraction import ExtractStage
 from actors.settings import Settings
 from memory.commands import (
@@ -52,8 +54,11 @@ class Place:
         stages: dict[str, Any] = {}
         policy = BankPolicy(stages=(EXTRACT,), session_debounce_s=60.0)
         self.clock = FakeClock()
+        self.batches: list[Any] = []
+        settings = Settings(embedder="hash", embedding_dim=DIM)
+        consolidation = Consolidation(self._decide, 256, with_model=False)
         self.client: BankClient = recalling_client(
-            Settings(embedder="hash", embedding_dim=DIM), stages=stages, policy=policy, clock=self.clock
+            settings, stages=stages, policy=policy, clock=self.clock, consolidation=consolidation
         )
         cast("Any", self.client)._reader._clock = self.clock
         self.cluster: Any = cast("Any", self.client)._cluster
@@ -61,8 +66,19 @@ class Place:
         self.extractor = CountingExtractor()
         stages[EXTRACT] = ExtractStage(self.cluster.store, self.extractor)
 
+    async def _decide(self, scope: Any, batch: Any) -> Any:
+        self.batches.append(batch)
+        return await RuleConsolidator(self.cluster.store, self.clock).decide(scope, batch)
+
     async def rest(self, scope: Scope) -> None:
         await self.cluster.bank(scope).stages.rest()
+
+    async def settle(self, scope: Scope) -> None:
+        """Let time go by until the bank is due, and what is due be done."""
+        self.clock.pass_by(3600)
+        await self.cluster.bank(scope).settle()
+        await self.rest(scope)
+        await self.cluster.bank(scope).consolidations.rest()
 
     def check(self, scope: Scope) -> None:
         check_bank(self.engine, scope)

@@ -10,8 +10,11 @@ import pytest
 
 from jobs import export, imports
 from jobs.bulk import send_bulk
-from memory.commands import DeleteBank
+from memory.bank_profile import OBSERVING
+from memory.commands import DeleteBank, UpdateBank
 from memory.ids import Scope
+from memory.records import RecordKind
+from memory.store_calls import ListRecords
 from tests.support.moving import Place, live_a_life, seen
 
 ANA = Scope("acme", "ana")
@@ -79,5 +82,37 @@ def test_a_bank_restored_elsewhere_says_the_same_under_ids_of_its_own(tmp_path, 
         again = await take_over(other, tmp_path, *given)
         assert (again["calls"], again["documents"]["there_already"]) == (0, report["documents"]["retained"])
         assert await other.client.find_head(scope) == head, "a second import writes nothing"
+
+    asyncio.run(move())
+
+
+@pytest.mark.parametrize("given", [(), ("--bank", "copy")])
+def test_observations_come_back_with_their_history_and_nothing_is_consolidated_again(tmp_path, given):
+    async def move() -> None:
+        place = Place()
+        await place.client.update_bank(ANA, UpdateBank("on", {OBSERVING: True}))
+        await live_a_life(place, ANA)
+        await place.settle(ANA)
+        before = await seen(place, ANA, queries=3)
+        assert before["counters"]["type:observation"] > 1
+        assert place.batches
+        histories = (await place.client.inspect(ANA, ListRecords(RecordKind.OBSERVATION, 100))).records
+        await export.export(place.client, "acme", "ana", tmp_path / "out")
+        taken = sum(len(batch.facts) for batch in place.batches)
+        if not given:
+            await place.client.delete_bank(ANA, DeleteBank("d"))
+        scope = Scope("acme", "copy") if given else ANA
+        await take_over(place, tmp_path, *given)
+        await place.settle(scope)
+        place.check(scope)
+        assert sum(len(batch.facts) for batch in place.batches) == taken
+        after = await seen(place, scope, queries=3)
+        assert after["counters"]["type:observation"] == before["counters"]["type:observation"]
+        told = [sorted(row[0] for row in rows["units"] if row[1]["kind"] == "observation") for rows in (before, after)]
+        assert told[0] == told[1]
+        restored = (await place.client.inspect(scope, ListRecords(RecordKind.OBSERVATION, 100))).records
+        assert sorted(len(one.body["versions"]) for one in restored) == sorted(
+            len(one.body["versions"]) for one in histories
+        )
 
     asyncio.run(move())
