@@ -216,7 +216,7 @@ def set_model(
 ) -> None:
     """Change a mental model; what is not given stays."""
     given: dict[str, Any] = {"name": name, "source_query": question}
-    told = {"mode": mode, "refresh_after_consolidation": follow, "refresh_cron": cron}
+    told: dict[str, Any] = {"mode": mode, "refresh_after_consolidation": follow, "refresh_cron": cron}
     told["min_refresh_interval_seconds"] = least
     told = {key: value for key, value in told.items() if value is not None}
     with session(url, api_key) as client:
