@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs.asking import Asker, Caps, Tally
 from jobs.attaching import run_attached
-from jobs.bulk import LOG_EVERY_S, counted, deployment_of, finish, guarded, only_error, rejected
+from jobs.bulk import LOG_EVERY_S, counted, deployment_of, finish, guarded, only_error
 from jobs.parts import Reject
 from jobs.progress_file import ProgressFile
 from jobs.questions import Asked, Reading
@@ -124,7 +124,9 @@ def _dry_run(options: argparse.Namespace, found: Mapping[str, Any]) -> int:
 
     stale = run_attached(count) if options.stale else 0
     report = {"job": NAME, "dry_run": True, "tenant": options.tenant, **found, "stale_models": stale}
-    lines = [f"would ask {counted(found['questions'], 'question')} of {counted(found['banks'], 'bank')}"]
+    lines = []
+    if options.sources:
+        lines.append(f"would ask {counted(found['questions'], 'question')} of {counted(found['banks'], 'bank')}")
     lines += [f"  {sample['bank']}: {sample['question']}" for sample in found["samples"]]
     if found["rejects"]:
         lines.append(f"{counted(found['rejects'], 'row')} would be rejected")
@@ -260,7 +262,7 @@ def sentence(report: Mapping[str, Any]) -> str:
     questions, models = report["questions"], report["models"]
     lines = []
     asked = sum(questions.values())
-    if asked:
+    if questions["answered"]:
         lines.append(
             f"answered {counted(questions['answered'], 'question')} of {counted(report['banks'], 'bank')} with"
             f" {report['tokens']} tokens in {report['seconds']:.1f} s"
@@ -280,7 +282,8 @@ def sentence(report: Mapping[str, Any]) -> str:
         )
     lines += [f"  {problem}" for problem in report["problems"]]
     if report["rejected_rows"]:
-        lines += rejected({**report, "rejects": report["rejected_rows"]})
+        lines.append(f"{counted(report['rejected_rows'], 'row')} rejected, {report['rejects_file']} says why:")
+        lines += [f"  {line}" for line in report["first_rejects"]]
     if report["out"]:
         lines.append(f"all answers are in {report['out']}")
     return "\n".join(lines)

@@ -66,6 +66,17 @@ def refresh_model(
     return send_call(wire.AsyncOperationSubmitResponse, "POST", path, body)
 
 
+def dry_run(bank_id: str, model_id: str) -> Call[wire.DryRunRefreshResponse]:
+    """What a refresh would make; it costs what a refresh costs, so it is not sent twice by itself."""
+    path = bank_path(bank_id, "mental-models", model_id, "dry-run-refresh")
+    return Call(Request("POST", path, body=b"{}", once=True), wire.DryRunRefreshResponse)
+
+
+def list_history(bank_id: str, model_id: str) -> Call[wire.MentalModelHistory]:
+    """Earlier contents."""
+    return get_call(wire.MentalModelHistory, bank_path(bank_id, "mental-models", model_id, "history"))
+
+
 def clear_model(bank_id: str, model_id: str) -> Call[wire.MentalModelResponse]:
     """The end of a mental model's content."""
     path = bank_path(bank_id, "mental-models", model_id, "clear")

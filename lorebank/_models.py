@@ -121,6 +121,14 @@ class MentalModels:
         """Have its content made anew in the background, or edited, as its trigger says."""
         return self._send(_model_calls.refresh_model(bank_id, model_id, mode))
 
+    def dry_run(self, bank_id: str, model_id: str) -> wire.DryRunRefreshResponse:
+        """What a refresh would make of it; nothing is stored."""
+        return self._send(_model_calls.dry_run(bank_id, model_id))
+
+    def history(self, bank_id: str, model_id: str) -> wire.MentalModelHistory:
+        """Its earlier contents, the latest first."""
+        return self._send(_model_calls.list_history(bank_id, model_id))
+
     def clear(self, bank_id: str, model_id: str) -> wire.MentalModelResponse:
         """Empty it; what it said stays in its history."""
         return self._send(_model_calls.clear_model(bank_id, model_id))
@@ -186,6 +194,14 @@ class AsyncMentalModels:
     ) -> wire.AsyncOperationSubmitResponse:
         """Have its content made anew in the background, or edited, as its trigger says."""
         return await self._send(_model_calls.refresh_model(bank_id, model_id, mode))
+
+    async def dry_run(self, bank_id: str, model_id: str) -> wire.DryRunRefreshResponse:
+        """What a refresh would make of it; nothing is stored."""
+        return await self._send(_model_calls.dry_run(bank_id, model_id))
+
+    async def history(self, bank_id: str, model_id: str) -> wire.MentalModelHistory:
+        """Its earlier contents, the latest first."""
+        return await self._send(_model_calls.list_history(bank_id, model_id))
 
     async def clear(self, bank_id: str, model_id: str) -> wire.MentalModelResponse:
         """Empty it; what it said stays in its history."""

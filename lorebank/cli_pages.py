@@ -143,7 +143,7 @@ def export_pages(
                 _write(directory, one)
     except OSError as error:
         raise fail(f"cannot write {error.filename}: {error.strerror}") from error
-    answer(bundle, f"{len(bundle.files) - 1} pages in {file or directory}", json=json)
+    answer(bundle, f"pages exported to {file or directory}: {len(bundle.files) - 1}", json=json)
 
 
 def _write(directory: Path, file: KnowledgePageBundleFile) -> None:

@@ -200,6 +200,65 @@ def refresh_model(
     answer(queued, f"refreshing under operation {queued.operation_id}", json=json)
 
 
+@model_app.command("set")
+def set_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    question: Annotated[str | None, typer.Option(help="Another standing question.")] = None,
+    mode: Annotated[RefreshMode | None, typer.Option(help="How it is refreshed by itself.")] = None,
+    follow: Annotated[bool | None, typer.Option("--follow/--no-follow", help="Refresh it with its evidence.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Refresh it at these times (five fields, UTC).")] = None,
+    least: Annotated[int | None, typer.Option("--min-interval-s", min=0, help="Between two refreshes.")] = None,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change a mental model; what is not given stays."""
+    given: dict[str, Any] = {"name": name, "source_query": question}
+    told: dict[str, Any] = {"mode": mode, "refresh_after_consolidation": follow, "refresh_cron": cron}
+    told["min_refresh_interval_seconds"] = least
+    told = {key: value for key, value in told.items() if value is not None}
+    with session(url, api_key) as client:
+        if told:
+            given["trigger"] = (client.mental_models.get(bank, model).trigger or {}) | told
+        changes = {key: value for key, value in given.items() if value is not None}
+        changed = client.mental_models.update(bank, model, **changes)
+    answer(changed, f"model {model} is changed", json=json)
+
+
+@model_app.command("dry-run")
+def dry_run_model(
+    bank: BankArgument,
+    model: ModelArgument,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a refresh would change; it costs what a refresh costs."""
+    with session(url, api_key) as client:
+        preview = client.mental_models.dry_run(bank, model)
+    answer(preview, preview.diff or "nothing would change", json=json)
+
+
+@model_app.command("history")
+def show_history(
+    bank: BankArgument,
+    model: ModelArgument,
+    url: UrlOption = DEFAULT,
+    api_key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the earlier contents of a mental model, the latest first."""
+    with session(url, api_key) as client:
+        history = client.mental_models.history(bank, model)
+    if json:
+        print_json(history)
+        return
+    rows = [(str(one.version), short_time(one.changed_at), one_line(one.previous_content)) for one in history.items]
+    console().print(table_of(("version", "replaced", "content"), rows))
+
+
 @model_app.command("clear")
 def clear_model(
     bank: BankArgument,

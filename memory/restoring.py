@@ -17,6 +17,7 @@ from memory.curation import CURATED
 from memory.directives import DIRECTIVES
 from memory.encoding import decode_document
 from memory.ingest import BankView, head_after, profile_change
+from memory.knowledge_pages import FOLDERS
 from memory.mental_models import FOLLOWING, MODELS, decode_model
 from memory.operations import completed_operation
 from memory.plans import Event, Plan
@@ -32,6 +33,7 @@ _COUNTED = {
     RecordKind.CURATION: CURATED,
     RecordKind.DIRECTIVE: DIRECTIVES,
     RecordKind.MENTAL_MODEL: MODELS,
+    RecordKind.FOLDER: FOLDERS,
 }
 """Records whose number stands in the head."""
 _WAITING = frozenset(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from actors.client import BankClient
 from lorebank import wire
 from lorebank.wire.fields import JsonObject, RequestModel
-from memory.bank_profile import SCOPE, TRAITS, overrides_of, read_profile, resolve_settings
+from memory.bank_profile import DEFAULTS, SCOPE, TRAITS, overrides_of, read_profile, resolve_settings
 from memory.cascade import DERIVED
 from memory.commands import DeleteBank, UpdateBank
 from memory.encoding import instant_to_text
@@ -132,13 +132,14 @@ async def get_config(bank: Bank, client: Client) -> Response:
 
 @router.patch(BANK + "/config", response_model=ConfigResponse)
 async def patch_config(bank: Bank, client: Client, body: ConfigUpdate) -> Response:
-    """Change settings of a bank."""
+    """Change settings of a bank; with null one is no longer its own."""
     try:
         known = _changes(wire.BankUpdateRequest.model_validate(body.updates))
     except ValidationError as exc:
         raise Unprocessable(f"updates: {wire.problem_of_validation(exc).detail}") from exc
     other = {key: value for key, value in body.updates.items() if key not in wire.BankUpdateRequest.model_fields}
-    head = await _update(client, bank, {**other, **known})
+    unset = dict.fromkeys(key for key, value in body.updates.items() if value is None and key in DEFAULTS)
+    head = await _update(client, bank, {**other, **known, **unset})
     return json_response(_config_row(bank.bank, head, client.inherited_by(bank.tenant)))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lorebank.wire.fields import (
     MAX_LIMIT,
@@ -130,6 +130,17 @@ class MentalModelVersion(ResponseModel):
     changed_at: str
     refreshed_at: str | None = None
     source_query: str | None = None
+
+
+class MentalModelHistory(ResponseModel):
+    """Earlier contents, the latest first; on the wire they are a list."""
+
+    items: list[MentalModelVersion]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_list(cls, data: Any) -> Any:
+        return {"items": data} if isinstance(data, list) else data
 
 
 class DryRunRefreshResponse(ResponseModel):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hindsight_client import Hindsight
 from hindsight_client_api.exceptions import ApiException, NotFoundException
+from hindsight_client_api.models import BankConfigUpdate
 
 Scenario = Callable[[Hindsight, str], Awaitable[None]]
 
@@ -307,6 +308,61 @@ def test_observations_are_consolidated_recalled_with_their_facts_and_cleared(ser
         asked = await client.banks.trigger_consolidation(bank)
         await _completed(client, bank, asked.operation_id)
         assert (await client.banks.clear_observations(bank)).deleted_count == 1
+
+    run(server_url, scenario)
+
+
+def test_knowledge_pages_are_made_read_found_moved_exported_and_deleted(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        await client.acreate_bank(bank, retain_extraction_mode="chunks")
+        await client.aretain(bank, "Nora drinks green tea.", document_id="tea")
+        folder = await client.acreate_knowledge_folder(bank, "People")
+        made = await client.acreate_knowledge_page(bank, "Nora", "What does Nora drink?", parent_id=folder.id)
+        await _completed(client, bank, str(made.operation_id))
+        page = await client.aget_knowledge_page(bank, made.page_id)
+        assert "green tea" in (page.body or "")
+        assert page.markdown.startswith('---\nname: "Nora"')
+        tree = await client.aget_knowledge_base_tree(bank)
+        assert [(node.name, [child.name for child in node.children or []]) for node in tree.roots] == [
+            ("People", ["Nora"])
+        ]
+        assert (tree.roots[0].children or [])[0].is_stale is False
+        found = await client.asearch_knowledge_base(bank, "tea", limit=5)
+        assert [(one.id, one.score) for one in found.results] == [(made.page_id, 1.0)]
+        files = (await client.knowledge_base.export_knowledge_base(bank)).files
+        assert [file.path for file in files] == ["index.md", "people/nora.md"]
+        (memory,) = [unit for unit in (await client.alist_memories(bank)).items if unit.fact_type != "reflection"]
+        assert f"/memories/{memory.id})" in files[1].content, "a page links to what it rests on"
+        moved = await client.aupdate_knowledge_node(bank, made.page_id, name="Nora's drinks", parent_id=None)
+        assert (moved.name, moved.parent_id) == ("Nora's drinks", None)
+        models = await client.alist_mental_models(bank)
+        assert [(model.id, model.is_knowledge_page) for model in models.items] == [(made.page_id, True)]
+        assert (await client.alist_mental_models(bank, exclude_knowledge_pages=True)).items == []
+        await client.adelete_knowledge_node(bank, folder.id)
+        await client.adelete_knowledge_node(bank, made.page_id)
+        with pytest.raises(NotFoundException):
+            await client.aget_knowledge_page(bank, made.page_id)
+
+    run(server_url, scenario)
+
+
+def test_settings_of_a_bank_are_set_resolved_and_reset(server_url: str) -> None:
+    async def scenario(client: Hindsight, bank: str) -> None:
+        await client.acreate_bank(bank, name="Ada", reflect_mission="Serve the tea club.")
+        fresh = await client.banks.get_bank_config(bank)
+        assert fresh.overrides == {"reflect_mission": "Serve the tea club."}
+        assert fresh.config["disposition_empathy"] == 3, "what the server says where the bank does not"
+        update = BankConfigUpdate(updates={"disposition_empathy": 5, "reflect_mission": None})
+        changed = await client.banks.update_bank_config(bank, update)
+        assert changed.overrides == {"disposition_empathy": 5}
+        assert (changed.config["disposition_empathy"], changed.config["reflect_mission"]) == (5, None)
+        assert (await client.banks.get_bank_profile(bank)).disposition.empathy == 5
+        with pytest.raises(ApiException) as wrong:
+            await client.banks.update_bank_config(bank, BankConfigUpdate(updates={"disposition_empathy": 6}))
+        assert wrong.value.status == 422
+        reset = await client.banks.reset_bank_config(bank)
+        assert (reset.overrides, reset.config["disposition_empathy"]) == ({}, 3)
+        assert (await client.banks.get_bank_profile(bank)).name == "Ada"
 
     run(server_url, scenario)
 

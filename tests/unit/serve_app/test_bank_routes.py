@@ -2,6 +2,9 @@
 
 from hindsight_client_api import models
 
+from actors.settings import Settings
+from serve_app.api import build_api
+from tests.support.fake_bank_client import FakeBankClient
 from tests.support.http_calls import Http
 
 BANK = "/v1/default/banks/alice"
@@ -101,6 +104,25 @@ def test_config_resolves_and_resets(http: Http) -> None:
     assert http.get(f"{BANK}/config").json() == answer.to_dict()
     assert http.call("DELETE", f"{BANK}/config").json()["overrides"] == {}
     assert http.get(BANK).json()["name"] == "Alice"
+
+
+def test_a_bank_has_its_own_settings_else_its_tenants_else_the_servers() -> None:
+    defaults = {"disposition_empathy": 2, "disposition_literalism": 2, "reflect_mission": "of all"}
+    given = {"bank_defaults": defaults, "tenant_defaults": {"default": {"disposition_empathy": 4}}}
+    settings = Settings(request_timeout_s=5.0, **given)
+    with Http(build_api(FakeBankClient(settings), settings)) as http:
+        http.call("PUT", BANK, json={"name": "Alice"})
+        config = http.get(f"{BANK}/config").json()["config"]
+        assert (config["disposition_empathy"], config["disposition_literalism"]) == (4, 2)
+        assert config["reflect_mission"] == "of all"
+        own = {"updates": {"disposition_empathy": 1, "reflect_mission": "mine"}}
+        config = http.call("PATCH", f"{BANK}/config", json=own).json()["config"]
+        assert (config["disposition_empathy"], config["reflect_mission"]) == (1, "mine")
+        assert http.get(BANK).json()["mission"] == "mine"
+        back = http.call("PATCH", f"{BANK}/config", json={"updates": {"disposition_empathy": None}}).json()
+        assert (back["config"]["disposition_empathy"], back["overrides"]) == (4, {"reflect_mission": "mine"})
+        reset = http.call("DELETE", f"{BANK}/config").json()
+        assert (reset["config"]["reflect_mission"], reset["overrides"]) == ("of all", {})
 
 
 def test_labels_are_kept_where_they_are_labels(http: Http) -> None:
