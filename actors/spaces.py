@@ -63,6 +63,10 @@ class SpacesWatch:
         self._read_at_s = time.monotonic()
         return self._known
 
+    async def active(self) -> str:
+        """Key of the space that is asked."""
+        return (await self.current()).active
+
     async def written(self) -> tuple[str, ...]:
         """Keys of the spaces that a new unit has vectors of."""
         return (await self.current()).written
