@@ -164,7 +164,7 @@ class ModelConsolidator:
         if not vectors:
             return {}
         where = every(AnyOf("kind", (UnitKind.OBSERVATION.value,)), tags_filter(tags, "exact"))
-        lanes = tuple(Lane(NEAREST, dense=vector.dense) for vector in vectors)
+        lanes = tuple(Lane(NEAREST, dense=vector.dense, space=vector.space) for vector in vectors)
         found: tuple[LaneHits, ...] = await self._store.perform(scope, SearchLanes(lanes, where))
         return await read_units(self._store, scope, list(dict.fromkeys(id_ for lane in found for id_ in lane.ids)))
 

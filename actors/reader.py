@@ -13,6 +13,7 @@ from actors.freshness import Freshness
 from actors.kept import Kept
 from actors.query_embedding import EmbedQuery, QueryEmbedder
 from actors.settings import Settings
+from actors.spaces import SpacesWatch
 from actors.stores import DeploymentStore
 from memory.as_of import plan_recall
 from memory.encoding import decode_recall_profile, encode_unit
@@ -55,7 +56,7 @@ class Reader:
             own = QueryEmbedder(store, settings)
             embed, self._space = own.embed, own.space
         else:
-            self._space = _any_space
+            self._space = SpacesWatch(store).active
         self._make: EmbedQuery = embed
         self._profile_ttl_s = settings.recall_profile_ttl_s
         self._profiles: OrderedDict[Scope, tuple[float, RecallProfile]] = OrderedDict()
@@ -208,11 +209,6 @@ def _timed(answered: RecallAnswer, began_s: tuple[float, ...]) -> RecallAnswer:
     steps = zip(STEPS, began_s, ends_s, strict=True)
     timings_ms = {name: (end_s - start_s) * 1000 for name, start_s, end_s in steps}
     return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
-
-
-async def _any_space() -> str:
-    """Vectors that others make say themselves which space they are of."""
-    return ""
 
 
 def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]

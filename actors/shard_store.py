@@ -18,6 +18,7 @@ from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
 from memory.store_calls import HeadPage, Request
+from memory.upkeep_calls import AddVectors
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class ShardStore:
     async def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure at the bank's shard."""
         index = scope.bucket * len(self._shards) // BUCKETS
-        if isinstance(request, (TakeEpoch, Execute, Recover)):
+        if isinstance(request, (TakeEpoch, Execute, Recover, AddVectors)):
             return cast("T", await self._groups[index].perform(scope, request))
         if self._direct:
             with suppress(Unavailable):  # then Ray may reach it, and waits for it

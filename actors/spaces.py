@@ -1,6 +1,7 @@
 """The deployment's vector spaces in one process: read from the store again and again, and what embeds for each."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from math import inf
 from actors.settings import Settings
 from actors.tasks import embed_texts
 from memory.addresses import LOTS, is_same
-from memory.errors import Conflict, RetryLater
+from memory.errors import Conflict, LorebankError, RetryLater
 from memory.ids import SYSTEM, Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.records import Embedding, Record, RecordKind
@@ -22,6 +23,9 @@ EmbedTexts = Callable[[Settings, list[str]], Awaitable[list[Embedding]]]
 
 LOOK_S = 1.0
 """How old what is known may be."""
+BESIDE_S = 10.0
+
+log = logging.getLogger("lorebank.spaces")
 
 
 class SpacesWatch:
@@ -59,6 +63,10 @@ class SpacesWatch:
         self._read_at_s = time.monotonic()
         return self._known
 
+    async def active(self) -> str:
+        """Key of the space that is asked."""
+        return (await self.current()).active
+
     async def written(self) -> tuple[str, ...]:
         """Keys of the spaces that a new unit has vectors of."""
         return (await self.current()).written
@@ -93,12 +101,29 @@ async def embed_in(
 ) -> list[Embedding]:
     """What each model that is written makes of each text: the active one's first, the others beside it.
 
+    A model that nobody asks must hold no write up: where it fails, or takes longer than BESIDE_S, its vectors are left
+    out, and the next pass of the job adds them.
+
     Raises:
-        RetryLater, LorebankError: as embed_texts.
+        RetryLater, LorebankError: as embed_texts, of the model that is asked.
     """
-    made = await asyncio.gather(*(embed(settings_of(settings, spaces.model(space)), texts) for space in spaces.written))
-    named = [[replace(one, space=space) for one in each] for space, each in zip(spaces.written, made, strict=True)]
-    return [replace(first, also=tuple(others)) for first, *others in zip(*named, strict=True)]
+
+    async def beside(space: str) -> list[Embedding] | None:
+        try:
+            async with asyncio.timeout(BESIDE_S):
+                return await embed(settings_of(settings, spaces.model(space)), texts)
+        except (LorebankError, TimeoutError) as exc:
+            log.warning("vectors of the space %s are left out for now: %s", space or "made with", exc)
+            return None
+
+    active, *others = spaces.written
+    made, *more = await asyncio.gather(
+        embed(settings_of(settings, spaces.model(active)), texts), *(beside(space) for space in others)
+    )
+    named = [[replace(one, space=space) for one in each] for space, each in zip(others, more, strict=True) if each]
+    return [
+        replace(one, space=active, also=tuple(each[place] for each in named)) for place, one in enumerate(made or ())
+    ]
 
 
 async def fill_page(

@@ -25,6 +25,7 @@ from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
 from memory.store_calls import HeadPage, Request, WriteRecords
+from memory.upkeep_calls import AddVectors
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
@@ -48,7 +49,7 @@ def shard_name(index: int) -> str:
 class StorageShard:
     """One directory, opened at the first call, so that a failure to open reaches the caller as its own error."""
 
-    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords)
+    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords, AddVectors)
 
     def __init__(self, settings: Settings, index: int, space: Any) -> None:
         self._settings = settings

@@ -31,15 +31,15 @@ class KillRounds:
     turns: int
     documents: int
     rejects: int
-    calls_repeated: int
+    documents_before: int
 
     @property
     def sentence(self) -> str:
         """The figures in words."""
         return (
             f"seed {self.seed}: {self.kills} kills; {self.documents} documents of {self.turns} turns, each stored once"
-            f" and whole; {self.rejects} rows rejected, each with its reason; {self.calls_repeated} calls of the last"
-            " runs were for documents that were there"
+            f" and whole; {self.rejects} rows rejected, each with its reason; {self.documents_before} documents"
+            " were known to be stored when the last run began"
         )
 
 
@@ -72,8 +72,8 @@ def kill_rounds(url: str, run: BackfillRun, turns: int, banks: int, kills: int) 
     told = report["turns"]["retained"] + report["turns"]["retained_before"]
     if told != turns:
         raise LoadError(f"seed {seed}: the report tells of {told} turns, there are {turns}")
-    there = report["documents"]["there_already"]
-    return KillRounds(kills, seed, turns, documents, rejects, there)
+    before = report["documents"]["retained_before"]
+    return KillRounds(kills, seed, turns, documents, rejects, before)
 
 
 def _lines(progress: Path) -> int:

@@ -12,6 +12,7 @@ from actors.tasks import embed_here
 from jobs import reembed
 from memory.audit_calls import ScopePage
 from memory.commands import Command
+from memory.errors import Unavailable
 from memory.ids import Scope
 from memory.records import Embedding
 from memory.spaces import Filled, FillPage
@@ -44,6 +45,8 @@ class Deployment:
         self.kill_at = 0
         self.pages = 0
         self.embedded: list[str] = []
+        self.broken_dim = 0
+        """The model of that many dimensions does not answer."""
         self._banks: dict[Scope, Bank] = {}
 
     async def command(self, scope: Scope, command: Command) -> Any:
@@ -56,6 +59,8 @@ class Deployment:
         return await embed_in(self.settings, await self.watch.current(), list(texts), self._model)
 
     async def _model(self, settings: Settings, texts: list[str]) -> list[Embedding]:
+        if settings.embedding_dim == self.broken_dim:
+            raise Unavailable("the endpoint does not answer", 0.01)
         self.embedded += [f"{settings.embedding_dim}: {text}" for text in texts]
         return embed_here(settings, texts)
 

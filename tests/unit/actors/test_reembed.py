@@ -9,7 +9,7 @@ import pytest
 from actors import spaces as watched
 from actors.spaces import change_spaces, read_record
 from memory.commands import Item, Retain
-from memory.errors import BadSettings, Conflict
+from memory.errors import BadSettings, Conflict, Unavailable
 from memory.ids import Scope
 from memory.recall import RecallQuery
 from memory.spaces import MADE_WITH, Model, Spaces, space_key, spaces_of
@@ -139,6 +139,22 @@ async def test_a_changed_tag_keeps_vectors_of_both_models(deployment):
     tagged = Retain("op tagged", (Item(TEXTS[0], document_id=TEXTS[0], tags=("x",)),))
     await deployment.command(scope, tagged)
     assert (stored(deployment, scope), deployment.embedded) == ({TEXTS[0]: ["", KEY]}, [])
+
+
+@in_loop
+async def test_a_new_model_that_does_not_answer_holds_no_write_up_and_is_caught_up_with(deployment):
+    scope = fresh_scope()
+    await write(deployment, scope, TEXTS[0])
+    await deployment.job(*NEW)
+    deployment.broken_dim = NEW_DIM
+    await write(deployment, scope, TEXTS[1])
+    assert stored(deployment, scope) == {TEXTS[0]: ["", KEY], TEXTS[1]: [""]}
+    with pytest.raises(Unavailable):
+        await deployment.job("--switch", "--patience-s", "0.1")
+    deployment.broken_dim = 0
+    report = await deployment.job("--switch")
+    assert (report["embedded"], report["switched"]) == (1, True)
+    assert stored(deployment, scope) == {TEXTS[0]: ["", KEY], TEXTS[1]: ["", KEY]}
 
 
 @pytest.mark.parametrize("kill_at", [1, -1, 2, -2, 4, 6])

@@ -14,10 +14,11 @@ from actors.wiring import open_shard, prepare_data
 from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
 from memory.plans import Plan
 from memory.protocol import Execute, Recover, TakeEpoch
-from memory.records import Head
+from memory.records import Embedding, Head
 from memory.store_calls import ClearBank, InsertUnits, ListUnits, ReadHead
+from memory.upkeep_calls import AddVectors
 from storage.directory import CLEAN_FILE, Space, shard_path
-from tests.support.builders import DIM, fresh_scope, new_unit
+from tests.support.builders import DIM, dense, fresh_scope, new_unit
 
 SPACE = Space("hash", DIM)
 
@@ -60,6 +61,25 @@ def test_a_closed_shard_leaves_a_clean_directory_and_refuses(settings):
     again = StorageShard(settings, 0, SPACE)
     assert again.perform(scope, ReadHead()).epoch == 1
     again.close()
+
+
+def test_vectors_of_another_model_are_added_in_turn_with_other_writes(settings):
+    shard = StorageShard(settings, 0, SPACE)
+    scope = fresh_scope()
+    shard.perform(scope, TakeEpoch("n"))
+    adding = AddVectors({new_unit(scope, "gone").unit.id: Embedding(dense("gone"))})
+    with pytest.raises(TypeError, match="only reads"):
+        shard.read_directly(scope, adding)
+    waiting = threading.Thread(target=shard.perform, args=(scope, adding))
+    with shard._writing:
+        waiting.start()
+        until_s = time.monotonic() + DEADLINE_S
+        while not shard._writing.contended:
+            assert time.monotonic() < until_s, "it did not wait for its turn"
+            time.sleep(0.001)
+    waiting.join(DEADLINE_S)
+    assert not waiting.is_alive()
+    shard.close()
 
 
 def test_a_shard_that_was_never_opened_can_be_closed(settings):
