@@ -171,7 +171,7 @@ class BankObservations:
         nothing = Batch(cursor, cursor)
         if not head.exists or not (asked or (head.counters.get(UNCONSOLIDATED) and self._is_on(head))):
             return nothing
-        queued = [record for record in queue if record.body["kind"] != ASKED][:QUEUED_AT_ONCE]
+        queued = _first(queue, command.facts)
         known = await turn.known()
         settings = resolve_settings(head.profile, self._ports.inherited(self._scope.tenant))
         named = {source for record in queued for source in record.body["sources"]}
@@ -286,6 +286,20 @@ class BankObservations:
     async def _units(self, ids: tuple[str, ...]) -> dict[str, Unit]:
         found: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
         return found
+
+
+def _first(queue: Sequence[Record], facts: int) -> list[Record]:
+    """Records of facts to take with one batch: as many as name so many facts, at least one."""
+    taken: list[Record] = []
+    count = 0
+    for record in queue:
+        if record.body["kind"] == ASKED:
+            continue
+        count += len(record.body["sources"])
+        if taken and (count > facts or len(taken) == QUEUED_AT_ONCE):
+            break
+        taken.append(record)
+    return taken
 
 
 def _asked(queue: Sequence[Record]) -> dict[str, datetime]:
