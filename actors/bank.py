@@ -8,12 +8,13 @@ from typing import Any, cast
 from actors.bank_curation import BankCuration
 from actors.bank_documents import BankDocuments
 from actors.bank_models import BankModels, RefreshRunner
-from actors.bank_observations import BankObservations, ConsolidationRunner
+from actors.bank_observations import BankObservations
 from actors.bank_ports import Activation, BankPorts, beside_loop, take_bank
 from actors.bank_reflections import BankReflections
 from actors.bank_restore import Restoring
 from actors.bank_sessions import BankSessions
 from actors.bank_stages import BankStages, StageRunner
+from actors.consolidation_runner import ConsolidationRunner
 from actors.credits import Limits, size_of
 from actors.due_work import DueWork
 from actors.lifecycle import Event, State, state_after

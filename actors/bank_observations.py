@@ -1,18 +1,16 @@
-"""A bank's observations in its owner: what is done in a turn, and the runner that has batches decided outside of it."""
+"""A bank's observations in its owner: what is done in a turn."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nsmallest
 
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
+from actors.consolidation_runner import ConsolidationRunner
 from actors.turns import Turn
-from actors.woken_task import WokenTask
 from memory.bank_profile import observes, resolve_settings, scoping_of
 from memory.cascade import PENDING
-from memory.commands import Command
 from memory.consolidating.commands import (
     Batch,
     ClearObservations,
@@ -40,79 +38,17 @@ from memory.encoding import instant_from_text
 from memory.errors import NotFound
 from memory.filters import AnyOf
 from memory.ids import Scope
-from memory.ingest import unit_dense_text, unit_vectors
 from memory.knowledge import Knowledge
 from memory.known_facts import KnownFacts
 from memory.plans import Plan
 from memory.records import Head, Record, RecordKind, Unit, UnitKind
-from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, NewUnit, RecordPage, UnitPage
+from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, RecordPage, UnitPage
 
 QUEUED_AT_ONCE = 8
 """Queue records taken with one batch."""
 QUEUE_PAGE = 64
 CLEARED_AT_ONCE = 256
 """Observations removed in one plan."""
-DROPPED_AT_MOST = 5
-"""Batches in a row that came too late, because the bank moved on, before it is looked at again later."""
-
-
-class ConsolidationRunner:
-    """Consolidates one bank batch by batch until nothing is left; every state it goes through is in the store."""
-
-    __slots__ = ("_perform", "_ports", "_scope", "_task")
-
-    def __init__(self, scope: Scope, ports: BankPorts, perform: Callable[[Command], Awaitable[object]]) -> None:
-        self._scope = scope
-        self._ports = ports
-        self._perform = perform
-        self._task = WokenTask(scope.bank, "consolidations", self._drain)
-
-    @property
-    def running(self) -> bool:
-        """Whether something is being consolidated."""
-        return self._task.running
-
-    def wake(self) -> None:
-        """See that what is ready is consolidated."""
-        if self._ports.consolidation is not None:
-            self._task.wake()
-
-    async def rest(self) -> None:
-        """Wait until nothing is being consolidated."""
-        await self._task.rest()
-
-    async def _drain(self) -> None:
-        port = self._ports.consolidation
-        assert port is not None
-        dropped = 0
-        while dropped < DROPPED_AT_MOST:
-            await self._ports.stand_back()
-            batch = await self._perform(TakeBatch(self._ports.nonce(), port.facts, not port.with_model))
-            assert isinstance(batch, Batch)
-            if not batch.pending:
-                return
-            edits = await port.decide(self._scope, batch)
-            if edits.failed and not edits.final:
-                return  # the bank stays due
-            new = await self._embedded([put.unit for put in edits.puts])
-            receipt = await self._perform(EndBatch(self._ports.nonce(), batch, edits, new))
-            assert isinstance(receipt, ConsolidationReceipt)
-            dropped = dropped + 1 if receipt.status == "dropped" else 0
-            if receipt.status == "completed":
-                return
-            if port.pause_s:
-                await asyncio.sleep(port.pause_s)
-
-    async def _embedded(self, units: Sequence[Unit]) -> dict[str, NewUnit]:
-        if not units:
-            return {}
-        embed = self._ports.embed_bulk or self._ports.embed
-        vectors = await embed([unit_dense_text(unit) for unit in units])
-        tokens = self._ports.tokenizer.count([unit.text for unit in units])
-        return {
-            unit.id: NewUnit(replace(unit, text_tokens=count), unit_vectors(unit, vector))
-            for unit, vector, count in zip(units, vectors, tokens, strict=True)
-        }
 
 
 class BankObservations:
@@ -171,7 +107,7 @@ class BankObservations:
         nothing = Batch(cursor, cursor)
         if not head.exists or not (asked or (head.counters.get(UNCONSOLIDATED) and self._is_on(head))):
             return nothing
-        queued = [record for record in queue if record.body["kind"] != ASKED][:QUEUED_AT_ONCE]
+        queued = _first(queue, command.facts)
         known = await turn.known()
         settings = resolve_settings(head.profile, self._ports.inherited(self._scope.tenant))
         named = {source for record in queued for source in record.body["sources"]}
@@ -286,6 +222,20 @@ class BankObservations:
     async def _units(self, ids: tuple[str, ...]) -> dict[str, Unit]:
         found: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
         return found
+
+
+def _first(queue: Sequence[Record], facts: int) -> list[Record]:
+    """Records of facts to take with one batch: as many as name so many facts, at least one."""
+    taken: list[Record] = []
+    count = 0
+    for record in queue:
+        if record.body["kind"] == ASKED:
+            continue
+        count += len(record.body["sources"])
+        if taken and (count > facts or len(taken) == QUEUED_AT_ONCE):
+            break
+        taken.append(record)
+    return taken
 
 
 def _asked(queue: Sequence[Record]) -> dict[str, datetime]:
