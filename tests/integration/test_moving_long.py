@@ -38,6 +38,7 @@ SAID = ("I moved to {}.", "I live in {}.", "My sister visited {} last week.", "I
 DOCUMENTS = 400
 KILLS = 10
 QUERIES = 500
+NEAR = 0.02
 
 
 def thing(number: int) -> str:
@@ -80,12 +81,12 @@ async def answers(client: BankClient, scope: Scope, queries: int = QUERIES) -> d
         as_of = START + timedelta(days=number % 100) if number % 4 == 3 else None
         asked = RecallQuery(question, limit=10, query_timestamp=START + timedelta(days=120), as_of=as_of)
         answer = await client.recall(scope, asked)
-        rows = [
-            (row.id, round(row.final, 5), {k: v for k, v in row.payload.items() if k not in own})
+        rows = {
+            row.id: (row.final, {k: v for k, v in row.payload.items() if k not in own})
             for row in answer.results
             if any(word in str(row.payload["text"]) for word in question.split())
-        ]  # the rest fills up: of equally bad ones an engine brings those that lie on disk before others
-        found[f"{number} {question}"] = (sorted(rows, key=repr), answer.incomplete)
+        }  # the rest fills up: of equally bad ones an engine brings those that lie on disk before others
+        found[f"{number} {question}"] = (rows, answer.incomplete)
     assert sum(bool(rows) for rows, _ in found.values()) > queries // 2, (
         "most questions are about something that was told"
     )
@@ -103,6 +104,13 @@ async def answers(client: BankClient, scope: Scope, queries: int = QUERIES) -> d
     entities = (await client.curation.list_entities(scope, ListEntities(1000))).entities
     found["entities"] = [(e.name, e.facts, e.mentions, e.aliases, e.first_mentioned_at) for e in entities]
     return found
+
+
+def without_scores(found: Any) -> Any:
+    """What an answer says, but for its scores."""
+    if not isinstance(found, tuple):
+        return found
+    return {id_: payload for id_, (_, payload) in found[0].items()}, found[1]
 
 
 def job(name: str, cwd: Path, *arguments: str) -> dict[str, Any]:
@@ -176,7 +184,9 @@ def test_an_import_killed_again_and_again_answers_as_the_bank_did(
         client = await BankClient.connect(deployment)
         after = await answers(client, scope)
         for key, value in before.items():
-            assert after[key] == value, key
+            assert without_scores(after[key]) == without_scores(value), key
+            if key[0].isdigit():  # what fills up has a small say in how scores are spread
+                assert all(abs(after[key][0][id_][0] - score) < NEAR for id_, (score, _) in value[0].items()), key
         await check(client, "ana")
 
     loop.run_until_complete(look())
