@@ -101,13 +101,24 @@ def _open(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind], lock_ti
     if not any((path / part).exists() for part in (_CONFIG_FILE, SEGMENTS, LOG)):
         _create(path, config, indexes)
     _refuse_dropped_segments(path)
-    shard = _load(path, None if _is_readable(path / _CONFIG_FILE) else config, lock_timeout_s)
+    shard = _load_whole(path, config, lock_timeout_s)
     if takes_writes(shard):
         _match_indexes(shard, indexes)
         return shard
     log.error("%s ignores writes, for its log was lost and counts from the start again; it is written anew", path)
     _rewrite(path, shard, config, indexes)
     return _load(path, None, lock_timeout_s)
+
+
+def _load_whole(path: Path, config: EdgeConfig, lock_timeout_s: float) -> EdgeShard:
+    """With its configuration, else the schema's, else what the engine finds in the files: vectors of two models."""
+    if _is_readable(path / _CONFIG_FILE):
+        return _load(path, None, lock_timeout_s)
+    try:
+        return _load(path, config, lock_timeout_s)
+    except StoreDamaged:
+        (path / _CONFIG_FILE).unlink(missing_ok=True)
+        return _load(path, None, lock_timeout_s)
 
 
 def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str, IndexKind]) -> None:

@@ -15,7 +15,7 @@ CONFIG_FILE = "edge_config.json"
 def named_vectors(path: Path) -> dict[str, int]:
     """Names and dimensions of the dense vectors of a collection that is, or was, open."""
     stored: dict[str, Any] = orjson.loads((path / CONFIG_FILE).read_bytes())
-    return {name: int(params["size"]) for name, params in stored["vectors"].items()}
+    return {name: int(params["size"]) for name, params in stored.get("vectors", {}).items()}
 
 
 def add_vector(shard: EdgeShard, name: str, dim: int) -> None:

@@ -138,11 +138,17 @@ def test_a_walk_in_pages_meets_each_unit_once(engine):
     assert start is None
 
 
-def test_what_was_added_is_there_after_the_directory_was_opened_anew(tmp_path: Path):
+@pytest.mark.parametrize("config", ["whole", "gone", "cut"])
+def test_what_was_added_is_there_after_the_directory_was_opened_anew(tmp_path: Path, config: str):
     store = EdgeStore(tmp_path, DIM)
     scope, ids = filled(store)
     store.call(scope, AddVectors({unit: other(text) for text, unit in ids.items()}))
     store.close()
+    file = tmp_path / "units" / "edge_config.json"
+    if config == "gone":
+        file.unlink()
+    elif config == "cut":
+        file.write_bytes(file.read_bytes()[:20])
     again = EdgeStore(tmp_path, DIM)
     assert again.call(scope, ALL).units == ()
     assert nearest(again, scope, other("red apple"))[0] == ids["red apple"]
