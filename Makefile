@@ -23,10 +23,11 @@ install: .venv/.installed ## make .venv with everything in it
 run: install ## start a server, run the demo on real input, stop
 	@$(BIN)/lorebank demo --own-server
 
-lint: install ## ruff, formatting, spelling, strict types, import contracts
+lint: install ## ruff, formatting, spelling, dead code, strict types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
+	@$(BIN)/vulture
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from actors.settings import Settings
 from actors.spaces import SpacesWatch, settings_of
 from actors.wiring import build_embedder
+from memory.ports import Embedder
 from memory.records import Embedding
 from memory.spaces import Spaces
 from memory.store_calls import Store
@@ -30,6 +31,7 @@ class QueryEmbedder:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embed")
         own = build_embedder(settings)
         self._embedders = {repr(settings): own}
+        self._embedder: Embedder = own
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._using: Spaces | None = None
         self._again_at_s = 0.0
@@ -37,7 +39,7 @@ class QueryEmbedder:
     async def embed(self, text: str) -> Embedding:
         """The query's vectors, with the space they belong to."""
         spaces = await self._settled(await self._watch.current())
-        embedder = self._embedders[self._key(spaces, spaces.active)]
+        embedder = self._embedder
         loop = asyncio.get_running_loop()
         (made,) = await loop.run_in_executor(self._threads, embedder.embed_with_tokens, [text])
         return replace(made, space=spaces.active)
@@ -57,7 +59,7 @@ class QueryEmbedder:
         if key not in self._embedders and (former is None or former.active not in spaces.written):
             await self._loading[key]
         if key in self._embedders:
-            self._using = spaces
+            self._using, self._embedder = spaces, self._embedders[key]
         return self._using or spaces
 
     def _begin_to_load(self, spaces: Spaces, space: str) -> None:

@@ -17,7 +17,7 @@ from memory.reflecting.loop import STEP_TOKENS
 from memory.reflecting.port import MENTAL_MODEL, Answered, AskModel, ModelAway, Piece, Question
 from memory.reflecting.prompt import edit_message, fenced, question_message
 from memory.reflecting.quoting import QUOTED
-from memory.store_calls import ListUnits, ReadHead, Store
+from memory.store_calls import ReadHead, Store
 
 NO_CONTENT = "there is no content to edit"
 QUERY_CHANGED = "the source query has changed"
@@ -137,11 +137,6 @@ class Refresher:
         tokens = kept["usage"]["total_tokens"]
         result = Refreshed(content, "delta", sources, seen_seq, model.source_query, changed, kept, tokens)
         return RefreshRun(result, answered, "", tuple(applied), tuple(skipped))
-
-    async def has_moved(self, scope: Scope, model: MentalModel) -> bool:
-        """Whether there is evidence that the content does not know of."""
-        page = await self._store.perform(scope, ListUnits(1, where=model.moved()))
-        return page.total > 0
 
 
 def question_of(model: MentalModel) -> Question:

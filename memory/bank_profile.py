@@ -7,7 +7,7 @@ from typing import Any
 from memory.addresses import Address
 from memory.consolidating.scopes import COMBINED, encode_scoping
 from memory.errors import Unprocessable
-from memory.retention import ARCHIVED, RULES, Rule, read_rules
+from memory.retention import ARCHIVED, RULES, read_rules
 
 TRAITS = ("skepticism", "literalism", "empathy")
 NAME = "name"
@@ -96,11 +96,6 @@ def scoping_of(settings: Mapping[str, Any]) -> str:
 def overrides_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings this bank has of its own; a stored null counts as not set."""
     return {key: value for key, value in stored.items() if key not in {NAME, SCOPE} and value is not None}
-
-
-def own_rules(stored: Mapping[str, Any]) -> tuple[Rule, ...] | None:
-    """Rules of retention that the bank has of its own; None: it has its tenant's."""
-    return None if stored.get(RULES) is None else read_rules(stored[RULES])
 
 
 def is_reranking(stored: Mapping[str, Any]) -> bool:

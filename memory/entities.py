@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from memory.ids import digest
 
-_MAX_NAMES = 16
 REMEMBERED_NAMES = 20_000
 """Names are few and asked for with every fact."""
 
@@ -49,7 +48,6 @@ class Entity:
     last_mentioned_at: datetime
     user_ids: tuple[str, ...] = ()
     company: Mapping[str, int] = field(default_factory=dict)
-    normal_names: frozenset[str] = frozenset()
     first_mentioned_at: datetime | None = None
 
 
@@ -159,6 +157,5 @@ def _entity(key: str, tally: _Tally) -> Entity:
         last_mentioned_at=max(tally.instants),
         user_ids=tuple(sorted(tally.user_ids)),
         company=dict(sorted(tally.company.items())),
-        normal_names=frozenset(normal_name(name) for name in names[:_MAX_NAMES]),
         first_mentioned_at=min(tally.instants),
     )

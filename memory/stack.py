@@ -17,8 +17,6 @@ from memory.recipes import Recipe
 from memory.reranking import Reranked
 from memory.store_calls import Hits, LaneHits
 
-MAX_BANKS = 16
-"""Banks of one recall."""
 NO_LANES = tuple(LaneHits((), ()) for _ in LANES)
 """What the lanes bring where there is no bank."""
 

@@ -27,7 +27,6 @@ class ConsolidatingOwner(ExtractingOwner):
     """An owner that extracts and consolidates; `facts` at once."""
 
     def __init__(self, engine: Any, llm: ScriptedLlm | None = None, *, facts: int = 256, **given: Any) -> None:
-        self.facts_at_once = facts
         self.settings: dict[str, Any] = {OBSERVING: True}
         self.chat = ScriptedChat(llm) if llm is not None else None
         self.batches: list[Any] = []

@@ -30,7 +30,6 @@ from tests.support.bank_owner import Owner, user
 from tests.support.loops import idle, in_loop
 
 WAIT_S = 10_000.0
-NOBODY = "00000000-0000-8000-8000-000000000000"
 
 
 class Stage:

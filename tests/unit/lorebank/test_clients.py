@@ -55,7 +55,6 @@ def test_clients_mirror_each_other() -> None:
 
 
 NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
-NOT_IN_CALLS = {"close", "add_memory", "get_memory", "get_entity"}
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("put_bank", ("b",), {"name": "n", "mission": "m", "disposition_empathy": 5}),
     ("patch_bank", ("b",), {"reflect_mission": "r"}),
