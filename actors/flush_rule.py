@@ -13,6 +13,8 @@ SYNCS: Final = 30
 """So many times as long as a sync of the logs takes a flush: it makes some 250 calls to the disk, a sync eight."""
 MOST: Final = 2
 """At so many times the bytes, and LATEST times the interval, a flush waits no longer."""
+READERS_GONE_S: Final = 1.0
+"""Nobody has read for so long: probably nobody is about to."""
 FULL: Final = 3
 """At so many times the bytes writers wait for a flush: they write faster than the disk takes it."""
 LATEST: Final = 4
@@ -37,6 +39,9 @@ class FlushRule:
         wanted = dirty_bytes >= self.bytes or age_s >= self.interval_s
         return wanted and quiet_s >= max(QUIET_S, SYNCS * disk_s)
 
-    def is_full(self, dirty_bytes: int) -> bool:
-        """Whether nothing more may be written before a flush, which would hold readers up for long otherwise."""
-        return dirty_bytes >= FULL * self.bytes
+    def is_full(self, dirty_bytes: int, quiet_s: float) -> bool:
+        """Whether nothing more may be written before a flush, which would hold readers up for long otherwise.
+
+        quiet_s: since when nobody has read; where nobody does, writers need not wait for their sake.
+        """
+        return dirty_bytes >= FULL * self.bytes and quiet_s < READERS_GONE_S

@@ -143,7 +143,7 @@ class StorageShard:
             counts each of its calls, so that a process killed in it is not taken for one that lost what was counted.
             """
             nonlocal held_s, paused
-            if self._rule.is_full(engine.dirty_bytes):
+            if self._rule.is_full(engine.dirty_bytes, time.monotonic() - self._read_at_s):
                 self._flush_ahead(engine)
                 paused = True
             if paused:

@@ -12,9 +12,9 @@ from qdrant_edge import EdgeShard
 T = TypeVar("T")
 
 LONG_S: Final = 0.004
-"""Calls that take longer are followed by a rest where others read, as long as they took."""
-MOST_REST_S: Final = 0.020
-"""In so long a recall of a small bank, which makes half a dozen short calls, comes to its end."""
+"""Calls that take longer are followed by a rest where others read: at most as long as they took."""
+MOST_REST_S: Final = 0.050
+"""In so long a recall of a small bank, which makes half a dozen short calls, comes to its end beside others, too."""
 
 MOST_PASS_S: Final = 0.1
 """So long is waited for reads under way; only those of a big bank or of many pages take longer."""
@@ -42,20 +42,21 @@ class Crowd:
         """Whether a thread other than the calling one reads."""
         return len(self._inside) > (threading.get_ident() in self._inside)
 
-    def let_pass(self, rest: Callable[[float], None] = time.sleep) -> None:
-        """Wait for the reads that have begun, not for those that begin meanwhile, and at most MOST_PASS_S.
+    def let_pass(self, most_s: float, rest: Callable[[float], None] = time.sleep) -> None:
+        """Wait for the others' reads that have begun, not for those that begin meanwhile, and at most so long.
 
         Between two long calls: so no read waits for both.
         """
-        begun = dict(self._inside)
-        for _ in range(round(MOST_PASS_S / PASS_TICK_S)):
+        mine = threading.get_ident()
+        begun = {thread: number for thread, number in dict(self._inside).items() if thread != mine}
+        for _ in range(round(most_s / PASS_TICK_S)):
             if not any(self._inside.get(thread) == number for thread, number in begun.items()):
                 return
             rest(PASS_TICK_S)
 
 
 class CourteousShard:
-    """An EdgeShard as readers see it. After a long call its thread rests, if others read: at most MOST_REST_S.
+    """An EdgeShard as readers see it. After a long call its thread lets the others' reads pass: at most MOST_REST_S.
 
     Without the rest, two readers take turns call by call, and one with many short calls waits for a long one at each.
     """
@@ -93,8 +94,8 @@ class CourteousShard:
         begun_s = time.perf_counter()
         answer = call()
         took_s = time.perf_counter() - begun_s
-        if took_s > LONG_S and self._crowd.has_others():
-            self._rest(min(took_s, MOST_REST_S))
+        if took_s > LONG_S:
+            self._crowd.let_pass(min(took_s, MOST_REST_S), self._rest)
         return answer
 
 

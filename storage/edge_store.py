@@ -30,7 +30,7 @@ from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
 from storage.bank_indexes import BankIndexes
-from storage.courtesy import Crowd, courteous
+from storage.courtesy import MOST_PASS_S, Crowd, courteous
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
 from storage.edge_errors import translate_edge
@@ -136,7 +136,7 @@ class EdgeStore:
         dirty_bytes, self._writes.dirty_bytes = self._writes.dirty_bytes, 0
         try:
             _guarded(self._units.flush, self._units_path)
-            self._crowd.let_pass()
+            self._crowd.let_pass(MOST_PASS_S)
             _guarded(self._records.flush, self._records_path)
         except LorebankError:
             self._writes.dirty_bytes += dirty_bytes

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.flush_rule import FULL, LATEST, MOST, QUIET_S, SYNCS, FlushRule
+from actors.flush_rule import FULL, LATEST, MOST, QUIET_S, READERS_GONE_S, SYNCS, FlushRule
 
 RULE = FlushRule(30.0, 1000)
 BUSY, QUIET = QUIET_S / 2, QUIET_S
@@ -38,7 +38,8 @@ def test_a_slow_disk_makes_it_wait_for_a_longer_one():
 @given(st.integers(1, 1 << 30), st.integers(0, 1 << 34))
 def test_writers_wait_only_for_a_flush_that_is_due(bytes_, dirty_bytes):
     rule = FlushRule(30.0, bytes_)
-    if rule.is_full(dirty_bytes):
+    if rule.is_full(dirty_bytes, BUSY):
         assert rule.is_due(dirty_bytes, age_s=0.0, quiet_s=0.0, disk_s=1.0)
-    assert rule.is_full(FULL * bytes_)
-    assert not rule.is_full(MOST * bytes_)
+    assert rule.is_full(FULL * bytes_, BUSY)
+    assert not rule.is_full(MOST * bytes_, BUSY)
+    assert not rule.is_full(dirty_bytes, READERS_GONE_S)
