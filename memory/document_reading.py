@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from memory.encoding import decode_document
 from memory.errors import StoreDamaged, Unavailable
 from memory.protocol import Steps
-from memory.records import Document, Record, RecordKind, Unit
+from memory.records import Document, Head, Record, RecordKind, Unit
 from memory.sessions import decode_part, decode_session, part_keys, with_parts
-from memory.store_calls import GetChunks, GetRecords
+from memory.store_calls import GetChunks, GetRecords, ReadHead
 
 _ATTEMPTS = 8
 _PARTS = 256
@@ -66,9 +66,11 @@ class ReadStored:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """Procedure: the document's record, then its chunks; again from the start where a replace removed some between.
+    """Procedure: the document's record, then its chunks; again from the start where a plan removed some between.
 
-    `chunks` is a range of the document's list, as of a slice.
+    Such a plan may stay half applied, if its process was killed, until the bank's next owner applies it; so chunks are
+    lost only if the bank was at rest while they were looked for. `chunks` is a range of the document's list, as of a
+    slice.
     """
 
     document_id: str
@@ -78,22 +80,29 @@ class ReadDocument:
         """The document, or None where there is none.
 
         Raises:
-            StoreDamaged: chunks stay missing, so it was no replace.
-            Unavailable: as ReadStored.
+            StoreDamaged: chunks are missing, and no plan is being applied.
+            Unavailable: one is, for longer than this waits; or as ReadStored.
         """
-        missing, listed = 0, 0
+        rested: int | None = None
         for _ in range(_ATTEMPTS):
             stored = yield from ReadStored(self.document_id).steps()
             if stored is None:
                 return None
             document = stored.document
-            listed = len(document.chunks)
             wanted = tuple(entry.unit_id for entry in document.chunks[slice(*self.chunks)])
             units: dict[str, Unit] = (yield GetChunks(wanted)) if wanted else {}
             missing = sum(unit not in units for unit in wanted)
             if not missing:
                 return DocumentPart(document, tuple(units[unit] for unit in wanted))
-        raise StoreDamaged(f"document {self.document_id!r} has lost {missing} of its {listed} chunks; retain it again")
+            head: Head | None = yield ReadHead()
+            commit = head.commit if head is not None and head.settled == head.commit else None
+            if commit is not None and commit == rested:
+                raise StoreDamaged(
+                    f"document {self.document_id!r} has lost {missing} of its {len(document.chunks)} chunks; retain it"
+                    " again"
+                )
+            rested = commit
+        raise Unavailable(f"document {self.document_id!r} is being written to", 0.1)
 
 
 def _with_turns(document: Document) -> Steps[Document | None]:

@@ -206,10 +206,10 @@ def apply_plan(head: Head, plan: Plan, at_us: int) -> Steps[tuple[Unit, ...]]:
         yield MoveUnits(plan.moves, epoch)
     for relinked in _sliced(plan.relink):
         yield RelinkUnits(relinked, epoch)
+    for kind in sorted({kind for kind, _ in plan.remove}):  # a document before its chunks
+        yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch, at_us)
     for part in _sliced(plan.retire):
         yield RetireUnits(part, seq, epoch)
-    for kind in sorted({kind for kind, _ in plan.remove}):
-        yield RemoveRecords(kind, tuple(key for k, key in plan.remove if k is kind), seq, epoch, at_us)
     if plan.clear:
         start: str | None = yield ClearBank(seq, epoch, at_us, limit=SLICE_UNITS)
         while start is not None:

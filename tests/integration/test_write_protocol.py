@@ -10,10 +10,13 @@ import pytest
 
 from memory import protocol
 from memory.commands import Command, DeleteBank, DeleteDocument, Item, Message, Retain, UpdateBank
+from memory.document_reading import ReadDocument
+from memory.errors import Unavailable
 from memory.ids import Scope
 from memory.protocol import SLICE_UNITS
 from memory.records import UnitState
 from memory.store_calls import GetUnits, ListUnits, ReadHead, SweepPending
+from storage.run import run
 from tests.support.bank_process import BankProcess, activate, perform_all
 from tests.support.bank_state import BankState, check_bank, read_bank
 from tests.support.builders import fresh_scope
@@ -104,6 +107,17 @@ def comparable(state: BankState, scope: Scope) -> BankState:
     return BankState(**{**vars(state), "live": tuple(live), "rederive": tuple(sorted(state.rederive.values()))})
 
 
+def read_documents_half_way(place: Place, old: BankState, new: BankState) -> None:
+    """Each is as it was or as it will be, or not to be read until the plan is applied; damage it is never called."""
+    for document_id in {**old.texts, **new.texts}:
+        try:
+            found = run(place.engine, place.scope, ReadDocument(document_id))
+        except Unavailable:
+            continue
+        expected = {state.texts.get(document_id) for state in (old, new)}
+        assert (found and found.text) in expected, f"{document_id} between two owners"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_the_new(fresh, name: str):
     command = COMMANDS[name]
@@ -121,6 +135,7 @@ def test_a_crash_at_any_call_leaves_the_old_state_or_the_new_and_after_commit_th
         committed = head.commit > before
         due = place.scope in place.engine.list_due(SOON, 10_000)
         assert due == (head.commit > head.settled), "what is not settled is due, so that a host finds it"
+        read_documents_half_way(place, old, new)
         activate(place.engine, place.scope)
         check_bank(place.engine, place.scope)
         found = comparable(read_bank(place.engine, place.scope), place.scope)

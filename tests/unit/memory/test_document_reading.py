@@ -7,9 +7,9 @@ import pytest
 
 from memory.document_reading import DocumentPart, ReadDocument
 from memory.encoding import encode_document
-from memory.errors import StoreDamaged
-from memory.records import ChunkEntry, Document, Record, RecordKind, Unit, UnitKind, UnitType
-from memory.store_calls import GetChunks, GetRecords
+from memory.errors import StoreDamaged, Unavailable
+from memory.records import ChunkEntry, Document, Head, Record, RecordKind, Unit, UnitKind, UnitType
+from memory.store_calls import GetChunks, GetRecords, ReadHead
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -27,6 +27,7 @@ class Bank:
 
     def __init__(self, stored: Document | None) -> None:
         self.put(stored)
+        self.head = Head(commit=3, settled=3)
         self.calls: list[Any] = []
         self.before: dict[int, Any] = {}
 
@@ -50,6 +51,8 @@ class Bank:
         if isinstance(call, GetRecords):
             body = self.document and Record(RecordKind.DOCUMENT, "d", encode_document(self.document))
             return {"d": body} if body else {}
+        if isinstance(call, ReadHead):
+            return self.head
         assert isinstance(call, GetChunks)
         return {
             id_: Unit(id_, UnitKind.CHUNK, UnitType.WORLD, id_.split(":")[1], "d", "")
@@ -108,4 +111,24 @@ def test_chunks_that_stay_missing_are_damage() -> None:
     bank = Bank(document(1, "a", "b"))
     bank.units.discard("1:b")
     with pytest.raises(StoreDamaged, match="lost 1 of its 2 chunks"):
+        bank.read(ReadDocument("d"))
+
+
+def test_chunks_that_a_half_applied_plan_has_taken_are_not_damage() -> None:
+    bank = Bank(document(1, "a", "b"))
+    bank.units.discard("1:b")
+    bank.head = Head(commit=4, settled=3)
+    with pytest.raises(Unavailable, match="being written to"):
+        bank.read(ReadDocument("d"))
+
+
+def test_a_plan_that_is_settled_between_two_looks_is_no_damage_either() -> None:
+    bank = Bank(document(1, "a", "b"))
+    bank.units.discard("1:b")
+
+    def settle() -> None:
+        bank.head = Head(commit=bank.head.commit + 1, settled=bank.head.commit + 1)
+
+    bank.before = dict.fromkeys(range(2, 30, 3), settle)
+    with pytest.raises(Unavailable, match="being written to"):
         bank.read(ReadDocument("d"))
