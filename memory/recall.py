@@ -12,7 +12,7 @@ from memory.encoding import instant_to_text
 from memory.filters import EVIDENCE, REFLECTED, TRUE, All, AnyOf, Empty, Filter, every
 from memory.fusion import final_score, fuse, keyword_score
 from memory.late import Columns, match_tokens, z_rows
-from memory.neighbours import around
+from memory.neighbours import Near, around, most_in
 from memory.packing import pack
 from memory.periods import Period
 from memory.query import Understood
@@ -21,7 +21,7 @@ from memory.recall_trace import describe_lanes, describe_query, describe_units
 from memory.recipes import DEFAULT, Budget, Recipe
 from memory.records import Embedding, UnitKind, UnitType
 from memory.reranking import Reranked
-from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, Near, SearchLanes
+from memory.store_calls import Call, CompleteHits, Hits, Lane, LaneHits, SearchLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +216,8 @@ class FindCandidates:
         return _those(hits, np.fromiter((end is None or end > now for end in ends), np.bool_))
 
     def _near(self, lanes: tuple[LaneHits, ...], *, with_words: bool) -> Near | None:
-        found = around((place for lane in lanes for place in lane.places), self.reach)
-        return None if found is None else Near(every(self.where, EVIDENCE, found[0]), found[1], with_words)
+        spans = around((place for lane in lanes for place in lane.places), self.reach)
+        return Near(spans, every(self.where, EVIDENCE), most_in(spans), with_words) if spans else None
 
 
 def _those(hits: Hits, chosen: NDArray[np.bool_]) -> Hits:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memory.filters import TRUE, Filter
 from memory.ids import Scope
+from memory.neighbours import Near
 from memory.records import Head, Record, RecordKind, Unit, Vectors
 
 T_co = TypeVar("T_co", covariant=True)
@@ -226,18 +227,6 @@ class SearchLanes(Call[tuple[LaneHits, ...]]):
     lanes: tuple[Lane, ...]
     where: Filter = TRUE
     places: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Live units to bring beside those found, at most `limit`, the nearest to the query first.
-
-    with_words: whether they may share words with the query; if not, their keyword score is 0.
-    """
-
-    where: Filter
-    limit: int
-    with_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)

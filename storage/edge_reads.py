@@ -36,9 +36,11 @@ from memory.store_calls import (
 from memory.upkeep_calls import FindUnembedded, GetEmbeddings, UnembeddedPage
 from storage import codec, schema
 from storage.bank_indexes import BankIndexes
+from storage.document_places import DocumentPlaces
 from storage.edge_audit import EdgeAudit
 from storage.edge_bank_scroll import bank_page
 from storage.edge_lanes import EdgeLanes
+from storage.edge_near import EdgeNear
 from storage.edge_scroll import all_payloads, ordered_page
 from storage.edge_spaces import EdgeSpaces
 from storage.payload_cache import Payload, PayloadCache, Recalled, recalled
@@ -53,12 +55,19 @@ class EdgeReads:
     """Reads over the two collections; what recall returns of live units is taken from `cache` where it is there."""
 
     def __init__(
-        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, indexes: BankIndexes, spaces: EdgeSpaces
+        self,
+        units: EdgeShard,
+        records: EdgeShard,
+        cache: PayloadCache,
+        places: DocumentPlaces,
+        indexes: BankIndexes,
+        spaces: EdgeSpaces,
     ) -> None:
         self._units = units
         self._records = records
         self._cache = cache
         self._lanes = EdgeLanes(units, indexes, spaces)
+        self._near = EdgeNear(units, self._lanes, places)
         self._spaces = spaces
         self.audit = EdgeAudit(units, records)
 
@@ -169,9 +178,7 @@ class EdgeReads:
         """Add the missing cosines, and those of what stands near; what stands near."""
         found: set[str] = set()
         if call.near:
-            for unit, score in self._lanes.among(
-                scope, Lane(call.near.limit, dense=call.dense, space=call.space), call.near.where
-            ):
+            for unit, score in self._near.score(scope, call, call.near):
                 found.add(unit)
                 semantic.setdefault(unit, score)
         if call.dense_for:

@@ -33,6 +33,7 @@ from storage.bank_indexes import BankIndexes
 from storage.courtesy import MOST_PASS_S, Crowd, courteous
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
+from storage.document_places import DocumentPlaces
 from storage.edge_errors import translate_edge
 from storage.edge_reads import EdgeReads
 from storage.edge_scan import EdgeScan
@@ -55,6 +56,8 @@ ON_RECORDS: Final = (
 """Calls that touch the records alone."""
 CACHED_PAYLOADS: Final = 20_000
 """Payloads of units kept in memory, about 1.5 KB each."""
+CACHED_PLACES: Final = 100_000
+"""Units whose places in their documents are kept in memory, about 150 bytes each."""
 
 
 class EdgeStore:
@@ -69,13 +72,13 @@ class EdgeStore:
         self._units_path, self._records_path = directory / schema.UNITS, directory / schema.RECORDS
         self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
-        cache = PayloadCache(CACHED_PAYLOADS)
+        cache, places = PayloadCache(CACHED_PAYLOADS), DocumentPlaces(CACHED_PLACES)
         self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
         self._crowd = Crowd()
         units, records = courteous(self._units, self._crowd), courteous(self._records, self._crowd)
         spaces = EdgeSpaces(self._units, self._units_path)
-        self._reads = EdgeReads(units, records, cache, self._indexes, spaces)
-        self._writes = EdgeWrites(self._units, self._records, cache, spaces)
+        self._reads = EdgeReads(units, records, cache, places, self._indexes, spaces)
+        self._writes = EdgeWrites(self._units, self._records, cache, places, spaces)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())

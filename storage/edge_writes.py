@@ -31,6 +31,7 @@ from memory.store_calls import (
 from memory.upkeep_calls import AddVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
+from storage.document_places import DocumentPlaces
 from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
 from storage.edge_spaces import EdgeSpaces
 from storage.payload_cache import PayloadCache
@@ -66,12 +67,15 @@ _UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, AddVectors, 
 
 
 class EdgeWrites:
-    """Writes over the two collections, by one thread at a time; what they change, `cache` forgets."""
+    """Writes over the two collections, by one thread at a time; what they change, `cache` and `places` forget."""
 
-    def __init__(self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, spaces: EdgeSpaces) -> None:
+    def __init__(
+        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, places: DocumentPlaces, spaces: EdgeSpaces
+    ) -> None:
         self._units = EdgeCollection(units, self._changed_units)
         self._records = EdgeCollection(records, self._changed_records)
         self._cache = cache
+        self._places = places
         self._spaces = spaces
         self.dirty_bytes = 0
         """Roughly what was written since it was last set to 0."""
@@ -107,6 +111,7 @@ class EdgeWrites:
                 for unit in self._own(self._units, scope, tuple(positions), lambda p: p[schema.EPOCH] <= epoch):
                     self._units.change([unit], {schema.POSITION: positions[unit], schema.EPOCH: epoch})
                 self._cache.forget(positions)
+                self._places.forget(scope.key)
             case RelinkUnits(units, epoch):
                 self._relink(scope, units, epoch)
             case AddVectors(vectors):
@@ -182,6 +187,7 @@ class EdgeWrites:
                 if id_ not in stored or _is_leftover(stored[id_], scope, unit.seq, unit.epoch)
             ]
         )
+        self._places.forget(scope.key, {new.unit.document_id for new in units})
 
     def _point(self, scope: Scope, new: NewUnit) -> Point:
         if new.vectors is None:

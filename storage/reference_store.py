@@ -16,6 +16,7 @@ from memory.encoding import encode_relinked
 from memory.errors import Unavailable
 from memory.filters import EVIDENCE, AnyOf, Between, Filter, HasId, Not, every, holds
 from memory.ids import Scope, record_id
+from memory.neighbours import Near
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
@@ -224,12 +225,12 @@ class ReferenceStore:
         self,
         scope: Scope,
         call: calls.CompleteHits,
-        near: calls.Near,
+        near: Near,
         semantic: dict[str, float],
         keyword: dict[str, float],
     ) -> None:
         """Add the scores of what stands near; those known stay."""
-        found = self._search(scope, calls.Lane(near.limit, dense=call.dense, space=call.space), near.where)
+        found = self._search(scope, calls.Lane(near.limit, dense=call.dense, space=call.space), near.matching)
         for point, score in zip(found.ids, found.scores, strict=True):
             semantic.setdefault(point, score)
         if near.with_words:

@@ -184,9 +184,9 @@ class ServerReads:
         if call.near:
             near = call.near
             close = Lane(near.limit, dense=call.dense, space=call.space)
-            missing.append((nearest, close, near.where, wanted))
+            missing.append((nearest, close, near.matching, wanted))
             words = Lane(near.limit if near.with_words else 0, lexical=call.lexical)
-            missing.append((beside, words, near.where, None))
+            missing.append((beside, words, near.matching, None))
         asked = [
             (scores, request)
             for scores, lane, where, keys in missing

@@ -14,6 +14,7 @@ from memory.audit_calls import FindUnlike, ScanRecords, ScanUnits
 from memory.errors import DeadlineExceeded, Overloaded, StoreDamaged, Unavailable, Unprocessable
 from memory.filters import TRUE, AnyOf
 from memory.ids import Scope, shard_key_of
+from memory.neighbours import Near
 from memory.placing import STRIDE
 from memory.plans import Plan
 from memory.protocol import Execute, TakeEpoch
@@ -36,7 +37,6 @@ from memory.store_calls import (
     ListRecords,
     ListUnits,
     MoveUnits,
-    Near,
     NewUnit,
     ReadHead,
     RemoveRecords,
@@ -80,7 +80,7 @@ READS = (
     CountValues("tags", 5),
     SearchLanes((Lane(5, dense=dense("apple")), Lane(5, lexical="apple")), AnyOf("tags", ("x",))),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,)),
-    CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), Near(AnyOf("document_id", ("d",)), 5)),
+    CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), Near({"d": ((0, 9),)}, TRUE, 5)),
     CompleteHits({ID: 0.5}, {}, dense("apple"), "apple", (), (ID,), with_tokens=True),
 )
 WRITING = (
