@@ -9,7 +9,7 @@ from memory.filters import AnyOf, Between, Filter, every, holds
 from memory.ids import Scope
 from memory.mental_models import MentalModel
 from memory.model_search import search_models
-from memory.neighbours import around
+from memory.neighbours import Near, around, most_in
 from memory.recall import RecallAnswer, RecallQuery
 from memory.records import Unit, UnitKind, UnitType
 from memory.reflecting.port import MEMORY, MENTAL_MODEL, Piece, Question, ToolCall
@@ -103,11 +103,11 @@ class MemoryTools:
         )
         drawn = await self._units(sources)
         chunks = [unit for unit in (*units, *drawn) if unit.kind is UnitKind.CHUNK]
-        found = around(((unit.document_id, unit.position) for unit in chunks), REACH)
+        spans = around(((unit.document_id, unit.position) for unit in chunks), REACH)
         beside: tuple[Unit, ...] = ()
-        if found is not None:
-            chunks_only = AnyOf("kind", (UnitKind.CHUNK.value,))
-            page = await self._store.perform(self._scope, ListUnits(found[1], where=every(found[0], chunks_only)))
+        if spans:
+            near = Near(spans, AnyOf("kind", (UnitKind.CHUNK.value,)), most_in(spans))
+            page = await self._store.perform(self._scope, ListUnits(near.limit, where=near.matching))
             beside = page.units
         ordered = sorted(beside, key=lambda unit: (unit.document_id, unit.position))
         return self._allowed((*drawn, *ordered))

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from memory import store_calls as calls
 from memory import upkeep_calls
-from memory.filters import TRUE, AnyOf
+from memory.filters import TRUE
 from memory.ids import Scope
+from memory.neighbours import Near
 from memory.plans import WHOLE
 from memory.records import Embedding, Head, Link, Record, RecordKind, Relinked
 from storage.reference_store import ReferenceStore
@@ -90,7 +91,10 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
             ),
             queries,
             ids,
-            st.none() | st.builds(calls.Near, st.sampled_from([TRUE, AnyOf("document_id", ("d",))]), st.just(9)),
+            st.none()
+            | st.builds(
+                Near, st.sampled_from([{"d": ((0, 9),)}, {"d": ((0, 2),), "e": ((0, 9),)}]), st.just(TRUE), st.just(9)
+            ),
             st.booleans(),
         ),
         calls.FindLive: st.builds(calls.FindLive, ids),
