@@ -15,18 +15,19 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-
 from jobs.batching import Batch, cut_batches
-from jobs.bulk import Files, Work, add_options, counted, files_of, finish, guarded, rejected, run_bulk, sentence
+from jobs.bulk import Files, Work, add_options, files_of, finish, guarded, rejected, run_bulk, sentence
 from jobs.columns import columns_of, read_mapping
 from jobs.formats import Format
 from jobs.gathering import Found, gathered, survey
+from jobs.options import positive_count
 from jobs.parts import Part, Reject
+from jobs.progress_bar import bar
 from jobs.reading import Reading
+from jobs.report import counted
 from jobs.sending import RejectsFile
 from memory.errors import Unprocessable
+from memory.ids import DEFAULT_TENANT
 
 NAME = "backfill"
 SAMPLES = 3
@@ -62,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--map", action="append", default=[], metavar="WHAT=COLUMN", help="column that says what")
     parser.add_argument("--mapping", type=Path, help="TOML file with format, bank, tenant and [columns]")
     parser.add_argument("--tag", action="append", default=[], help="tag of everything that is retained")
-    parser.add_argument("--batch-documents", type=int, default=64, help="most documents a call (default: %(default)s)")
+    parser.add_argument(
+        "--batch-documents", type=positive_count, default=64, help="most documents a call (default: %(default)s)"
+    )
     add_options(parser)
     return parser
 
@@ -86,7 +89,7 @@ def reading_of(options: argparse.Namespace) -> tuple[Reading, str]:
         tags=tuple(options.tag),
     )
     reading.plan()
-    return reading, options.tenant or mapping.get("tenant", "default")
+    return reading, options.tenant or mapping.get("tenant", DEFAULT_TENANT)
 
 
 def work_of(reading: Reading, tenant: str, options: argparse.Namespace, found: Found) -> Work:
@@ -110,11 +113,8 @@ def work_of(reading: Reading, tenant: str, options: argparse.Namespace, found: F
 
 def _surveyed(reading: Reading) -> Found:
     """A first pass over everything: what there is, and in which order."""
-    console = Console(stderr=True)
-    columns = (TextColumn("looking through"), BarColumn(), TextColumn("{task.completed} rows"))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("rows", total=None)
-        return survey(reading.parts(), lambda rows: progress.advance(task, rows))
+    with bar("looking through", None, "rows") as shown:
+        return survey(reading.parts(), shown.move)
 
 
 def _dry_run(reading: Reading, tenant: str, options: argparse.Namespace) -> int:

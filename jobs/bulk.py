@@ -1,22 +1,20 @@
-"""What bulk jobs have in common: their options, where they keep their progress, the progress bar and the report."""
+"""What bulk jobs have in common: their options, where they keep their progress, and the report."""
 
 import argparse
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from jobs.attaching import run_attached
 from jobs.batching import Batch
+from jobs.options import patience, positive_count, positive_number
 from jobs.parts import Reject
+from jobs.progress_bar import Bar, bar
 from jobs.progress_file import ProgressFile
+from jobs.report import counted, tell
 from jobs.restoring import Restored, Sending
 from jobs.sending import Pace, RejectsFile, Same, Sender, Tally
 from memory.errors import BadSettings, LorebankError, RetryLater
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 EXIT_REJECTS = 1
 EXIT_OPERATOR = 2
 EXIT_INTERRUPTED = 130
-LOG_EVERY_S = 10.0
-"""Between two lines of progress where the output is no terminal."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,33 +35,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--concurrency", type=positive_count, default=4, help="calls under way at once (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-items-per-s", type=positive_rate, help="most turns a second, for work beside live traffic"
+        "--max-items-per-s", type=positive_number, help="most turns a second, for work beside live traffic"
     )
     parser.add_argument("--progress", type=Path, help="progress file; the default's name is made from what is read")
     parser.add_argument("--again", action="store_true", help="forget the progress file and begin anew")
     parser.add_argument("--rejects", type=Path, help="NDJSON of rows not stored (default: beside the progress file)")
     parser.add_argument(
-        "--patience-s", type=float, default=300.0, help="how long a bank may take nothing (default: 300)"
+        "--patience-s", type=patience, default=300.0, help="how long a bank may take nothing (default: 300)"
     )
     parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
-
-
-def positive_count(text: str) -> int:
-    """A number of at least one, of an option."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def positive_rate(text: str) -> float:
-    """A number above zero, of an option."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no rate")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +113,9 @@ async def send_bulk(client: "BankClient", work: Work, options: argparse.Namespac
     tally: Tally | None = None
     restored: Restored | None = None
     try:
-        with _bar(work) as advance:
+        beside = "{documents} documents, {rejects} rejects"
+        with bar(work.name, work.total, "turns", beside, documents=0, rejects=0) as shown:
+            advance = _moving(shown)
             sender = Sender(
                 client,
                 progress,
@@ -191,37 +173,16 @@ def _leaves(exc: BaseException) -> Iterator[BaseException]:
         yield exc
 
 
-@contextmanager
-def _bar(work: Work) -> Iterator[Callable[[Tally, int], None]]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("turns"),
-        TextColumn("{task.fields[documents]} documents, {task.fields[rejects]} rejects"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(work.name, total=work.total, documents=0, rejects=0)
-        logged_s = time.monotonic()
+def _moving(shown: Bar) -> Callable[[Tally, int], None]:
+    def advance(tally: Tally, turns: int) -> None:
+        shown.move(turns, documents=tally.documents_done, rejects=tally.rejects)
 
-        def advance(tally: Tally, turns: int) -> None:
-            nonlocal logged_s
-            progress.update(task, advance=turns, documents=tally.documents_done, rejects=tally.rejects)
-            if not console.is_terminal and time.monotonic() - logged_s >= LOG_EVERY_S:
-                logged_s = time.monotonic()
-                print(f"{tally.documents_done} documents, {tally.turns} turns, {tally.rejects} rejects",
-                      file=sys.stderr, flush=True)  # fmt: skip
-
-        yield advance
+    return advance
 
 
 def finish(report: Mapping[str, Any], options: argparse.Namespace, said: str) -> int:
     """Print and file the report; the exit code."""
-    text = orjson.dumps(report, option=orjson.OPT_INDENT_2)
-    if options.report:
-        part = options.report.with_name(options.report.name + ".part")
-        part.write_bytes(text + b"\n")
-        part.replace(options.report)
-    print(text.decode() if options.json else said, flush=True)
+    tell(report, said, as_json=options.json, file=options.report)
     return EXIT_REJECTS if report["rejects"] else 0
 
 
@@ -231,12 +192,6 @@ def rejected(report: Mapping[str, Any]) -> list[str]:
         return []
     said = f"{counted(report['rejects'], 'row')} not stored, {report['rejects_file']} says why:"
     return [said, *(f"  {line}" for line in report["first_rejects"])]
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 bank`, `2 banks`, `2 memories`."""
-    several = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number} {noun if number == 1 else several}"
 
 
 def sentence(report: Mapping[str, Any], where: str) -> str:

@@ -13,11 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from actors.offline import OfflineStore
 from actors.settings import load_settings
-from jobs.bulk import counted, guarded
+from jobs.bulk import guarded
+from jobs.report import counted, tell
 
 NAME = "compact"
 
@@ -43,7 +42,7 @@ def _main(options: argparse.Namespace) -> int:
     after = _size_bytes(options.data)
     report = {"job": NAME, "banks_swept": swept, "bytes_before": before, "bytes_after": after}
     said = f"swept {counted(swept, 'bank')}; {before} bytes on disk before, {after} now: nothing deleted is in them"
-    print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() if options.json else said, flush=True)
+    tell(report, said, as_json=options.json)
     return 0
 
 

@@ -12,18 +12,16 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from jobs.attaching import run_attached
+from jobs.options import positive_count, positive_number
+from jobs.progress_bar import bar
+from jobs.report import tell
 from memory.audit_calls import ScopePage
 from memory.consolidating.commands import Consolidate, ConsolidationReceipt
 from memory.errors import LorebankError, NotFound
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
 EXIT_LEFT = 1
 EXIT_OPERATOR = 2
-LOG_EVERY = 100
 POLL_S = 0.25
 POLL_MOST_S = 5.0
 POLL_GROWTH = 1.5
@@ -171,28 +168,26 @@ class _Deployment:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the exit code."""
     options = _parser().parse_args(argv)
-    task = Task(options.tenant, max(options.concurrency, 1), options.max_banks_per_s, options.bank_seconds)
+    task = Task(options.tenant, options.concurrency, options.max_banks_per_s, options.bank_seconds)
 
     async def run(client: "BankClient") -> Report:
-        with _progress() as advance:
-            return await consolidate(_Deployment(client), task, advance)
+        with bar("consolidate", None, "banks") as shown:
+            return await consolidate(_Deployment(client), task, shown.at)
 
     try:
         report = run_attached(run)
     except LorebankError as exc:
         print(f"consolidate: {exc}", file=sys.stderr)
         return EXIT_OPERATOR
-    told: dict[str, Any] = asdict(report)
-    if options.report:
-        options.report.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    if options.json:
-        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        said = f"{report.consolidated} of {report.banks} banks consolidated in {report.seconds:g} s: "
-        print(said + f"{report.observations} observations", flush=True)
-        for bank, why in sorted(report.left.items()):
-            print(f"  {bank}: {why}", flush=True)
+    tell(asdict(report), sentences(report), as_json=options.json, file=options.report)
     return EXIT_LEFT if report.left else 0
+
+
+def sentences(report: Report) -> str:
+    """The report in words."""
+    done = f"{report.consolidated} of {report.banks} banks consolidated in {report.seconds:g} s"
+    said = [f"{done}: {report.observations} observations"]
+    return "\n".join([*said, *(f"  {bank}: {why}" for bank, why in sorted(report.left.items()))])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,27 +195,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="lorebank consolidate --all", description="Have the observations of many banks made by their owners."
     )
     parser.add_argument("--tenant", help="only this tenant's banks")
-    parser.add_argument("--concurrency", type=int, default=4, help="banks under way at once")
-    parser.add_argument("--max-banks-per-s", type=float, help="most banks begun a second")
-    parser.add_argument("--bank-seconds", type=float, default=3600.0, help="how long one bank may take")
+    parser.add_argument("--concurrency", type=positive_count, default=4, help="banks under way at once")
+    parser.add_argument("--max-banks-per-s", type=positive_number, help="most banks begun a second")
+    parser.add_argument("--bank-seconds", type=positive_number, default=3600.0, help="how long one bank may take")
     parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
-
-
-@contextmanager
-def _progress() -> Iterator[Advance]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("banks", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-            if not console.is_terminal and done % LOG_EVERY == 0:
-                print(f"{done} of {total} banks", file=sys.stderr, flush=True)
-
-        yield advance
 
 
 if __name__ == "__main__":

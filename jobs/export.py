@@ -9,30 +9,26 @@ Exit codes: 0 everything is exported; 2 it is not, the line on stderr says what 
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from jobs.attaching import run_attached
-from jobs.bulk import counted, guarded
+from jobs.bulk import guarded
 from jobs.exporting import PAGE, export_bank
+from jobs.progress_bar import bar
+from jobs.report import counted, tell
 from jobs.tables import MANIFEST, BankExport, Manifest, bank_directory, write_manifest
 from memory.encoding import instant_to_text
 from memory.errors import BadSettings, NotFound
-from memory.ids import Scope
+from memory.ids import DEFAULT_TENANT, Scope
 from memory.records import Head
 
 if TYPE_CHECKING:
     from actors.client import BankClient
 
 NAME = "export"
-DEFAULT_TENANT = "default"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,17 +49,7 @@ def _main(options: argparse.Namespace) -> int:
 
     manifest = run_attached(attached)
     report = as_json(manifest, to)
-    if options.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        counts = report["counts"]
-        print(
-            f"exported {counted(report['banks'], 'bank')} to {to}: {counts.get('documents', 0)} documents,"
-            f" {counts.get('chunks', 0)} chunks, {report['bytes']} bytes in {report['files']} files",
-            flush=True,
-        )
-        for bank in report["moving"]:
-            print(f"bank {bank} was written to all the time: its documents may not be of one moment", flush=True)
+    tell(report, sentences(report), as_json=options.json)
     return 0
 
 
@@ -85,9 +71,9 @@ async def export(client: "BankClient", tenant: str, bank: str | None, to: Path) 
     heads = await _heads(client, tenant, bank)
     banks: list[BankExport] = []
     (to / "banks").mkdir(parents=True, exist_ok=True)
-    with _bar(sum(head.counters.get("documents", 0) for _, head in heads)) as advance:
+    with bar(NAME, sum(head.counters.get("documents", 0) for _, head in heads), "documents") as shown:
         for name, head in heads:
-            exported = await export_bank(client, Scope(tenant, name), head, to / "banks", advance)
+            exported = await export_bank(client, Scope(tenant, name), head, to / "banks", shown.move)
             banks.append(exported)
     manifest = Manifest(tenant, instant_to_text(datetime.now(UTC)), tuple(banks))
     write_manifest(to, manifest)
@@ -123,13 +109,14 @@ def as_json(manifest: Manifest, to: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("documents", total=total)
-        yield lambda documents: progress.advance(task, documents)
+def sentences(report: dict[str, Any]) -> str:
+    """The report in words."""
+    counts = report["counts"]
+    rows = f"{counts.get('documents', 0)} documents, {counts.get('chunks', 0)} chunks"
+    files = f"{report['bytes']} bytes in {report['files']} files"
+    said = [f"exported {counted(report['banks'], 'bank')} to {report['to']}: {rows}, {files}"]
+    moved = "was written to all the time: its documents may not be of one moment"
+    return "\n".join([*said, *(f"bank {bank} {moved}" for bank in report["moving"])])
 
 
 if __name__ == "__main__":

@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from jobs.attaching import run_attached
-from jobs.bulk import counted, guarded
+from jobs.bulk import guarded
 from jobs.forgetting import Forgotten, Selection, begin, begun, forget, select
 from jobs.leftovers import Scan, scan
+from jobs.options import patience
 from jobs.progress_bar import bar
+from jobs.report import counted, tell
 from memory.errors import BadSettings
+from memory.ids import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from actors.client import BankClient
 
 NAME = "forget"
-DEFAULT_TENANT = "default"
 EXIT_CHANGED = 1
 
 
@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tenant", default=DEFAULT_TENANT, help="tenant of the banks (default: %(default)s)")
     parser.add_argument("--yes", action="store_true", help="delete without being asked again")
     parser.add_argument("--dry-run", action="store_true", help="say what would be exported and deleted")
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long nothing may be taken (default: 300)")
+    parser.add_argument(
+        "--patience-s", type=patience, default=300.0, help="how long nothing may be taken (default: 300)"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
@@ -64,10 +66,7 @@ def _main(options: argparse.Namespace) -> int:
         return await run(client, options)
 
     report = run_attached(attached)
-    if options.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        print("\n".join(sentences(report)), flush=True)
+    tell(report, "\n".join(sentences(report)), as_json=options.json)
     return EXIT_CHANGED if report.get("changed") else 0
 
 
@@ -85,8 +84,9 @@ async def run(client: "BankClient", options: argparse.Namespace) -> dict[str, An
         return {"job": NAME, "dry_run": True, **selection.as_json()}
     begin(options.to, selection)
     total = len(selection.banks if selection.documents is None else selection.documents)
-    with bar("forgotten", total) as advance:
-        done = await forget(client, selection, options.to, options.patience_s, advance)
+    unit = "banks" if selection.documents is None else "documents"
+    with bar(NAME, total, unit) as shown:
+        done = await forget(client, selection, options.to, options.patience_s, shown.move)
     return as_json(selection, done, await _scans(client, selection), options.to)
 
 

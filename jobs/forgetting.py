@@ -10,7 +10,8 @@ import orjson
 
 from jobs.deleting import Deleted, delete_bank, each_bank, patiently
 from jobs.exporting import export_bank
-from jobs.tables import MANIFEST, BankExport, Manifest, check, read_manifest, read_table, write_manifest, write_whole
+from jobs.tables import MANIFEST, BankExport, Manifest, check, read_manifest, read_table, write_manifest
+from jobs.whole_files import write_whole
 from memory.bank_profile import address_of
 from memory.commands import DeleteDocument, DeleteSession
 from memory.errors import BadSettings, NotFound, StoreDamaged, Unavailable

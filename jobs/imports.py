@@ -22,23 +22,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.batching import Batch, cut_batches
-from jobs.bulk import Files, Work, add_options, counted, finish, guarded, run_bulk, sentence
+from jobs.bulk import Files, Work, add_options, finish, guarded, run_bulk, sentence
 from jobs.foreign import ForeignApi
 from jobs.hindsight import HindsightServer, read_archive
 from jobs.importing import import_profile, is_same, read_documents
 from jobs.mem0 import read_export, read_server
 from jobs.parts import Gathered, Reject
+from jobs.report import counted
 from jobs.restoring import BankRestorer, Sending
 from jobs.tables import BankExport, check, read_manifest
 from memory.errors import Unprocessable
-from memory.ids import Scope
+from memory.ids import DEFAULT_TENANT, Scope
 
 if TYPE_CHECKING:
     from actors.client import BankClient
 
 NAME = "import"
 LOREBANK, HINDSIGHT, MEM0 = "lorebank", "hindsight", "mem0"
-DEFAULT_TENANT = "default"
 BATCH_DOCUMENTS = 64
 Read = Callable[[], Generator[Gathered | Reject, None, None]]
 

@@ -13,18 +13,17 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from jobs.attaching import run_attached
-from jobs.bulk import LOG_EVERY_S, counted, finish, guarded, positive_count, positive_rate
+from jobs.bulk import finish, guarded
+from jobs.options import patience, positive_count, positive_number, share
+from jobs.progress_bar import Bar, bar
+from jobs.report import counted
 from jobs.sending import LONGEST_PAUSE_S, Pace
 from memory.errors import BadSettings, RetryLater
 from memory.ids import Scope, digest
@@ -62,16 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base-url", help="an OpenAI-compatible endpoint; its key is the server's own setting")
     parser.add_argument("--dim", type=positive_count, help="length of the new vectors, where it is not the model's own")
     parser.add_argument("--precision", choices=["int8", "fp32"], default="int8", help="of MiniLM (default: int8)")
-    parser.add_argument("--verify-sample", type=int, default=100, help="units to compare answers for (default: 100)")
-    parser.add_argument("--min-agreement", type=float, default=0.0, help="least share of equal answers to switch at")
+    parser.add_argument(
+        "--verify-sample", type=positive_count, default=100, help="units to compare answers for (default: 100)"
+    )
+    parser.add_argument("--min-agreement", type=share, default=0.0, help="least share of equal answers to switch at")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--switch", action="store_true", help="ask the new model once all is written and compared")
     action.add_argument("--rollback", action="store_true", help="ask the former model again")
     action.add_argument("--abandon", action="store_true", help="write the new model's vectors no more")
     action.add_argument("--dry-run", action="store_true", help="load the model and count what there is, write nothing")
     parser.add_argument("--concurrency", type=positive_count, default=2, help="banks at once (default: 2)")
-    parser.add_argument("--max-items-per-s", type=positive_rate, help="most units a second, beside live traffic")
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long a bank may not answer (default: 300)")
+    parser.add_argument("--max-items-per-s", type=positive_number, help="most units a second, beside live traffic")
+    parser.add_argument(
+        "--patience-s", type=patience, default=300.0, help="how long a bank may not answer (default: 300)"
+    )
     parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
@@ -178,7 +181,7 @@ class _Reembedding:
             tally.banks, tally.units = tally.banks + 1, tally.units + units
             if units:
                 ranked.append((digest(scope.key), scope))
-                if len(ranked) > 2 * max(self._options.verify_sample, 1):
+                if len(ranked) > 2 * self._options.verify_sample:
                     ranked = nsmallest(self._options.verify_sample, ranked, key=lambda one: one[0])
         tally.sampled = [scope for _, scope in nsmallest(self._options.verify_sample, ranked, key=lambda one: one[0])]
 
@@ -193,11 +196,13 @@ class _Reembedding:
 
     async def _fill_once(self, space: str) -> None:
         gate = asyncio.Semaphore(self._options.concurrency)
-        with _bar(self.tally) as advance:
+        tally = self.tally
+        print(f"looking through {tally.units} units in {counted(tally.banks, 'bank')}", file=sys.stderr, flush=True)
+        with bar(NAME, tally.units, "units", "{embedded} embedded", embedded=tally.embedded) as shown:
 
             async def fill(scope: Scope) -> None:
                 try:
-                    await self._fill_bank(scope, space, advance)
+                    await self._fill_bank(scope, space, shown)
                 finally:
                     gate.release()
 
@@ -209,13 +214,13 @@ class _Reembedding:
             except ExceptionGroup as group:
                 raise group.exceptions[0] from None
 
-    async def _fill_bank(self, scope: Scope, space: str, advance: Callable[[int], None]) -> None:
+    async def _fill_bank(self, scope: Scope, space: str, shown: Bar) -> None:
         start: str | None = None
         while True:
             page = FillPage(space, PAGE_UNITS, start)
             filled = await self._patiently(lambda page=page: self._client.fill(scope, page))  # type: ignore[misc]
             self.tally.embedded += filled.embedded
-            advance(filled.looked_at)
+            shown.move(filled.looked_at, embedded=self.tally.embedded)
             start = filled.following
             if start is None:
                 return
@@ -252,30 +257,6 @@ class _Reembedding:
             "banks": tally.banks, "units": tally.units, "embedded": tally.embedded, "passes": tally.passes,
             **more, "rejects": int(refused),
         }  # fmt: skip
-
-
-@contextmanager
-def _bar(tally: Tally) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("units"), TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(NAME, total=tally.units)
-        logged_s, looked_at = time.monotonic(), 0
-        if not console.is_terminal:
-            print(f"looking through {tally.units} units in {tally.banks} banks", file=sys.stderr, flush=True)
-
-        def advance(units: int) -> None:
-            nonlocal logged_s, looked_at
-            looked_at += units
-            progress.update(task, advance=units)
-            if not console.is_terminal and time.monotonic() - logged_s >= LOG_EVERY_S:
-                logged_s = time.monotonic()
-                print(f"{looked_at} units looked at, {tally.embedded} embedded", file=sys.stderr, flush=True)
-
-        yield advance
 
 
 def sentence(report: dict[str, Any]) -> str:

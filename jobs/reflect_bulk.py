@@ -14,25 +14,26 @@ done, the line on stderr says what to do.
 import argparse
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.asking import Asker, Caps, Tally
 from jobs.attaching import run_attached
-from jobs.bulk import LOG_EVERY_S, counted, deployment_of, finish, guarded, only_error
+from jobs.bulk import deployment_of, finish, guarded, only_error
+from jobs.options import patience, positive_count, positive_number
 from jobs.parts import Reject
+from jobs.progress_bar import Bar, bar
 from jobs.progress_file import ProgressFile
 from jobs.questions import Asked, Reading
+from jobs.report import counted
 from jobs.sending import RejectsFile
 from jobs.stale_models import stale_models
+from jobs.whole_files import written_whole
 from memory.errors import Unprocessable
-from memory.ids import Scope, digest
+from memory.ids import DEFAULT_TENANT, Scope, digest
 from memory.mental_models import MentalModel
 
 if TYPE_CHECKING:
@@ -56,17 +57,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("sources", nargs="*", help="files of questions, directories and globs")
     parser.add_argument("--stale", action="store_true", help="refresh mental models whose evidence has moved")
     parser.add_argument("--bank", help="bank of questions that name none; with --stale: only this one")
-    parser.add_argument("--tenant", default="default", help="tenant of the banks (default: %(default)s)")
+    parser.add_argument("--tenant", default=DEFAULT_TENANT, help="tenant of the banks (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="NDJSON file of the answers, written when all is done")
     parser.add_argument("--run", default="", help="a name: under another one the same questions are asked anew")
     parser.add_argument("--no-store", action="store_true", help="keep answers in the progress file only")
     parser.add_argument("--budget", choices=("low", "mid", "high"), default="low", help="of questions that say none")
     parser.add_argument("--tag", action="append", default=[], help="tag of questions that have none; repeat for more")
-    parser.add_argument("--concurrency", type=_count, default=4, help="questions at once (default: %(default)s)")
-    parser.add_argument("--max-questions-per-s", type=_rate, help="most questions and refreshes begun in a second")
-    parser.add_argument("--max-tokens-per-min", type=_rate, help="most tokens of the language model in a minute")
-    parser.add_argument("--max-tokens", type=_count, help="begin nothing more once so many tokens are spent")
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long to wait for one part (default: 300)")
+    parser.add_argument(
+        "--concurrency", type=positive_count, default=4, help="questions at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-questions-per-s", type=positive_number, help="most questions and refreshes begun in a second"
+    )
+    parser.add_argument(
+        "--max-tokens-per-min", type=positive_number, help="most tokens of the language model in a minute"
+    )
+    parser.add_argument("--max-tokens", type=positive_count, help="begin nothing more once so many tokens are spent")
+    parser.add_argument(
+        "--patience-s", type=patience, default=300.0, help="how long to wait for one part (default: 300)"
+    )
     parser.add_argument("--progress", type=Path, help="progress file; the default's name is made from what is asked")
     parser.add_argument("--again", action="store_true", help="forget the progress file and begin anew")
     parser.add_argument("--rejects", type=Path, help="NDJSON of rows that are no question")
@@ -74,20 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, ask nothing")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no rate")
-    return value
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -157,12 +152,12 @@ async def reflect_all(
         options.patience_s,
     )
     try:
-        with _bar(total) as advance:
-            asker = Asker(client, progress, caps, store=not options.no_store, advance=advance)
+        with bar(NAME, total, "done", "{tokens} tokens, {undone} not done", tokens=0, undone=0) as shown:
+            asker = Asker(client, progress, caps, store=not options.no_store, advance=_moving(shown))
             if reading.sources:
                 await asker.ask(_accepted(reading, rejects))
             if options.stale:
-                await asker.refresh(_counting(client, reading, advance))
+                await asker.refresh(_counting(client, reading, shown))
         if options.out:
             _write_answers(options.out, progress)
     except BaseExceptionGroup as exc:
@@ -205,56 +200,24 @@ def _accepted(reading: Reading, rejects: RejectsFile) -> Iterator[Asked]:
             yield asked
 
 
-async def _counting(
-    client: "BankClient", reading: Reading, advance: "_Advance"
-) -> AsyncIterator[tuple[Scope, MentalModel]]:
+def _moving(shown: Bar) -> Callable[[Tally], None]:
+    def advance(tally: Tally) -> None:
+        shown.at(tally.done, tokens=tally.tokens, undone=tally.unanswered + tally.refused + tally.failed)
+
+    return advance
+
+
+async def _counting(client: "BankClient", reading: Reading, shown: Bar) -> AsyncIterator[tuple[Scope, MentalModel]]:
     """Stale models, each known to the progress bar when it is found."""
     async for scope, model in stale_models(client, reading.tenant, reading.bank):
-        advance.more()
+        shown.more()
         yield scope, model
 
 
 def _write_answers(out: Path, progress: ProgressFile) -> None:
-    part = out.with_name(out.name + ".part")
-    with part.open("wb") as lines:
+    with written_whole(out) as lines:
         for row in progress.rows():
             lines.write(orjson.dumps(row) + b"\n")
-    part.replace(out)
-
-
-class _Advance:
-    """Shows how far it is, on a terminal as a bar, else as a line now and then."""
-
-    def __init__(self, progress: Progress, total: int, *, terminal: bool) -> None:
-        self._progress = progress
-        self._task = progress.add_task(NAME, total=total, tokens=0, undone=0)
-        self._total = total
-        self._terminal = terminal
-        self._logged_s = time.monotonic()
-
-    def more(self) -> None:
-        """There is one thing more to do."""
-        self._total += 1
-        self._progress.update(self._task, total=self._total)
-
-    def __call__(self, tally: Tally) -> None:
-        undone = tally.unanswered + tally.refused + tally.failed
-        self._progress.update(self._task, completed=tally.done, tokens=tally.tokens, undone=undone)
-        if not self._terminal and time.monotonic() - self._logged_s >= LOG_EVERY_S:
-            self._logged_s = time.monotonic()
-            print(f"{tally.done} of {self._total} done, {tally.tokens} tokens", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[_Advance]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[tokens]} tokens, {task.fields[undone]} not done"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        yield _Advance(progress, total, terminal=console.is_terminal)
 
 
 def sentence(report: Mapping[str, Any]) -> str:

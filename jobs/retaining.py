@@ -10,7 +10,8 @@ from uuid import uuid4
 from jobs.deleting import each_bank, patiently
 from jobs.exporting import derived_row
 from jobs.sending import Pace
-from jobs.tables import TableFile, TableWriter, bank_directory, check_files, write_whole
+from jobs.tables import TableFile, TableWriter, bank_directory, check_files
+from jobs.whole_files import write_whole
 from memory.bank_profile import resolve_settings
 from memory.encoding import instant_to_text
 from memory.filters import AnyOf, Between, Filter, every

@@ -16,19 +16,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from jobs.attaching import run_attached
-from jobs.bulk import counted, guarded
+from jobs.bulk import guarded
+from jobs.options import patience, positive_number
 from jobs.progress_bar import bar
+from jobs.report import counted, tell
 from jobs.retaining import Run
 from jobs.sending import Pace
+from memory.ids import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from actors.client import BankClient
 
 NAME = "retention"
-DEFAULT_TENANT = "default"
 EXIT_LEFT = 1
 
 
@@ -43,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bank", help="only this bank (default: all banks of the tenant)")
     parser.add_argument("--tenant", default=DEFAULT_TENANT, help="tenant of the banks (default: %(default)s)")
     parser.add_argument("--archive", type=Path, help="directory to write what goes to, as Parquet files")
-    parser.add_argument("--max-items-per-s", type=float, help="most memories a second, beside live traffic")
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long nothing may be taken (default: 300)")
+    parser.add_argument("--max-items-per-s", type=positive_number, help="most memories a second, beside live traffic")
+    parser.add_argument(
+        "--patience-s", type=patience, default=300.0, help="how long nothing may be taken (default: 300)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what is past its time, let go of nothing")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
@@ -55,10 +57,7 @@ def _main(options: argparse.Namespace) -> int:
         return await run(client, options)
 
     report = run_attached(attached)
-    if options.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        print("\n".join(sentences(report)), flush=True)
+    tell(report, "\n".join(sentences(report)), as_json=options.json)
     left = not options.dry_run and any(bank["left_for_archive"] for bank in report["banks"])
     return EXIT_LEFT if left else 0
 
@@ -68,8 +67,8 @@ async def run(client: "BankClient", options: argparse.Namespace) -> dict[str, An
     pace = Pace(options.max_items_per_s)
     work = Run(client, options.tenant, pace, options.patience_s, options.archive, options.dry_run)
     total = 1 if options.bank else (await client.list_banks(options.tenant, 1, 0)).total
-    with bar("banks", total) as advance:
-        await work.all(options.bank, advance)
+    with bar(NAME, total, "banks") as shown:
+        await work.all(options.bank, shown.move)
     return {
         "job": NAME, "dry_run": options.dry_run, "tenant": options.tenant, "banks_looked_at": work.looked_at,
         "banks": [asdict(bank) for bank in work.banks],

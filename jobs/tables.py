@@ -18,6 +18,7 @@ import orjson
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from jobs.whole_files import write_whole
 from memory.errors import StoreDamaged, Unprocessable
 from memory.ids import digest
 
@@ -202,13 +203,6 @@ def read_manifest(directory: Path) -> Manifest:
         return Manifest(body["tenant"], body["created_at"], tuple(map(_decode_bank, body["banks"])))
     except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
         raise Unprocessable(f"{path} is no manifest of an export: {exc}") from exc
-
-
-def write_whole(path: Path, body: Mapping[str, Any]) -> None:
-    """Write a JSON file so that it is either whole or not there."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2))
-    part.replace(path)
 
 
 def _encode_bank(bank: BankExport) -> dict[str, Any]:

@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from actors.offline import OfflineStore
 from actors.settings import load_settings
 from jobs.attaching import run_attached
-from jobs.bulk import counted, guarded
+from jobs.bulk import guarded
 from jobs.deleting import Deleted, delete_tenant
 from jobs.leftovers import Scan, scan
+from jobs.options import patience
 from jobs.progress_bar import bar
+from jobs.report import counted, tell
 from memory.errors import BadSettings
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="a data directory no server runs on (scan)")
     parser.add_argument("--yes", action="store_true", help="delete without being asked again")
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted")
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long nothing may be taken (default: 300)")
+    parser.add_argument(
+        "--patience-s", type=patience, default=300.0, help="how long nothing may be taken (default: 300)"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
@@ -66,8 +68,8 @@ def _main(options: argparse.Namespace) -> int:
 
     async def attached(client: "BankClient") -> tuple[Deleted, Scan]:
         total = (await client.list_banks(options.tenant, 1, 0)).total
-        with bar("banks", total) as advance:
-            deleted = await delete_tenant(client, options.tenant, options.patience_s, advance)
+        with bar(NAME, total, "banks") as shown:
+            deleted = await delete_tenant(client, options.tenant, options.patience_s, shown.move)
         return deleted, await scan(client, options.tenant)
 
     deleted, found = run_attached(attached)
@@ -100,10 +102,7 @@ async def _dry_run(client: "BankClient", options: argparse.Namespace) -> int:
 
 
 def _told(report: dict[str, Any], said: list[str], found: Scan, options: argparse.Namespace) -> int:
-    if options.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        print("\n".join([*said, *found.sentences()]), flush=True)
+    tell(report, "\n".join([*said, *found.sentences()]), as_json=options.json)
     return 0 if found.clean else EXIT_LEFT
 
 

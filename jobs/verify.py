@@ -12,33 +12,31 @@ not be checked because it was written to all the time; 2 nothing could be checke
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.offline import OfflineStore
 from actors.settings import load_settings
 from jobs.attaching import run_attached
-from jobs.auditing import Advance, Outcome, Source, Task, verify
+from jobs.auditing import Outcome, Source, Task, verify
 from jobs.bulk import deployment_of
-from jobs.tables import write_whole
+from jobs.options import positive_count
+from jobs.progress_bar import bar
+from jobs.report import tell
 from jobs.verify_marks import read_marks, write_marks
 from jobs.verify_report import as_json, show
 from memory.errors import LorebankError
+from memory.ids import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from actors.client import BankClient
 
 EXIT_BREACH = 1
 EXIT_OPERATOR = 2
-DEFAULT_TENANT = "default"
-LOG_EVERY = 1000
-"""Banks between two lines of progress where the output is no terminal."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,12 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LorebankError as exc:
         print(f"verify: {exc}", file=sys.stderr)
         return EXIT_OPERATOR
-    if options.report:
-        write_whole(options.report, as_json(outcome))
-    if options.json:
-        print(orjson.dumps(as_json(outcome), option=orjson.OPT_INDENT_2).decode(), flush=True)
-    else:
-        show(outcome, Console(highlight=False))
+    said = partial(show, outcome, Console(highlight=False))
+    tell(as_json(outcome), said, as_json=options.json, file=options.report)
     return 0 if outcome.left.clean else EXIT_BREACH
 
 
@@ -79,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--all", action="store_true", help="look at every bank, whatever --marks says of it")
     parser.add_argument("--report", type=Path, help="write the report to this file too, as JSON")
-    parser.add_argument("--concurrency", type=int, default=4, help="banks looked at once (default: %(default)s)")
+    parser.add_argument(
+        "--concurrency", type=positive_count, default=4, help="banks looked at once (default: %(default)s)"
+    )
     return parser
 
 
@@ -102,31 +98,16 @@ def _of_deployment(options: argparse.Namespace) -> Outcome:
 def _task(options: argparse.Namespace, deployment: str, *, live: bool, dim: int | None) -> Task:
     tenant = options.tenant if options.bank is None else options.tenant or DEFAULT_TENANT
     known = read_marks(options.marks, deployment, options.vectors) if options.marks and not options.all else {}
-    return Task(tenant, options.bank, options.vectors, dim, live, max(options.concurrency, 1), known)
+    return Task(tenant, options.bank, options.vectors, dim, live, options.concurrency, known)
 
 
 async def _verified(source: Source, task: Task, options: argparse.Namespace, deployment: str) -> Outcome:
-    with _progress() as advance:
-        outcome = await verify(source, task, repair=options.repair, advance=advance)
+    with bar("verify", None, "banks") as shown:
+        outcome = await verify(source, task, repair=options.repair, advance=shown.at)
     if options.marks:
         others = {scope: mark for scope, mark in task.known.items() if not task.covers(scope)}
         write_marks(options.marks, deployment, options.vectors, {**others, **outcome.found.marks, **outcome.left.marks})
     return outcome
-
-
-@contextmanager
-def _progress() -> Iterator[Advance]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("banks", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-            if not console.is_terminal and done % LOG_EVERY == 0:
-                print(f"{done} of {total} banks looked at", file=sys.stderr, flush=True)
-
-        yield advance
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from jobs.tables import write_whole
+from jobs.whole_files import write_whole
 from memory.errors import BadSettings
 from memory.ids import Scope
 from memory.records import Head

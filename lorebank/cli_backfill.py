@@ -17,6 +17,7 @@ from lorebank.cli_jobs import (
     AgainOption,
     ConcurrencyOption,
     DryRunOption,
+    PatienceOption,
     ProgressOption,
     RateOption,
     RejectsOption,
@@ -92,6 +93,7 @@ def backfill(
     tenant: TenantOption = None,
     concurrency: ConcurrencyOption = None,
     max_items_per_s: RateOption = None,
+    patience_s: PatienceOption = None,
     progress: ProgressOption = None,
     again: AgainOption = False,
     rejects: RejectsOption = None,
@@ -109,8 +111,9 @@ def backfill(
     options = flags(
         [
             ("--format", form), ("--map", columns), ("--mapping", mapping), ("--tag", tag), ("--tenant", tenant),
-            ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--progress", progress),
-            ("--again", again), ("--rejects", rejects), ("--report", report), ("--dry-run", dry_run),
+            ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--patience-s", patience_s),
+            ("--progress", progress), ("--again", again), ("--rejects", rejects), ("--report", report),
+            ("--dry-run", dry_run),
         ]
     )  # fmt: skip
     if options or bank is None or len(sources) > 1 or not _is_documents(Path(sources[0])):

@@ -15,6 +15,7 @@ from lorebank.cli_output import (
     OffsetOption,
     UrlOption,
     YesOption,
+    confirm,
     console,
     fail,
     one_line,
@@ -121,8 +122,7 @@ def delete_bank(
     json: JsonOption = False,
 ) -> None:
     """Delete a bank and everything in it."""
-    if not yes:
-        typer.confirm(f"Delete bank {bank} and everything in it?", abort=True)
+    confirm(yes, f"Delete bank {bank} and everything in it?")
     with session(url, api_key) as client:
         answer = client.delete_bank(bank)
     if json:
@@ -204,8 +204,7 @@ def delete_document(
     json: JsonOption = False,
 ) -> None:
     """Delete a document with all that was derived from it."""
-    if not yes:
-        typer.confirm(f"Delete document {document} of bank {bank}?", abort=True)
+    confirm(yes, f"Delete document {document} of bank {bank}?")
     with session(url, api_key) as client:
         answer = client.delete_document(bank, document)
     if json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lorebank.cli_jobs import DryRunOption, RateOption, TenantOption, become, flags
+from lorebank.cli_jobs import DryRunOption, PatienceOption, RateOption, TenantOption, become, flags
 from lorebank.cli_output import JsonOption
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Delete a tenant with all its banks; look for what is left.")
@@ -21,6 +21,7 @@ def forget(
     tag: Annotated[list[str] | None, typer.Option(help="Documents with this tag; may be repeated.")] = None,
     tenant: TenantOption = None,
     yes: SureOption = False,
+    patience_s: PatienceOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -28,7 +29,7 @@ def forget(
     options = flags(
         [
             ("--bank", bank), ("--user", user), ("--document", document), ("--tag", tag), ("--tenant", tenant),
-            ("--yes", yes), ("--dry-run", dry_run), ("--json", json),
+            ("--yes", yes), ("--patience-s", patience_s), ("--dry-run", dry_run), ("--json", json),
         ]
     )  # fmt: skip
     become("forget", [*options, "--", str(to.absolute())])
@@ -36,10 +37,15 @@ def forget(
 
 @tenant_app.command("delete")
 def delete_tenant(
-    name: TenantArgument, yes: SureOption = False, dry_run: DryRunOption = False, json: JsonOption = False
+    name: TenantArgument,
+    yes: SureOption = False,
+    patience_s: PatienceOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete a tenant with all its banks, then look at every collection for what is left."""
-    become("tenant", [*flags([("--yes", yes), ("--dry-run", dry_run), ("--json", json)]), "--", "delete", name])
+    options = [("--yes", yes), ("--patience-s", patience_s), ("--dry-run", dry_run), ("--json", json)]
+    become("tenant", [*flags(options), "--", "delete", name])
 
 
 @tenant_app.command("scan")
@@ -69,6 +75,7 @@ def retention(
     tenant: TenantOption = None,
     archive: Annotated[Path | None, typer.Option(help="Directory to write what goes to, as Parquet files.")] = None,
     max_items_per_s: RateOption = None,
+    patience_s: PatienceOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -76,7 +83,8 @@ def retention(
     options = flags(
         [
             ("--bank", bank), ("--tenant", tenant), ("--archive", archive.absolute() if archive else None),
-            ("--max-items-per-s", max_items_per_s), ("--dry-run", dry_run), ("--json", json),
+            ("--max-items-per-s", max_items_per_s), ("--patience-s", patience_s), ("--dry-run", dry_run),
+            ("--json", json),
         ]
     )  # fmt: skip
     become("retention", options)

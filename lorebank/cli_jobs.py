@@ -25,6 +25,10 @@ RateOption = Annotated[
     float | None, typer.Option("--max-items-per-s", help="Most turns a second, for work beside live traffic.")
 ]
 ConcurrencyOption = Annotated[int | None, typer.Option(min=1, help="Calls under way at once.  [default: 4]")]
+PatienceOption = Annotated[
+    float | None,
+    typer.Option("--patience-s", min=0, help="Seconds to wait for a part that takes nothing.  [default: 300]"),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")]
 
 

@@ -71,6 +71,16 @@ def fail(message: str, code: int = EXIT_FAILED) -> typer.Exit:
     return typer.Exit(code)
 
 
+def confirm(yes: bool, question: str) -> None:
+    """Go on with what cannot be undone only if the caller has said, or says now, that it is meant.
+
+    Raises:
+        typer.Abort: it is not.
+    """
+    if not yes:
+        typer.confirm(question, abort=True)
+
+
 @contextlib.contextmanager
 def session(url: str, api_key: str | None, unreachable_s: float | None = None) -> Iterator[Client]:
     """A client whose errors end the command with one line.

@@ -17,6 +17,7 @@ from lorebank.cli_output import (
     UrlOption,
     YesOption,
     answer,
+    confirm,
     console,
     fail,
     print_json,
@@ -166,8 +167,7 @@ def delete_node(
     json: JsonOption = False,
 ) -> None:
     """Delete a page, or a folder with all that is in it; memories stay."""
-    if not yes:
-        typer.confirm(f"Delete {node} of bank {bank}, with all that is in it?", abort=True)
+    confirm(yes, f"Delete {node} of bank {bank}, with all that is in it?")
     with session(url, api_key) as client:
         said = client.pages.delete(bank, node)
     answer(said, f"{node} is deleted", json=json)

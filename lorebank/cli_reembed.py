@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lorebank.cli_jobs import ConcurrencyOption, DryRunOption, RateOption, ReportOption, become, flags
+from lorebank.cli_jobs import ConcurrencyOption, DryRunOption, PatienceOption, RateOption, ReportOption, become, flags
 from lorebank.cli_output import JsonOption
 
 
@@ -23,13 +23,14 @@ def reembed(
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible endpoint.")] = None,
     dim: Annotated[int | None, typer.Option(min=1, help="Length of the new vectors.")] = None,
     precision: Annotated[str | None, typer.Option(help="Of MiniLM: int8 or fp32.")] = None,
-    verify_sample: Annotated[int | None, typer.Option(min=0, help="Units to compare by.  [default: 100]")] = None,
+    verify_sample: Annotated[int | None, typer.Option(min=1, help="Units to compare by.  [default: 100]")] = None,
     min_agreement: Annotated[float | None, typer.Option(help="Least share of equal answers to switch at.")] = None,
     switch: Annotated[bool, typer.Option("--switch", help="Ask the new model once all is written.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Ask the former model again.")] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Write the new model's vectors no more.")] = False,
     concurrency: ConcurrencyOption = None,
     max_items_per_s: RateOption = None,
+    patience_s: PatienceOption = None,
     report: ReportOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -40,8 +41,8 @@ def reembed(
             ("--embedder", embedder.value if embedder else None), ("--model", model), ("--base-url", base_url),
             ("--dim", dim), ("--precision", precision), ("--verify-sample", verify_sample),
             ("--min-agreement", min_agreement), ("--switch", switch), ("--rollback", rollback), ("--abandon", abandon),
-            ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--report", report),
-            ("--dry-run", dry_run), ("--json", json),
+            ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--patience-s", patience_s),
+            ("--report", report), ("--dry-run", dry_run), ("--json", json),
         ]
     )  # fmt: skip
     become("reembed", options)

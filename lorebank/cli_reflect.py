@@ -15,6 +15,7 @@ from lorebank.cli_output import (
     UrlOption,
     YesOption,
     answer,
+    confirm,
     console,
     one_line,
     print_json,
@@ -110,8 +111,7 @@ def delete_directive(
     json: JsonOption = False,
 ) -> None:
     """Delete a directive."""
-    if not yes:
-        typer.confirm(f"Delete directive {directive} of bank {bank}?", abort=True)
+    confirm(yes, f"Delete directive {directive} of bank {bank}?")
     with session(url, api_key) as client:
         deleted = client.directives.delete(bank, directive)
     answer(deleted, f"directive {directive} is deleted", json=json)
@@ -283,8 +283,7 @@ def delete_model(
     json: JsonOption = False,
 ) -> None:
     """Delete a mental model with its history."""
-    if not yes:
-        typer.confirm(f"Delete mental model {model} of bank {bank}?", abort=True)
+    confirm(yes, f"Delete mental model {model} of bank {bank}?")
     with session(url, api_key) as client:
         deleted = client.mental_models.delete(bank, model)
     answer(deleted, f"model {model} is deleted", json=json)

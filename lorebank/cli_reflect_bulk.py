@@ -8,6 +8,7 @@ import typer
 from lorebank.cli_jobs import (
     AgainOption,
     ConcurrencyOption,
+    PatienceOption,
     ProgressOption,
     RejectsOption,
     ReportOption,
@@ -45,6 +46,7 @@ def reflect_bulk(
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, help="Begin nothing more once so many are spent.")
     ] = None,
+    patience_s: PatienceOption = None,
     progress: ProgressOption = None,
     again: AgainOption = False,
     rejects: RejectsOption = None,
@@ -61,8 +63,8 @@ def reflect_bulk(
             ("--stale", stale), ("--bank", bank), ("--tenant", tenant), ("--out", out), ("--run", run),
             ("--no-store", no_store), ("--budget", budget), ("--tag", tag), ("--concurrency", concurrency),
             ("--max-questions-per-s", questions_per_s), ("--max-tokens-per-min", tokens_per_min),
-            ("--max-tokens", max_tokens), ("--progress", progress), ("--again", again), ("--rejects", rejects),
-            ("--report", report), ("--json", json), ("--dry-run", dry_run),
+            ("--max-tokens", max_tokens), ("--patience-s", patience_s), ("--progress", progress), ("--again", again),
+            ("--rejects", rejects), ("--report", report), ("--json", json), ("--dry-run", dry_run),
         ]
     )  # fmt: skip
     become("reflect_bulk", [*given, "--", *map(str, sources or ())])

@@ -15,6 +15,7 @@ from lorebank.cli_output import (
     UrlOption,
     YesOption,
     answer,
+    confirm,
     console,
     one_line,
     print_json,
@@ -87,8 +88,7 @@ def delete_reflection(
     json: JsonOption = False,
 ) -> None:
     """Delete a stored reflection; what it rests on stays."""
-    if not yes:
-        typer.confirm(f"Delete reflection {reflection} of bank {bank}?", abort=True)
+    confirm(yes, f"Delete reflection {reflection} of bank {bank}?")
     with session(url, api_key) as client:
         said = client.reflections.delete(bank, reflection)
     answer(said, f"reflection {reflection} is deleted", json=json)

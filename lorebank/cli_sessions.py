@@ -16,6 +16,7 @@ from lorebank.cli_output import (
     OffsetOption,
     UrlOption,
     YesOption,
+    confirm,
     console,
     fail,
     print_json,
@@ -140,8 +141,7 @@ def delete_session(
     json: JsonOption = False,
 ) -> None:
     """Delete a session with all that was said in it."""
-    if not yes and not keep_memory:
-        typer.confirm(f"Delete session {session_id} of bank {bank} with all that was said?", abort=True)
+    confirm(yes or keep_memory, f"Delete session {session_id} of bank {bank} with all that was said?")
     with session(url, api_key) as client:
         answer = client.delete_session(bank, session_id, keep_memory=keep_memory)
     if json:

@@ -10,6 +10,7 @@ from lorebank.cli_jobs import (
     AgainOption,
     ConcurrencyOption,
     DryRunOption,
+    PatienceOption,
     ProgressOption,
     RateOption,
     RejectsOption,
@@ -56,6 +57,7 @@ def import_(
     ] = None,
     concurrency: ConcurrencyOption = None,
     max_items_per_s: RateOption = None,
+    patience_s: PatienceOption = None,
     progress: ProgressOption = None,
     again: AgainOption = False,
     rejects: RejectsOption = None,
@@ -68,8 +70,8 @@ def import_(
         [
             ("--from", kind.value), ("--bank", bank), ("--only", only), ("--tenant", tenant),
             ("--api-key", source_key), ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s),
-            ("--progress", progress), ("--again", again), ("--rejects", rejects), ("--report", report),
-            ("--dry-run", dry_run), ("--json", json),
+            ("--patience-s", patience_s), ("--progress", progress), ("--again", again), ("--rejects", rejects),
+            ("--report", report), ("--dry-run", dry_run), ("--json", json),
         ]
     )  # fmt: skip
     become("imports", [*options, "--", source])

@@ -34,6 +34,8 @@ class Scope:
         return bucket_of(self.tenant, self.bank)
 
 
+DEFAULT_TENANT = "default"
+"""Whose banks are meant where no tenant is named."""
 SYSTEM = Scope("", "")
 """Scope of the deployment's own records (the ring); no caller can name it, tenant and bank being empty."""
 

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from actors.settings import Settings
 from lorebank.wire import check_id
 from memory.errors import BadSettings, DeadlineExceeded, Overloaded, Unauthorized
+from memory.ids import DEFAULT_TENANT
 from serve_app.shares import Bounds, Shares
 
-DEFAULT_TENANT = "default"
 MAX_HANDLED = 96
 """Requests a replica works on at once; more are refused. Below Serve's own bound, whose refusals are plain text."""
 OPEN_PATHS = frozenset(

@@ -130,6 +130,14 @@ class ScriptedLlm:
             changes[name] = tuple(changes[name])
         self.behaviour = replace(self.behaviour, **changes)
 
+    def renew(self) -> None:
+        """Answer as one that has just been started, and remember nothing."""
+        self.behaviour = Behaviour()
+        with self._lock:
+            self.counts.clear()
+        self.requests.clear()
+        self.gate.set()
+
     def next_fault(self) -> str | None:
         """What goes wrong with the next call: by the seed and the number of calls before it."""
         with self._lock:

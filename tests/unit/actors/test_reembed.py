@@ -185,7 +185,8 @@ async def test_a_dry_run_changes_nothing_and_too_little_agreement_switches_nothi
     report = await deployment.job(*NEW, "--dry-run")
     assert (report["embedded"], report["dim"], report["switched"]) == (0, NEW_DIM, False)
     assert await read_record(deployment.store) is None
-    report = await deployment.job(*NEW, "--switch", "--min-agreement", "1.1")
+    report = await deployment.job(*NEW, "--switch", "--min-agreement", "1")
+    assert 0 < report["agreement"]["share"] < 1
     assert (report["switched"], report["rejects"], report["active"]) == (False, 1, f"hash/{DIM}")
 
 
