@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memory.breaches import Audit, BreachKind, DocumentsSeen
+from memory.cascade import DERIVED
 from memory.encoding import decode_unit
 from memory.entity_names import decode_entity
 from memory.known_facts import KnownFacts, is_extracted, relinked_to, standing_of
@@ -70,6 +71,8 @@ class FactAudit:
                 what = f"its document {unit.document_id!r} has no record"
                 audit.report(BreachKind.ORPHAN, point, what, repairable=True)
                 audit.retire.append(point)
+                audit.uncount.update(("units", DERIVED, f"type:{unit.type.value}"))
+                del self._facts[point]  # the others are to stand as they do without it
         self._look_at_standings()
 
     def _look_at_standings(self) -> None:

@@ -84,11 +84,12 @@ def cascaded(plan: Plan, cascade: Cascade, now: datetime) -> Plan:
     again = (_again(unit, cited, now) for unit, cited in left if not (_is_extracted(unit) or _is_reflection(unit)))
     gone = {*plan.retire, *by_id}
     told = (without_versions(record, gone) for key, record in cascade.histories.items() if key not in gone)
+    said = {one.unit_id for one in plan.relink}  # the plan knows better: a repair has looked at all facts
     return replace(
         plan,
         head_after=replace(plan.head_after, counters=counters),
         retire=(*plan.retire, *by_id),
-        relink=(*plan.relink, *cascade.relink),
+        relink=(*plan.relink, *(one for one in cascade.relink if one.unit_id not in said)),
         records=(*plan.records, *again, *told),
         remove=(
             *plan.remove,

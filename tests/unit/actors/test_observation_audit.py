@@ -1,4 +1,4 @@
-"""What an audit finds wrong with observations, planted in an embedded store past its calls; a repair mends it."""
+"""What an audit finds wrong with observations and facts, planted in a store past its calls; one repair mends it."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,8 @@ import pytest
 
 from memory.breaches import BreachKind
 from memory.commands import RepairBank
-from memory.records import RecordKind
+from memory.records import RecordKind, UnitKind
+from memory.store_calls import ListUnits
 from tests.support.consolidating import ConsolidatingOwner, by_ana
 from tests.support.loops import in_loop
 from tests.support.planting import Vandal, audit
@@ -54,3 +55,26 @@ async def test_what_is_wrong_with_an_observation_is_found_and_mended(edge, plant
     assert (breach.kind, breach.repairable) == (BreachKind.OBSERVATION, True)
     await bank.bank.perform(RepairBank("repair"))
     assert audit(edge, bank.scope) == []
+
+
+@pytest.mark.parametrize("lost", ["0", "1", "2", "12", "012"])
+@in_loop
+async def test_one_repair_takes_facts_of_no_document_away_with_all_that_follows(edge, lost):
+    """Counters, what the others say of when they hold, and what was made of them."""
+    bank = ConsolidatingOwner(edge)
+    for number, place in enumerate(("Rome", "Oslo", "Oslo, Norway")):
+        await bank.tell(by_ana(f"I live in {place}."), document_id=f"d{number}", op=str(number))
+    await bank.settle()
+    assert bank.observations()
+    assert audit(edge, bank.scope) == []
+    vandal = Vandal(edge, bank.scope)
+    facts = [unit for unit in edge.call(bank.scope, ListUnits(100)).units if unit.kind is UnitKind.FACT]
+    vandal.units = {str(number): unit for number, unit in enumerate(sorted(facts, key=lambda unit: unit.seq))}
+    assert len(vandal.units) == 3
+    for number in lost:
+        vandal.unit(number, document_id="nowhere")
+    found = audit(edge, bank.scope)
+    assert [breach.kind for breach in found].count(BreachKind.ORPHAN) == len(lost)
+    await bank.bank.perform(RepairBank("repair"))
+    assert audit(edge, bank.scope) == []
+    assert not {unit.id for unit in bank.units().values()} & set(map(vandal.id, lost))
