@@ -33,7 +33,7 @@ from memory.commands import (
     RetainReceipt,
     UpdateBank,
 )
-from memory.document_reading import DocumentPart, ReadDocument, ReadStored
+from memory.document_reading import ALL, DocumentPart, Range, ReadDocument, ReadStored
 from memory.encoding import decode_document
 from memory.errors import NotFound
 from memory.events import EventPage, ReadEvents
@@ -96,7 +96,7 @@ class BankClient:
         self.curation = CurationClient(cluster, settings)
         self.stacks = StackClient(reader, cluster.store, self.update_bank)
         self.reflecting = ReflectClient(cluster, reader, settings)
-        self.observing = ObservationClient(cluster, settings)
+        self.observing = ObservationClient(cluster, reader, settings)
         self.moving = MovingClient(cluster)
         self.reembedding = ReembedClient(cluster, settings)
 
@@ -300,8 +300,8 @@ class BankClient:
         Raises:
             NotFound: the bank has no such live unit.
         """
-        units = await self._store.perform(scope, GetUnits((unit_id,)))
-        if unit_id not in units or not await self._reader.shows(scope, units[unit_id]):
+        units = await self._reader.shown(scope, await self._store.perform(scope, GetUnits((unit_id,))))
+        if unit_id not in units:
             raise NotFound(f"bank {scope.bank!r} has no memory {unit_id!r}")
         return units[unit_id]
 
@@ -312,7 +312,7 @@ class BankClient:
             NotFound: no bank of the tenant has such a live unit.
         """
         found = await self._store.find_unit(tenant, unit_id)
-        if found is None or not await self._reader.shows(*found):
+        if found is None or not await self._reader.shown(found[0], {unit_id: found[1]}):
             raise NotFound(f"no memory {unit_id!r}")
         return found
 
@@ -326,10 +326,12 @@ class BankClient:
                 documents[key] = stored.document
         return documents
 
-    async def read_document(
-        self, scope: Scope, document_id: str, chunks: tuple[int, int | None] = (0, None)
-    ) -> DocumentPart:
-        """One document with a range of its chunks, all of one version even while it is replaced.
+    async def show_document(self, scope: Scope, document_id: str, chunks: Range = ALL) -> DocumentPart:
+        """As `read_document`, without chunks past their time; NotFound, too, where there are no others."""
+        return await self._reader.show_document(scope, document_id, chunks)
+
+    async def read_document(self, scope: Scope, document_id: str, chunks: Range = ALL) -> DocumentPart:
+        """One document as it is stored, with a range of its chunks, all of one version even while it is replaced.
 
         Raises:
             NotFound: the bank has no such document.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from actors.cluster import Cluster
+from actors.reader import Reader
 from actors.settings import Settings
 from memory.cascade import PENDING
 from memory.consolidating.commands import ClearObservations, Consolidate, ConsolidationReceipt
@@ -33,8 +34,9 @@ class ConsolidationState:
 class ObservationClient:
     """Part of the door to the actors: BankClient.observing. Raises what BankClient's methods raise."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, reader: Reader, settings: Settings) -> None:
         self._cluster = cluster
+        self._reader = reader
         self._store: Store = cluster.store
         self._settings = settings
 
@@ -80,9 +82,8 @@ class ObservationClient:
         return found.get(unit_id)
 
     async def get_facts(self, scope: Scope, ids: tuple[str, ...]) -> dict[str, Unit]:
-        """Live facts by id."""
-        found: dict[str, Unit] = await self._store.perform(scope, GetUnits(ids)) if ids else {}
-        return found
+        """Live facts by id, without those past their time."""
+        return await self._reader.shown(scope, await self._store.perform(scope, GetUnits(ids))) if ids else {}
 
     async def count_scopes(self, scope: Scope) -> list[tuple[Tags, int]]:
         """The tags of observations, each set with how many have it, most first."""

@@ -16,7 +16,9 @@ from actors.settings import Settings
 from actors.spaces import SpacesWatch
 from actors.stores import DeploymentStore
 from memory.as_of import plan_recall
+from memory.document_reading import ALL, DocumentPart, Range, ReadDocument
 from memory.encoding import decode_recall_profile, encode_unit
+from memory.errors import NotFound
 from memory.facts import is_expired
 from memory.filters import TRUE, Between, Filter, Not, every, holds
 from memory.ids import Scope
@@ -28,6 +30,7 @@ from memory.records import Embedding, RecallProfile, Record, RecordKind, Unit
 from memory.reranking import Reranked
 from memory.stack import Stack
 from memory.store_calls import Batch, GetRecords, ListUnits, ReadHead, UnitPage
+from memory.trimming import without
 
 CACHED_PROFILES = 10_000
 CACHED_QUERIES = 1_000
@@ -92,10 +95,30 @@ class Reader:
         """Units of a bank that no rule of retention has let go."""
         return self._kept.visible(scope, await self._profile(scope), self._clock.now()) or TRUE
 
-    async def shows(self, scope: Scope, unit: Unit) -> bool:
-        """Whether a unit is not past its time."""
-        kept = await self.kept(scope)
-        return not is_expired(unit, self._clock.now()) and holds(kept, unit.id, encode_unit(unit))
+    async def shown(self, scope: Scope, units: Mapping[str, Unit]) -> dict[str, Unit]:
+        """Those of some units that are not past their time."""
+        kept, now = await self.kept(scope), self._clock.now()
+        left = {id_: unit for id_, unit in units.items() if not is_expired(unit, now)}
+        return left if kept is TRUE else {id_: u for id_, u in left.items() if holds(kept, id_, encode_unit(u))}
+
+    async def show_document(self, scope: Scope, document_id: str, chunks: Range = ALL) -> DocumentPart:
+        """A document with a range of its chunks, as it is without those past their time.
+
+        Raises:
+            NotFound: the bank has no such document, or nothing is left of it.
+            StoreDamaged: some of its chunks are gone.
+        """
+        ruled = await self.kept(scope) is not TRUE
+        found = await self._store.perform(scope, ReadDocument(document_id, ALL if ruled else chunks))
+        if found is not None and ruled and found.chunks:
+            units = {unit.id: unit for unit in found.chunks}
+            shown = await self.shown(scope, units)
+            document = without(found.document, {id_: unit for id_, unit in units.items() if id_ not in shown})
+            part = tuple(shown[entry.unit_id] for entry in document.chunks[slice(*chunks)])
+            found = DocumentPart(document, part) if shown else None
+        if found is None:
+            raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
+        return found
 
     async def list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
         """What a listing finds that is not past its time."""

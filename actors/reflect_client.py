@@ -31,7 +31,7 @@ class ReflectClient:
         self._reflector = Reflector(cluster.store, reader.recall, chat, settings)
         self._refresher: Refresher = refresher_of(settings, cluster.store, reader)
         self._with_model = chat is not None
-        self.stored = ReflectionClient(cluster)
+        self.stored = ReflectionClient(cluster, reader)
         self.pages = PageClient(cluster)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.cluster import Cluster
+from actors.reader import Reader
 from actors.reflecting import usage_of
 from actors.refreshing import sources_of
 from memory.errors import NotFound
@@ -20,7 +21,7 @@ from memory.reflections import (
     fingerprint_of,
     reflection_id,
 )
-from memory.store_calls import GetRecords, ListUnits, Store, UnitPage
+from memory.store_calls import GetRecords, GetUnits, ListUnits, Store
 
 _SHOWN = ("type", "context", "occurred_start", "occurred_end", "mentioned_at", "document_id", "speaker")
 """Of a unit's payload, in the evidence that is kept."""
@@ -29,8 +30,9 @@ _SHOWN = ("type", "context", "occurred_start", "occurred_end", "mentioned_at", "
 class ReflectionClient:
     """Part of the door to the actors: BankClient.reflections. Raises what BankClient's methods raise."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, reader: Reader) -> None:
         self._cluster = cluster
+        self._reader = reader
         self._store: Store = cluster.store
 
     async def find(
@@ -73,7 +75,7 @@ class ReflectionClient:
         self, scope: Scope, where: Filter, *, limit: int, offset: int
     ) -> tuple[tuple[StoredReflection, ...], int]:
         """A page of a bank's reflections whose tags match, newest first, and how many there are."""
-        page: UnitPage = await self._store.perform(scope, ListUnits(limit, offset, every(REFLECTIONS, where)))
+        page = await self._reader.list_units(scope, ListUnits(limit, offset, every(REFLECTIONS, where)))
         ids = tuple(unit.id for unit in page.units)
         found = await self._store.perform(scope, GetRecords(RecordKind.REFLECTION, ids)) if ids else {}
         return tuple(decode_reflection(found[id_]) for id_ in ids if id_ in found), page.total
@@ -82,10 +84,11 @@ class ReflectionClient:
         """One stored reflection.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none of that id that is not past its time.
         """
         found = await self._store.perform(scope, GetRecords(RecordKind.REFLECTION, (reflection_id,)))
-        if reflection_id not in found:
+        units = await self._store.perform(scope, GetUnits((reflection_id,)))
+        if reflection_id not in found or not await self._reader.shown(scope, units):
             raise NotFound(f"bank {scope.bank!r} has no reflection {reflection_id!r}")
         return decode_reflection(found[reflection_id])
 

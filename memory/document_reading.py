@@ -9,6 +9,9 @@ from memory.records import Document, Head, Record, RecordKind, Unit
 from memory.sessions import decode_part, decode_session, part_keys, with_parts
 from memory.store_calls import GetChunks, GetRecords, ReadHead
 
+Range = tuple[int, int | None]
+"""Of a document's list of chunks, as of a slice."""
+ALL: Range = (0, None)
 _ATTEMPTS = 8
 _PARTS = 256
 """Parts of a session read in one call."""
@@ -69,12 +72,11 @@ class ReadDocument:
     """Procedure: the document's record, then its chunks; again from the start where a plan removed some between.
 
     Such a plan may stay half applied, if its process was killed, until the bank's next owner applies it; so chunks are
-    lost only if the bank was at rest while they were looked for. `chunks` is a range of the document's list, as of a
-    slice.
+    lost only if the bank was at rest while they were looked for.
     """
 
     document_id: str
-    chunks: tuple[int, int | None] = (0, None)
+    chunks: Range = ALL
 
     def steps(self) -> Steps[DocumentPart | None]:
         """The document, or None where there is none.

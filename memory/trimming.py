@@ -26,26 +26,27 @@ class Trimmed:
     windows: frozenset[str] = frozenset()
 
 
+def without(document: Document, gone: Mapping[str, Unit]) -> Document:
+    """The document without some of its chunks, otherwise as it was."""
+    kept = tuple(entry for entry in document.chunks if entry.unit_id not in gone)
+    left = (entry for entry in document.chunks if entry.unit_id in gone)
+    lost_bytes = sum(len((entry.separator + gone[entry.unit_id].text).encode()) for entry in left)
+    size = document.text_bytes - lost_bytes
+    return replace(document, chunks=kept, content_hash=document_hash(kept, document.tail), text_bytes=size)
+
+
 def plan_trim(view: BankView, operation_id: str, trimmed: Trimmed, now: datetime) -> Plan:
     """Plan that takes chunks out of a document, which is otherwise as it was; what was derived from them goes, too."""
     document, gone = trimmed.document, trimmed.gone
-    kept = tuple(entry for entry in document.chunks if entry.unit_id not in gone)
-    if not kept:
+    trim = without(document, gone)
+    if not trim.chunks:
         delete = DeleteDocument(operation_id, document.id)
         plan, _ = plan_delete_document(view, delete, document, now, trimmed.work)
         written = tuple(record for record in plan.records if record.key != operation_id)
         return replace(plan, command="expire", records=written)
     seq = view.head.seq + 1
     left = [entry for entry in document.chunks if entry.unit_id in gone]
-    lost_bytes = sum(len((entry.separator + gone[entry.unit_id].text).encode()) for entry in left)
-    after = replace(
-        document,
-        version=document.version + 1,
-        seq=seq,
-        chunks=kept,
-        content_hash=document_hash(kept, document.tail),
-        text_bytes=document.text_bytes - lost_bytes,
-    )
+    after = replace(trim, version=document.version + 1, seq=seq)
     records = [replace(trimmed.record, body=encode_document(after))]
     if trimmed.work is not None and trimmed.windows:
         windows = tuple(window for window in trimmed.work.windows if window not in trimmed.windows)

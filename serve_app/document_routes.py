@@ -59,7 +59,7 @@ async def list_documents(
 @router.get(DOCUMENT, response_model=wire.DocumentResponse)
 async def get_document(bank: Bank, client: Client, document_id: PathId) -> Response:
     """One document with its text, byte for byte as it was retained."""
-    whole = await client.read_document(bank, document_id)
+    whole = await client.show_document(bank, document_id)
     document = whole.document
     stages = await client.find_stages(bank, document_id)
     kinds = Counter(entry.type.value for entry in document.chunks)
@@ -95,7 +95,7 @@ async def list_chunks(
     bank: Bank, client: Client, document_id: PathId, limit: Limit = 100, offset: Offset = 0
 ) -> Response:
     """A page of a document's chunks, in order."""
-    part = await client.read_document(bank, document_id, (offset, offset + limit))
+    part = await client.show_document(bank, document_id, (offset, offset + limit))
     items = [chunk_row(bank.bank, chunk, offset + index) for index, chunk in enumerate(part.chunks)]
     return json_response({"items": items, "total": len(part.document.chunks), "limit": limit, "offset": offset})
 

@@ -308,6 +308,8 @@ class FakeBankClient(BankClient):
             raise NotFound(f"bank {scope.bank!r} has no document {document_id!r}")
         return DocumentPart(document, tuple(bank.units[e.unit_id] for e in document.chunks[slice(*chunks)]))
 
+    show_document = read_document
+
     async def find_unit(self, tenant: str, unit_id: str) -> tuple[Scope, Unit]:
         for scope, bank in self._banks.items():
             if scope.tenant == tenant and unit_id in bank.units:

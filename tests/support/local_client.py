@@ -7,11 +7,9 @@ from actors.client import BankClient
 from actors.reader import Reader
 from actors.settings import Settings
 from memory.commands import Command
-from memory.filters import TRUE, Filter
 from memory.ids import Scope
 from memory.policy import BankPolicy
-from memory.records import Unit
-from memory.store_calls import ListUnits, UnitPage
+from memory.records import Embedding
 from storage.reference_store import ReferenceStore
 from tests.support.bank_process import bank_ports
 from tests.support.builders import DIM
@@ -40,23 +38,8 @@ class LocalCluster:
         return {"hosts": [{"backlog": backlog}, {"backlog": {}}], "shards": [{}]}
 
 
-class _NoReader:
-    """Recall is not there; no bank has rules of retention."""
-
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
-
-    async def kept(self, scope: Scope) -> Filter:
-        return TRUE
-
-    async def shows(self, scope: Scope, unit: Unit) -> bool:
-        return True
-
-    async def list_units(self, scope: Scope, call: ListUnits) -> UnitPage:
-        return await self._store.perform(scope, call)
-
-    async def recall(self, scope: Scope, query: Any) -> Any:
-        raise AssertionError("tests of recall use another client")
+async def _no_query(text: str) -> Embedding:
+    raise AssertionError("tests of recall use another client")
 
 
 class LocalBankClient(BankClient):
@@ -65,7 +48,9 @@ class LocalBankClient(BankClient):
     def __init__(self, settings: Settings, names: tuple[str, ...] = (), **ports: Any) -> None:
         self.cluster = LocalCluster(**ports)
         self._names = names
-        super().__init__(cast("Any", self.cluster), cast("Any", _NoReader(self.cluster.store)), settings)
+        super().__init__(
+            cast("Any", self.cluster), Reader(cast("Any", self.cluster.store), settings, _no_query), settings
+        )
 
     @property
     def stages(self) -> tuple[str, ...]:

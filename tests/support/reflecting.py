@@ -54,8 +54,8 @@ class ReflectingOwner(Owner):
         self.chat = ScriptedChat(llm) if llm is not None else None
         self._refresh: Any = None
         super().__init__(engine, refresh=self._made, **ports)
-        reader = Reader(self.store, self.settings, embed_query)
-        self.reflector = Reflector(self.store, reader.recall, self.chat, self.settings)
+        self.reader = Reader(self.store, self.settings, embed_query)
+        self.reflector = Reflector(self.store, self.reader.recall, self.chat, self.settings)
         self.refresher = Refresher(self.store, self.reflector, 10.0, with_model=llm is not None)
 
     async def _made(self, scope: Any, model: Any) -> Any:

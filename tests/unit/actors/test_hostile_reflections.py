@@ -114,7 +114,7 @@ async def test_hostile_questions_and_answers_that_are_kept_reach_no_later_reflec
         return await bank.bank.perform(given)
 
     cluster: Any = SimpleNamespace(store=bank.store, command=command)
-    kept = ReflectionClient(cluster)
+    kept = ReflectionClient(cluster, bank.reader)
     llm.behave(obeys=obeys)
     for number, attack in enumerate(ATTACKS):
         question = Question(told_of(attack), use_mental_models=False)

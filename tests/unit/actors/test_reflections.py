@@ -34,7 +34,7 @@ def stored_in(bank: ReflectingOwner) -> ReflectionClient:
         return await bank.bank.perform(given)
 
     cluster: Any = SimpleNamespace(store=bank.store, command=command)
-    return ReflectionClient(cluster)
+    return ReflectionClient(cluster, bank.reader)
 
 
 async def keep(bank, query="Where is the key?", op="op-r", tags=(), **given) -> StoredReflection:

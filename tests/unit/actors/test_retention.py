@@ -1,7 +1,7 @@
 """Rules of retention: what is past its time is hidden from every reader at once, and swept by its bank's owner."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from jobs.retaining import Run
 from jobs.sending import Pace
 from memory.commands import AppendTurns, Item, Message, OpenSession, Retain, UpdateBank
 from memory.errors import NotFound, Unprocessable
-from memory.filters import AnyOf, holds
+from memory.filters import TRUE, AnyOf, holds
 from memory.ids import Scope
 from memory.recall import RecallQuery
-from memory.records import Head
+from memory.records import Head, UnitKind
+from memory.reflecting.port import Answered, Question
 from memory.retention import read_rules
 from memory.store_calls import ListUnits, ReadHead
 from tests.support.clocks import START
@@ -86,10 +87,19 @@ def test_what_is_past_its_time_is_hidden_at_once_and_swept_by_the_owner():
             await place.client.get_unit(ANA, paris.id)
         with pytest.raises(NotFound):
             await place.client.find_unit("acme", paris.id)
+        with pytest.raises(NotFound):
+            await place.client.show_document(ANA, "old")
+        shown = await place.client.show_document(ANA, "long")
+        assert shown.text.strip() == LAMP
+        assert (await place.client.show_document(ANA, "long", (0, 1))).chunks == shown.chunks
+        assert (await place.client.show_document(ANA, "long", (1, 5))).chunks == ()
+        assert OSLO in (await place.client.read_document(ANA, "long")).text, "an export has what is stored"
         await due(place)
         left = await stored(place)
         assert {PARIS, OSLO} & left == set()
         assert left == await listed(place)
+        after = (await place.client.read_document(ANA, "long")).document
+        assert shown.document == replace(after, version=1, seq=shown.document.seq), "it was shown as it is now"
         document = await place.client.read_document(ANA, "long")
         assert (document.text.strip(), document.document.version) == (LAMP, 2)
         assert "old" not in await place.client.get_documents(ANA, ("old",))
@@ -229,3 +239,27 @@ def test_rules_are_the_banks_own_else_inherited_and_narrow_what_reflections_read
     )
     with pytest.raises(ValueError, match="after_s must be"):
         Settings(bank_defaults={"retention": [{"after_s": "soon"}]})
+
+
+def test_kept_answers_and_facts_asked_for_by_their_ids_are_hidden_at_once():
+    async def live() -> None:
+        place = Place()
+        await told(place, "a", turn(PARIS))
+        reflecting, question = place.client.reflecting, Question("Where does Ana live?")
+        *_, answered = [event async for event in reflecting.watch(ANA, question)]
+        assert isinstance(answered, Answered)
+        kept = await reflecting.stored.store(ANA, "q", question, (), answered)
+        facts = AnyOf("kind", (UnitKind.FACT.value,))
+        ids = tuple(unit.id for unit in (await place.client.list_units(ANA, facts, limit=10)).units)
+        assert await reflecting.stored.list(ANA, TRUE, limit=10, offset=0) == ((kept,), 1)
+        assert await reflecting.stored.get(ANA, kept.id) == kept
+        assert set(await place.client.observing.get_facts(ANA, ids)) == set(ids) != set()
+        await ruled(place, {"after_s": 60, "kinds": ["fact", "reflection"]})
+        place.clock.pass_by(120)
+        assert await reflecting.stored.list(ANA, TRUE, limit=10, offset=0) == ((), 0)
+        with pytest.raises(NotFound):
+            await reflecting.stored.get(ANA, kept.id)
+        assert await place.client.observing.get_facts(ANA, ids) == {}
+        assert PARIS in (await place.client.show_document(ANA, "a")).text
+
+    asyncio.run(live())
