@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from actors.client import BankClient
 from actors.reflection_client import kept_of
+from jobs.patience import patiently
 from jobs.progress_file import ProgressFile
 from jobs.questions import Asked
-from jobs.sending import LONGEST_PAUSE_S, Pace
+from jobs.sending import Pace
 from jobs.stale_models import refresh_id
-from memory.errors import InvalidRequest, RetryLater, Unavailable
+from memory.errors import InvalidRequest, Unavailable
 from memory.ids import Scope
 from memory.mental_models import MentalModel
 from memory.reflect_commands import RefreshModel
@@ -262,11 +263,4 @@ class Asker:
             self.tally.problems.append(said)
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        until_s = time.monotonic() + self._caps.patience_s
-        while True:
-            try:
-                return await work()
-            except RetryLater as exc:
-                if time.monotonic() >= until_s:
-                    raise
-                await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
+        return await patiently(self._caps.patience_s, work)

@@ -1,21 +1,16 @@
 """Deletes banks one after the other, patiently: what is gone already is gone, so a run that is repeated goes on."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jobs.sending import LONGEST_PAUSE_S
+from jobs.patience import patiently
 from memory.commands import DeleteBank
-from memory.errors import RetryLater
 from memory.ids import Scope
 
 if TYPE_CHECKING:
     from actors.client import BankClient
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -49,22 +44,6 @@ async def delete_bank(client: "BankClient", scope: Scope, deleted: Deleted, pati
     deleted.banks += 1
     deleted.documents += receipt.documents_deleted
     deleted.units += receipt.units_deleted
-
-
-async def patiently(patience_s: float, ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer, asked for again while a part restarts or is full.
-
-    Raises:
-        RetryLater: it was so for too long.
-    """
-    until_s = time.monotonic() + patience_s
-    while True:
-        try:
-            return await ask()
-        except RetryLater as exc:
-            if time.monotonic() >= until_s:
-                raise
-            await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
 
 
 async def each_bank(client: "BankClient", tenant: str) -> AsyncIterator[str]:

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import orjson
 
-from jobs.deleting import Deleted, delete_bank, each_bank, patiently
+from jobs.deleting import Deleted, delete_bank, each_bank
 from jobs.exporting import export_bank
+from jobs.patience import patiently
 from jobs.tables import MANIFEST, BankExport, Manifest, check, read_manifest, read_table, write_manifest
 from jobs.whole_files import write_whole
 from memory.bank_profile import address_of

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jobs.attaching import run_attached
 from jobs.bulk import finish, guarded
 from jobs.options import patience, positive_count, positive_number, share
+from jobs.patience import patiently
 from jobs.progress_bar import Bar, bar
 from jobs.report import counted
-from jobs.sending import LONGEST_PAUSE_S, Pace
-from memory.errors import BadSettings, RetryLater
+from jobs.sending import Pace
+from memory.errors import BadSettings
 from memory.ids import Scope, digest
 from memory.spaces import MADE_WITH, FillPage, Model, Spaces
 
@@ -239,14 +240,7 @@ class _Reembedding:
         return {"sampled": sampled, "share": round(sums / sampled, 4) if sampled else 0.0}
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        until_s = time.monotonic() + self._options.patience_s
-        while True:
-            try:
-                return await ask()
-            except RetryLater as exc:
-                if time.monotonic() >= until_s:
-                    raise
-                await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
+        return await patiently(self._options.patience_s, ask)
 
     def _report(self, stands: Spaces, other: Model | None, *, switched: bool, **more: Any) -> dict[str, Any]:
         tally, active = self.tally, stands.model(stands.active)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobs.bank_reading import ExportedBank, Family, Piece
 from jobs.batching import Batch
-from jobs.deleting import patiently
 from jobs.importing import import_profile
 from jobs.parts import Reject
+from jobs.patience import patiently
 from jobs.progress_file import Done, ProgressFile
 from jobs.sending import Pace, RejectsFile, Tally
 from jobs.tables import BankExport

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobs.deleting import each_bank, patiently
+from jobs.deleting import each_bank
 from jobs.exporting import derived_row
+from jobs.patience import patiently
 from jobs.sending import Pace
 from jobs.tables import TableFile, TableWriter, bank_directory, check_files
 from jobs.whole_files import write_whole

@@ -13,13 +13,13 @@ import orjson
 
 from jobs.batching import Batch
 from jobs.parts import Gathered, Reject
+from jobs.patience import patiently
 from jobs.progress_file import Done, ProgressFile
 from memory.commands import Retain, RetainReceipt
-from memory.errors import InvalidRequest, RetryLater
+from memory.errors import InvalidRequest
 from memory.ids import Scope
 from memory.records import Document
 
-LONGEST_PAUSE_S = 5.0
 SHOWN = 3
 """Rejects that are shown; the file has all."""
 Same = Callable[[Gathered, Document], bool]
@@ -229,15 +229,11 @@ class Sender:
         return Batch(batch.scope, left)
 
     async def _patiently(self, scope: Scope, command: Retain) -> RetainReceipt:
-        until_s = time.monotonic() + self._patience_s
-        while True:
+        async def ask() -> RetainReceipt:
             self.tally.calls += 1
-            try:
-                return await self._banks.retain(scope, command)
-            except RetryLater as exc:
-                if time.monotonic() >= until_s:
-                    raise
-                await asyncio.sleep(min(max(exc.retry_after_s, 0.05), LONGEST_PAUSE_S))
+            return await self._banks.retain(scope, command)
+
+        return await patiently(self._patience_s, ask)
 
     def _tell(self, done: Done, batch: Batch) -> None:
         for reject in done.rejects:
