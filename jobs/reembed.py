@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.attaching import run_attached
-from jobs.bulk import finish, guarded
+from jobs.bulk import finish, guarded, only_error
 from jobs.options import patience, positive_count, positive_number, share
 from jobs.patience import patiently
 from jobs.progress_bar import Bar, bar
@@ -212,8 +212,8 @@ class _Reembedding:
                     async for scope in self._client.banks():
                         await gate.acquire()
                         tasks.create_task(fill(scope))
-            except ExceptionGroup as group:
-                raise group.exceptions[0] from None
+            except BaseExceptionGroup as group:
+                raise only_error(group) from None
 
     async def _fill_bank(self, scope: Scope, space: str, shown: Bar) -> None:
         start: str | None = None
