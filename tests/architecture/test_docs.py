@@ -1,11 +1,13 @@
-"""The documents name what is there: links lead somewhere, and files exist."""
+"""The documents name what is there: links lead somewhere, files exist, and every stop of a walk is in the code."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.walks import ROOT, WALKS, Stop, walk
+
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS += sorted((ROOT / "docs" / "adr").glob("*.md")) + sorted((ROOT / "tests").glob("*.md"))
 ROOMS = "memory|storage|providers|actors|serve_app|jobs|lorebank|loadtests|tests|docs|deploy"
@@ -38,3 +40,26 @@ def test_links_lead_somewhere(document: Path):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_files_that_are_named_exist(document: Path):
     assert not [name for name in NAMED_FILE.findall(document.read_text()) if not (ROOT / name).exists()]
+
+
+def functions_in(file: Path) -> set[str]:
+    """Functions of a module, those of classes with the class in front."""
+    found = set()
+    for node in ast.parse(file.read_text()).body:
+        within = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        found |= {prefix + one.name for one in within if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    return found
+
+
+@pytest.mark.parametrize("stop", [stop for name in WALKS for stop in walk(name)], ids=lambda stop: stop.function)
+def test_every_stop_of_a_walk_is_in_the_code(stop: Stop):
+    assert stop.function in functions_in(ROOT / stop.file)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_has_twelve_stops_at_most_and_each_once(name: str):
+    stops = walk(name)
+    assert [stop.number for stop in stops] == list(range(1, len(stops) + 1))
+    assert 8 <= len(stops) <= 12
+    assert len({stop[1:] for stop in stops}) == len(stops)
