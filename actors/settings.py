@@ -297,7 +297,7 @@ def load_settings(**given: object) -> Settings:
         BadSettings: a setting is out of range or contradicts another; the message names it.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
         lines = [
             f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg'].removeprefix('Value error, ')}"

@@ -22,8 +22,10 @@ from memory.extraction.port import (
 )
 from memory.extraction.prompt import build_messages
 from memory.model_budget import Outcome, Refusal, Ticket, Verdict
-from memory.ports import Completion, LanguageModel, ModelAccess
+from memory.ports import Completion
+from providers.model_access import AsyncModelAccess
 from providers.model_turns import ModelTurns, outcome_of
+from providers.openai_llm import OpenAICompatibleModel
 from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 
 _SCHEMA_TOKENS = 400
@@ -77,8 +79,8 @@ class LlmExtractor:
 
     def __init__(
         self,
-        model: LanguageModel,
-        access: ModelAccess,
+        model: OpenAICompatibleModel,
+        access: AsyncModelAccess,
         limits: ExtractionLimits | None = None,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

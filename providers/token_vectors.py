@@ -81,8 +81,8 @@ def _carries_content(piece: str, token: int) -> bool:
 def main() -> None:
     """Make the projection anew."""
     # Only here: whoever packs has a session and a tokenizer already.
-    from providers.factory import default_cache_dir  # noqa: PLC0415
-    from providers.minilm import load_minilm  # noqa: PLC0415
+    from providers.factory import default_cache_dir  # noqa: PLC0415 - only where it is used
+    from providers.minilm import load_minilm  # noqa: PLC0415 - only where it is used
 
     embedder = load_minilm(default_cache_dir(Path.home(), None), "int8", tokens=True)
     # The special tokens at both ends are in every text.

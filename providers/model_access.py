@@ -18,7 +18,7 @@ def utc_today() -> date:
 
 
 class AsyncModelAccess:
-    """Implements `memory.ports.ModelAccess` for the callers of one event loop."""
+    """Lets calls of a language model through, for the callers of one event loop: one line for the whole deployment."""
 
     def __init__(
         self,
