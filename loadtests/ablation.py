@@ -26,7 +26,8 @@ from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
 from memory.commands import Item, Retain
 from memory.drafting import dense_text, draft_documents
 from memory.ids import Scope
-from memory.ingest import BankView, Embedded, merge_document, plan_retain
+from memory.ingest import BankView, Embedded, plan_retain
+from memory.merging import merge_document
 from memory.ports import Embedder, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.query import understand

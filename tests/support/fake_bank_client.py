@@ -23,17 +23,10 @@ from memory.errors import Conflict, NotFound
 from memory.filters import TRUE, AnyOf, Filter, every, holds
 from memory.fusion import keyword_score
 from memory.ids import Scope
-from memory.ingest import (
-    BankView,
-    Embedded,
-    merge_document,
-    plan_delete_bank,
-    plan_delete_document,
-    plan_retain,
-    plan_update_bank,
-)
+from memory.ingest import BankView, Embedded, plan_delete_bank, plan_delete_document, plan_retain, plan_update_bank
 from memory.known_facts import EntityPage
 from memory.mental_models import decode_model
+from memory.merging import merge_document
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
