@@ -15,7 +15,7 @@ from actors.clocks import SystemClock
 from actors.data_lock import DataLock
 from actors.settings import Settings, retention_of
 from actors.shard_paging import joined, resume
-from actors.wiring import EdgeStore, build_embedder, build_tokenizer, open_shard, run, stored_space
+from actors.wiring import ShardEngine, build_embedder, build_tokenizer, open_shard, run, stored_space
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
@@ -36,10 +36,9 @@ SCOPES_PAGE = 256
 class OfflineStore:
     """Context manager that holds a data directory and answers for its store. No server runs on it meanwhile."""
 
-    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._patience_s = PATIENCE_S if patience_s is None else patience_s
-        self._shards: list[EdgeStore] = []
+        self._shards: list[ShardEngine] = []
         self._closing = ExitStack()
         self._embedder: Embedder | None = None
         self._name = ""
@@ -57,7 +56,7 @@ class OfflineStore:
         shards, space = stored_space(data)
         with ExitStack() as opened:
             try:
-                opened.enter_context(DataLock(data, self._patience_s))
+                opened.enter_context(DataLock(data, PATIENCE_S))
             except StoreLocked as exc:
                 raise StoreLocked(f"{exc}; to ask the server that runs on it, leave --data out") from exc
             for index in range(shards):

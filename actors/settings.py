@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from memory.bank_profile import OBSERVING, check_settings
 from memory.errors import BadSettings
+from memory.ports import EmbedderKind
 from memory.sweeping import Retention
 
 Count = Annotated[int, Field(ge=1)]
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     embed_workers: Count = max(1, os.cpu_count() or 1)
 
     # Models
-    embedder: Literal["minilm", "http", "hash"] = "minilm"
+    embedder: EmbedderKind = "minilm"
     embedding_precision: Literal["int8", "fp32"] = "int8"
     token_vectors: bool = True
     """Store what late interaction compares, 1.4 KB a unit, and rank by it; MiniLM only."""

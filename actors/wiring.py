@@ -25,7 +25,7 @@ from storage.upgrade import upgrade
 
 __all__ = [
     "AsyncModelAccess",
-    "EdgeStore",
+    "ShardEngine",
     "ShardRuns",
     "allow_space",
     "begin_backup",
@@ -60,6 +60,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 15.0
+
+ShardEngine = EdgeStore
+"""The engine of a storage shard's directory: calls that block, and what keeps them lasting and quick."""
 
 
 def build_embedder(settings: Settings) -> Embedder:
@@ -190,7 +193,7 @@ def stored_space(data: Path) -> tuple[int, Space]:
     return card.storage_shards, Space(card.embedder, card.dim)
 
 
-def open_shard(settings: Settings, index: int, space: Space, *, again: bool = False) -> EdgeStore:
+def open_shard(settings: Settings, index: int, space: Space, *, again: bool = False) -> ShardEngine:
     """Open one storage shard's directory; `again`: in place of a process that ended without closing it.
 
     Raises:
@@ -239,7 +242,7 @@ def find_damage(data: Path) -> list[str]:
 class ShardRuns:
     """Runs requests over a blocking engine: reads in any number of threads, writes in one."""
 
-    def __init__(self, engine: EdgeStore) -> None:
+    def __init__(self, engine: ShardEngine) -> None:
         self._grace = ReadGrace()
         self._reading = engine
         self._writing = GracefulEngine(engine, self._grace)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
         ...
+
+
+EmbedderKind = Literal["minilm", "http", "hash"]
+"""The embedders there are, by what settings call them; `providers/factory.py` builds each."""
 
 
 class Embedder(Protocol):

@@ -5,10 +5,10 @@ The HTTP embedder is imported where it is used: its client costs a process that 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never, get_args
+from typing import TYPE_CHECKING, assert_never, get_args
 
 from memory.errors import BadSettings
-from memory.ports import Embedder
+from memory.ports import Embedder, EmbedderKind
 from providers.hash_embedder import HashEmbedder
 from providers.minilm import load_minilm
 from providers.minilm_files import Precision
@@ -16,8 +16,6 @@ from providers.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from providers.http_embedder import EmbeddingEndpoint
-
-EmbedderKind = Literal["minilm", "http", "hash"]
 
 _HASH_DIM = 384
 _DEADLINE_S = 30.0
