@@ -335,7 +335,8 @@ class FakeBankClient(BankClient):
         for unit in bank.units.values():
             payload = encode_unit(unit)
             if holds(where, unit.id, payload):
-                for value in payload.get(field, ()):
+                found = payload.get(field, ())
+                for value in (found,) if isinstance(found, str) else found:
                     counts[value] = counts.get(value, 0) + 1
         return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:limit])
 
