@@ -63,3 +63,23 @@ def test_a_walk_has_twelve_stops_at_most_and_each_once(name: str):
     assert [stop.number for stop in stops] == list(range(1, len(stops) + 1))
     assert 8 <= len(stops) <= 12
     assert len({stop[1:] for stop in stops}) == len(stops)
+
+
+PLAIN = frozenset("v1 default list search tree clear close retry delete export turns history merge".split())
+"""Parts of paths that mean what they mean anywhere."""
+
+
+def nouns_of_the_api() -> set[str]:
+    """Fixed parts of the paths of all routes, as words, in the singular."""
+    found = set()
+    for path in (ROOT / "serve_app").glob("*routes.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/"):
+                found |= {part for part in node.value.split("/") if re.fullmatch(r"[a-z][a-z\d-]+", part)}
+    return {re.sub(r"ies$", "y", part).removesuffix("s").replace("-", " ") for part in found - PLAIN}
+
+
+def test_the_glossary_has_every_noun_of_the_api():
+    text = (ROOT / "docs" / "GLOSSARY.md").read_text().lower()
+    wanted = {re.sub(r" (?:extract|refresh)$", "", noun) for noun in nouns_of_the_api()}
+    assert not sorted(noun for noun in wanted if noun not in text)
