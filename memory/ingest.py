@@ -312,6 +312,28 @@ def head_after(
     )
 
 
+def bare_plan(
+    view: BankView,
+    command: str,
+    operation_id: str,
+    now: datetime,
+    records: Sequence[Record] = (),
+    due: datetime | None = None,
+) -> Plan:
+    """A plan that touches no units: the next seq, the head with it, due by then at the latest, and some records."""
+    seq = view.head.seq + 1
+    head = head_after(view, seq, (), (), 0, now)
+    return Plan(command, operation_id, seq, replace(head, due_at=sooner(head.due_at, due)), records=tuple(records))
+
+
+def counted(plan: Plan, changes: Mapping[str, int]) -> Plan:
+    """The plan, with so many more of what the head counts."""
+    counters = Counter(plan.head_after.counters)
+    counters.update(changes)
+    head = replace(plan.head_after, counters={name: count for name, count in counters.items() if count})
+    return replace(plan, head_after=head)
+
+
 def profile_change(
     view: BankView, seq: int, added: Sequence[ChunkEntry], retired: Sequence[ChunkEntry]
 ) -> list[Record]:
