@@ -1,5 +1,6 @@
 """What the import contracts cannot see: that they cover every package, and that the pure core reads no clock."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -124,3 +125,12 @@ def test_every_exception_of_the_linter_says_why():
     lines = table.strip().splitlines()
     bare = [line for before, line in zip(["", *lines], lines, strict=False) if "#" not in before + line]
     assert not [line for line in bare if not line.startswith("#")]
+
+
+def test_every_module_says_its_job_in_one_line_of_its_own():
+    said: dict[str, Path] = {}
+    for path in SOURCES:
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+        assert first.endswith("."), f"{path.relative_to(ROOT)}: {first!r}"
+        twin = said.setdefault(first, path)
+        assert twin is path, f"{path.relative_to(ROOT)} says what {twin.relative_to(ROOT)} says"
