@@ -1,7 +1,5 @@
 """Observations that a language model makes: what is taken of its answers, what memories cannot make it do, failures."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from memory.commands import DeleteDocument
@@ -18,22 +16,7 @@ from tests.support.consolidating import ConsolidatingOwner, VerbatimExtractor
 from tests.support.hostile_texts import HOSTILE
 from tests.support.loops import in_loop
 from tests.support.planting import audit
-from tests.support.scripted_llm import ScriptedLlm
 from tests.support.scripted_reflect import FENCE, PWNED, task_of
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False)
-    server.requests.clear()
-    return server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Hostile memories in what is made of them: contents of mental models, and reflections that are kept."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,20 +22,6 @@ from tests.support.loops import in_loop
 from tests.support.reflecting import ReflectingOwner
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.scripted_reflect import PWNED, task_of
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False)
-    server.requests.clear()
-    return server
 
 
 async def ruled(llm: ScriptedLlm) -> ReflectingOwner:

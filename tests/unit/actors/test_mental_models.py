@@ -1,6 +1,5 @@
 """Directives and mental models in a bank: put, refreshed, edited, due, retracted; over the reference store."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -26,23 +25,8 @@ from tests.support.builders import DIM
 from tests.support.loops import in_loop
 from tests.support.planting import audit
 from tests.support.reflecting import ReflectingOwner
-from tests.support.scripted_llm import ScriptedLlm
 
 POLICY = BankPolicy(refresh_quiet_s=10.0, refresh_interval_s=60.0, refresh_lease_s=300.0)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False)
-    server.requests.clear()
-    return server
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Reflections over a bank in this process and a scripted model behind HTTP: the loop, its tools, its failures."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from actors.reflecting import Progress
@@ -17,22 +15,7 @@ from tests.support.builders import DIM
 from tests.support.hostile_prompts import ATTACKS, check_request
 from tests.support.loops import in_loop
 from tests.support.reflecting import ReflectingOwner, ScriptedChat
-from tests.support.scripted_llm import ScriptedLlm
 from tests.support.scripted_reflect import PWNED
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False, formats=("json_schema", "json_object"), fenced=False)
-    server.requests.clear()
-    return server
 
 
 @pytest.fixture

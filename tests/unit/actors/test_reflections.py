@@ -1,6 +1,5 @@
 """Stored reflections in a bank: kept once, listed, found where asked for, gone with what they rest on."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,21 +22,6 @@ from tests.support.builders import DIM
 from tests.support.loops import in_loop
 from tests.support.planting import audit
 from tests.support.reflecting import ReflectingOwner
-from tests.support.scripted_llm import ScriptedLlm
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False)
-    server.requests.clear()
-    return server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Bulk reflection: rows to questions, each paid for once, caps, stale mental models; over banks in this process."""
 
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -25,20 +24,6 @@ from tests.support.scripted_llm import ScriptedLlm
 
 TENANT = "default"
 BANKS = ("ana", "ben")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedLlm]:
-    running = ScriptedLlm()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def llm(server: ScriptedLlm) -> ScriptedLlm:
-    server.behave(rates={}, steps=(), obeys=False, down=False)
-    server.requests.clear()
-    return server
 
 
 @pytest.fixture
