@@ -27,7 +27,6 @@ from memory.bank_profile import extracts, overrides_of
 from memory.cascade import Cascade, FindCascade, cascaded, needs_cascade
 from memory.commands import (
     AppendTurns,
-    BeginStage,
     CancelOperation,
     Command,
     CurateEntity,
@@ -35,7 +34,6 @@ from memory.commands import (
     DeleteBank,
     DeleteDocument,
     DeleteOperation,
-    EndStage,
     ListEntities,
     RepairBank,
     RepairReceipt,
@@ -60,6 +58,7 @@ from memory.records import Head, RecallProfile, RecordKind, Unit
 from memory.reflect_commands import DirectiveCommand, ModelCommand, PutModel, ReflectionCommand, RefreshModel
 from memory.reflect_plans import following
 from memory.restore_commands import BeginRestore, RestoreSlice, SweepPast
+from memory.stage_commands import BeginStage, EndStage
 from memory.staging import is_staged
 from memory.store_calls import ListRecords, NewUnit, ReadHead, RecordPage
 from memory.sweeping import scheduled

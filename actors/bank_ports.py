@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
-from memory.commands import StageEnd
 from memory.consolidating.commands import Batch, Edits
 from memory.document_reading import DocumentPart
 from memory.encoding import decode_recall_profile
@@ -20,6 +19,7 @@ from memory.protocol import Recover, TakeEpoch
 from memory.records import Embedding, Head, RecallProfile, RecordKind, Vectors
 from memory.reflect_commands import NotRefreshed, Refreshed
 from memory.spaces import MADE_WITH
+from memory.stage_commands import StageEnd
 from memory.store_calls import GetRecords, Store
 from memory.sweeping import Retention
 

@@ -9,17 +9,7 @@ from typing import Any, cast
 from actors.bank_ports import BankPorts, StageJob
 from actors.turns import Turn
 from actors.woken_task import WokenTask
-from memory.commands import (
-    BeginStage,
-    CancelOperation,
-    DeleteOperation,
-    EndStage,
-    FollowOperation,
-    ListEntities,
-    OperationReceipt,
-    StageCommand,
-    StageEnd,
-)
+from memory.commands import CancelOperation, DeleteOperation, FollowOperation, ListEntities, OperationReceipt
 from memory.document_reading import ReadDocument
 from memory.errors import Conflict
 from memory.facts import is_expired
@@ -30,6 +20,7 @@ from memory.operations import check_followed
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Unit
 from memory.sketches import sketch_of
+from memory.stage_commands import BeginStage, EndStage, StageCommand, StageEnd
 from memory.stage_plans import (
     Standing,
     plan_begin,

@@ -174,8 +174,9 @@ async def connect_cluster(settings: Settings) -> Cluster:
     shards: list[Any] = []
     store: DeploymentStore
     if settings.qdrant_url:
-        store = connect_server(settings, space)
-        await store.open()  # without a deadline: to lay out a cluster takes its time
+        server = connect_server(settings, space)
+        await server.open()  # without a deadline: to lay out a cluster takes its time
+        store = server
     else:
         _refuse_many_nodes(settings)
         shards = await _start_shards(settings, space)
@@ -227,7 +228,7 @@ async def running_settings() -> Settings:
 
 def _refuse_many_nodes(settings: Settings) -> None:
     """An embedded directory lives on one machine's disk; an actor restarted on another would find it empty."""
-    nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]  # the library's are not typed
     if nodes > 1 and not settings.embedded_on_head:
         raise BadSettings(
             f"this Ray cluster has {nodes} nodes, and the embedded store works on one only: start lorebank on a"

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from memory.commands import AppendTurns, Command, EndStage, GivenDocument, Item, Retain
+from memory.commands import AppendTurns, Command, GivenDocument, Item, Retain
 from memory.errors import Overloaded
 from memory.restore_commands import RestoreSlice
+from memory.stage_commands import EndStage
 
 PIECE_BYTES = 4096
 """What a piece of a document takes beside its text while it is prepared: a vector, a draft, a unit."""

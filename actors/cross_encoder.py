@@ -6,7 +6,6 @@ import time
 from actors.settings import Settings
 from actors.wiring import build_reranker
 from memory.errors import LorebankError
-from memory.ports import Reranker
 from memory.query import Understood
 from memory.ranking import rank
 from memory.recall import Candidates
@@ -21,8 +20,8 @@ REST_S = 5.0
 class CrossEncoder:
     """What the settings say of a reranker; without one nothing is asked."""
 
-    def __init__(self, settings: Settings, reranker: Reranker | None = None) -> None:
-        self._reranker = reranker or build_reranker(settings)
+    def __init__(self, settings: Settings) -> None:
+        self._reranker = build_reranker(settings)
         self._candidates = settings.reranker_candidates
         self._weight = settings.reranker_weight
         self._timeout_s = settings.reranker_timeout_ms / 1000

@@ -7,7 +7,6 @@ from typing import Any
 
 from actors.bank_ports import StageJob, beside_loop
 from memory.bank_profile import resolve_settings
-from memory.commands import StageEnd, StageResult
 from memory.extraction.labels import ENTITY_LABELS, read_labels
 from memory.extraction.port import (
     Extracted,
@@ -24,6 +23,7 @@ from memory.extraction.stored import StoredWindow, decode_window, encode_window
 from memory.facts import DocumentWindows, fact_units, window_request, windows_of
 from memory.ids import Scope
 from memory.records import RecordKind, Unit
+from memory.stage_commands import StageEnd, StageResult
 from memory.store_calls import GetRecords, Store
 
 GROUP_CHARS = 12_000

@@ -9,12 +9,12 @@ from memory.extraction.port import Extractor
 
 def stage_extractor(settings: Settings) -> Extractor:
     """For the stage: the language model where there is one and rules were not asked for, else rules in Ray tasks."""
-    return RemoteExtractor(settings) if asks_model(settings) else TaskExtractor(settings)
+    return RemoteExtractor(settings) if asks_model(settings) else TaskExtractor()
 
 
 def preview_extractor(settings: Settings) -> Extractor:
     """For one short text: the same, the rules in this process."""
-    return RemoteExtractor(settings) if asks_model(settings) else build_extractor(settings)
+    return RemoteExtractor(settings) if asks_model(settings) else build_extractor()
 
 
 def asks_model(settings: Settings) -> bool:

@@ -74,7 +74,7 @@ class BankHost:
         self._ports = BankPorts(
             store,
             self._batcher.embed,
-            build_tokenizer(settings),
+            build_tokenizer(),
             SystemClock(),
             lambda: uuid4().hex,
             retention_of(settings),

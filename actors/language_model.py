@@ -13,12 +13,11 @@ from typing import Any
 import ray
 
 from actors.calls import ask
-from actors.model_access import AsyncModelAccess, utc_today
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.settings import NAMESPACE, Settings
 from actors.spending import SpendingKeeper
 from actors.stores import store_of
-from actors.wiring import build_llm_chat, build_llm_extractor
+from actors.wiring import AsyncModelAccess, build_llm_chat, build_llm_extractor, utc_today
 from memory.errors import RetryLater, Unavailable
 from memory.extraction.port import NotExtracted, WindowOutcome, WindowRequest
 from memory.model_budget import BudgetLimits

@@ -6,17 +6,16 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 from uuid import uuid4
 
 from actors.bank import Bank
 from actors.bank_ports import BankPorts
-from actors.blocking_store import BlockingStore
 from actors.clocks import SystemClock
 from actors.data_lock import DataLock
 from actors.settings import Settings, retention_of
 from actors.shard_paging import joined, resume
-from actors.wiring import build_embedder, build_tokenizer, open_shard, run_on, stored_space
+from actors.wiring import ShardEngine, build_embedder, build_tokenizer, open_shard, run, stored_space
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
@@ -34,20 +33,12 @@ EMBEDDED_TEXTS = 32
 SCOPES_PAGE = 256
 
 
-class _Compacting(Protocol):
-    """A shard of the embedded engine, which every offline one is."""
-
-    def compact(self) -> None:
-        """Close it with files that hold nothing removed."""
-
-
 class OfflineStore:
     """Context manager that holds a data directory and answers for its store. No server runs on it meanwhile."""
 
-    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._patience_s = PATIENCE_S if patience_s is None else patience_s
-        self._shards: list[BlockingStore] = []
+        self._shards: list[ShardEngine] = []
         self._closing = ExitStack()
         self._embedder: Embedder | None = None
         self._name = ""
@@ -65,7 +56,7 @@ class OfflineStore:
         shards, space = stored_space(data)
         with ExitStack() as opened:
             try:
-                opened.enter_context(DataLock(data, self._patience_s))
+                opened.enter_context(DataLock(data, PATIENCE_S))
             except StoreLocked as exc:
                 raise StoreLocked(f"{exc}; to ask the server that runs on it, leave --data out") from exc
             for index in range(shards):
@@ -90,7 +81,7 @@ class OfflineStore:
             StoreDamaged: a commit cannot be applied.
         """
         store = cast("Store", self)  # a bank asks nothing of its store but to perform
-        tokenizer, retention = build_tokenizer(self._settings), retention_of(self._settings)
+        tokenizer, retention = build_tokenizer(), retention_of(self._settings)
         ports = BankPorts(store, self._embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention)
         receipt = await Bank(scope, ports, mailbox_commands=1).perform(command)
         assert isinstance(receipt, RepairReceipt)
@@ -114,7 +105,7 @@ class OfflineStore:
     def compact(self) -> None:
         """Write every shard's files anew, without what was removed; nothing can be asked of the store after that."""
         while self._shards:
-            cast("_Compacting", self._shards.pop()).compact()
+            self._shards.pop().compact()
 
     async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
         """Answer of one reading call of the store."""
@@ -131,7 +122,7 @@ class OfflineStore:
 
     async def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure at the bank's shard."""
-        return run_on(self._shards[scope.bucket * len(self._shards) // BUCKETS], scope, request)
+        return run(self._shards[scope.bucket * len(self._shards) // BUCKETS], scope, request)
 
     async def _embed(self, texts: Sequence[str]) -> list[Embedding]:
         if self._embedder is None:

@@ -9,7 +9,8 @@ from memory.drafting import ChunkDraft, DocumentDraft, draft_documents
 from memory.encoding import decode_document
 from memory.healing import DAMAGED
 from memory.ids import Scope
-from memory.ingest import Embedded, Merge, merge_document
+from memory.ingest import Embedded
+from memory.merging import Merge, merge_document
 from memory.records import Document, Embedding, Record, RecordKind
 from memory.store_calls import Batch, FindLive, GetRecords
 from memory.upkeep_calls import GetEmbeddings

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # it has no types
 import ray
 
 HEALTH = "health"
@@ -23,7 +23,7 @@ class Pulse:
 
 def with_pulse(actor: type) -> Any:
     """The Ray actor of a class whose `pulse` is in HEALTH."""
-    return ray.remote(concurrency_groups={HEALTH: 1})(actor)  # type: ignore[call-overload]
+    return ray.remote(concurrency_groups={HEALTH: 1})(actor)  # type: ignore[call-overload]  # Ray's stubs know no groups
 
 
 def own_pulse() -> Pulse:

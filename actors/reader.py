@@ -234,7 +234,7 @@ def _timed(answered: RecallAnswer, began_s: tuple[float, ...]) -> RecallAnswer:
     return replace(answered, trace={**answered.trace, "timings_ms": timings_ms})
 
 
-def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]
+def _remember(cache: OrderedDict, key: object, value: object, size: int) -> None:  # type: ignore[type-arg]  # of any keys and values
     cache[key] = value
     cache.move_to_end(key)
     if len(cache) > size:

@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from memory.bank_profile import OBSERVING, check_settings
 from memory.errors import BadSettings
+from memory.ports import EmbedderKind
 from memory.sweeping import Retention
 
 Count = Annotated[int, Field(ge=1)]
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     embed_workers: Count = max(1, os.cpu_count() or 1)
 
     # Models
-    embedder: Literal["minilm", "http", "hash"] = "minilm"
+    embedder: EmbedderKind = "minilm"
     embedding_precision: Literal["int8", "fp32"] = "int8"
     token_vectors: bool = True
     """Store what late interaction compares, 1.4 KB a unit, and rank by it; MiniLM only."""
@@ -297,7 +298,7 @@ def load_settings(**given: object) -> Settings:
         BadSettings: a setting is out of range or contradicts another; the message names it.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
         lines = [
             f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg'].removeprefix('Value error, ')}"

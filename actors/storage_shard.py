@@ -11,13 +11,12 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import ray
 
-from actors.blocking_store import BlockingStore
 from actors.fair_lock import FairLock
 from actors.flush_rule import FlushRule
 from actors.pulse import HEALTH, Pulse, own_pulse, with_pulse
 from actors.read_socket import ReadSocket, own_socket_path
 from actors.settings import Settings
-from actors.wiring import ShardRuns, open_shard
+from actors.wiring import ShardEngine, ShardRuns, open_shard
 from actors.worker_process import is_restarted, keep_collections_short
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
@@ -55,7 +54,7 @@ class StorageShard:
         self._settings = settings
         self._index = index
         self._space = space
-        self._engine: BlockingStore | None = None
+        self._engine: ShardEngine | None = None
         self._runs: ShardRuns | None = None
         self._given_up: StoreDamaged | None = None
         self._closed = threading.Event()
@@ -133,7 +132,7 @@ class StorageShard:
             self._end_of_writes(engine)
         return answers
 
-    def _write(self, engine: BlockingStore, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
+    def _write(self, engine: ShardEngine, runs: ShardRuns, scope: Scope, request: Request[T]) -> T:
         held_s, paused = time.monotonic(), False
 
         def give_way() -> None:
@@ -159,7 +158,7 @@ class StorageShard:
             self._epochs[scope.key] = max(answer.epoch, self._epochs.get(scope.key, 0))
         return answer
 
-    def _end_of_writes(self, engine: BlockingStore) -> None:
+    def _end_of_writes(self, engine: ShardEngine) -> None:
         if self._closed.is_set():
             raise Unavailable("the store is closing")
         engine.count_operation()
@@ -222,7 +221,7 @@ class StorageShard:
             if request.head.epoch < known:
                 raise StaleEpoch(f"bank {scope.bank!r} has epoch {known}; {request.head.epoch} may not write")
 
-    def _opened(self) -> BlockingStore:
+    def _opened(self) -> ShardEngine:
         if self._closed.is_set():
             raise Unavailable("the store is closing")
         if self._engine is not None:
@@ -257,7 +256,7 @@ class StorageShard:
         except OSError:
             log.exception("%s has no socket for direct reads, which will be slower", shard_name(self._index))
 
-    def _keep_on_disk(self, engine: BlockingStore) -> None:
+    def _keep_on_disk(self, engine: ShardEngine) -> None:
         """Bound what a power loss can take to one interval of writes, and the logs to what a start reads quickly."""
         settings = self._settings
         tick_s = min(settings.flush_interval_s, TICK_S)
@@ -283,38 +282,38 @@ class StorageShard:
                         self._writing.release()
                     flushed_s = time.monotonic()
 
-    def _is_flush_due(self, engine: BlockingStore, flushed_s: float, disk_s: float) -> bool:
+    def _is_flush_due(self, engine: ShardEngine, flushed_s: float, disk_s: float) -> bool:
         now_s = time.monotonic()
         return self._rule.is_due(engine.dirty_bytes, now_s - flushed_s, now_s - self._read_at_s, disk_s)
 
-    def _flush_ahead(self, engine: BlockingStore) -> None:
+    def _flush_ahead(self, engine: ShardEngine) -> None:
         """Flush while nobody may write: what was written since the files were written back goes first."""
         if engine.dirty_bytes >= WRITE_BACK_BYTES:
             self._write_back(engine)
         self._flush(engine)
 
-    def _read_ahead(self, engine: BlockingStore) -> None:
+    def _read_ahead(self, engine: ShardEngine) -> None:
         """What fails here fails again when it is read, or does not matter."""
         try:
             engine.read_ahead(self._settings.read_ahead_bytes, self._closed.is_set)
         except OSError:
             log.exception("%s cannot be read ahead", shard_name(self._index))
 
-    def _sync(self, engine: BlockingStore) -> None:
+    def _sync(self, engine: ShardEngine) -> None:
         """A sync that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""
         try:
             engine.sync()
         except LorebankError:
             log.exception("%s cannot be synced", shard_name(self._index))
 
-    def _write_back(self, engine: BlockingStore) -> None:
+    def _write_back(self, engine: ShardEngine) -> None:
         """What fails here fails again in the flush, or does not matter."""
         try:
             engine.write_back()
         except OSError:
             log.exception("%s cannot be written ahead of its flush", shard_name(self._index))
 
-    def _flush(self, engine: BlockingStore) -> None:
+    def _flush(self, engine: ShardEngine) -> None:
         """A flush that fails is tried again: what was acknowledged is in the log, and a full disk may be emptied."""
         if self._closed.is_set():
             return

@@ -1,15 +1,34 @@
 """Which store a deployment has: StorageShards on this machine, or a Qdrant server that every process talks to."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from actors.direct_reads import DirectReads
 from actors.read_socket import own_socket_path
 from actors.settings import Settings
 from actors.shard_store import ShardStore
-from actors.wiring import SharedStore, connect_server
+from actors.wiring import connect_server
+from memory.audit_calls import ScopedStore
+from memory.ids import Scope
+from memory.store_calls import Request, Store
 
-DeploymentStore = ShardStore | SharedStore
+T = TypeVar("T")
+
+
+class DeploymentStore(Store, ScopedStore, Protocol):
+    """What processes of a deployment need of its store, each over connections of its own."""
+
+    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
+        """Answers of reads of several banks, in order."""
+        ...
+
+    async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
+        """What its parts say of themselves."""
+        ...
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        ...
 
 
 def store_of(settings: Settings, shards: Sequence[Any], space: Any) -> DeploymentStore:

@@ -88,29 +88,28 @@ async def embed_texts(settings: Settings, texts: list[str]) -> list[Embedding]:
                 ray.cancel(reference, force=True)
 
 
-def extract_here(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+def extract_here(requests: list[WindowRequest]) -> list[WindowOutcome]:
     """Outcomes of windows, one for each, in their order; in the thread that gives way to recalls."""
-    extractor = build_extractor(settings)
+    extractor = build_extractor()
     return embedding.submit(lambda: asyncio.run(extractor.extract(requests))).result()
 
 
 @ray.remote(num_cpus=1, max_retries=3)
-def extract_batch(settings: Settings, requests: list[WindowRequest]) -> list[WindowOutcome]:
+def extract_batch(requests: list[WindowRequest]) -> list[WindowOutcome]:
     """Outcomes of windows. By value, as embed_batch is."""
-    return extract_here(settings, requests)
+    return extract_here(requests)
 
 
 class TaskExtractor:
     """Implements memory.extraction.port.Extractor over Ray tasks, one at a time: embedding always finds a worker."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._one = asyncio.Semaphore(1)
 
     @property
     def name(self) -> str:
         """Who finds: the name of the extractor that the tasks run."""
-        return build_extractor(self._settings).name
+        return build_extractor().name
 
     async def extract(self, requests: Sequence[WindowRequest]) -> list[WindowOutcome]:
         """One outcome for each request, in their order.
@@ -119,7 +118,7 @@ class TaskExtractor:
             RetryLater: no worker answered in time.
         """
         async with self._one:
-            pending = extract_batch.remote(self._settings, list(requests))
+            pending = extract_batch.remote(list(requests))
             found: list[WindowOutcome] = await ask(pending, EXTRACT_TIMEOUT_S, "extraction")
             return found
 

@@ -1,30 +1,32 @@
 """Composition root: settings -> ports. The only file that imports storage and providers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from actors.blocking_store import BlockingStore
 from actors.settings import Settings
-from memory.audit_calls import ScopePage, Stray
 from memory.errors import BadSettings, StoreDamaged
 from memory.extraction.port import Extractor
 from memory.extraction.rules_extractor import RulesExtractor
 from memory.ids import Scope
-from memory.ports import Chat, Embedder, LanguageModel, ModelAccess, Reranker, Tokenizer
-from memory.store_calls import Request, Store
+from memory.ports import Chat, Embedder, Tokenizer
+from memory.store_calls import Request
 from providers import factory as providers
+from providers.minilm import load_minilm_tokenizer
+from providers.model_access import AsyncModelAccess, utc_today
 from storage.backup import begin_backup, finish_backup, remove_unfinished, restore_backup, shard_paths
 from storage.damage import read_reports
 from storage.directory import Space, allow_space, current_card, prepare_directory, read_card, shard_path
+from storage.edge_store import EdgeStore
 from storage.grace import GracefulEngine, ReadGrace
 from storage.probe import open_store, probe
 from storage.run import run
 from storage.upgrade import upgrade
 
 __all__ = [
+    "AsyncModelAccess",
+    "ShardEngine",
     "ShardRuns",
-    "SharedStore",
     "allow_space",
     "begin_backup",
     "build_embedder",
@@ -43,45 +45,24 @@ __all__ = [
     "prepare_data",
     "remove_unfinished",
     "restore_backup",
-    "run_on",
+    "run",
     "shard_names",
     "stored_space",
+    "utc_today",
 ]
 
 if TYPE_CHECKING:
+    from providers.http_reranker import HttpReranker
+    from providers.openai_llm import OpenAICompatibleModel
     from providers.policy import RetryPolicy
+    from storage.server_store import ServerStore
 
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 15.0
 
-
-class SharedStore(Store, Protocol):
-    """A store that many processes use at once, each over connections of its own."""
-
-    async def open(self) -> None:
-        """Make or check what the store needs to have."""
-        ...
-
-    async def perform_each(self, requests: Sequence[tuple[Scope, Request[T]]]) -> list[T]:
-        """Answers of reads of several banks, in order."""
-        ...
-
-    async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
-        """What its parts say of themselves."""
-        ...
-
-    async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
-        """Every bank of every tenant that has a head."""
-        ...
-
-    async def list_strays(self) -> tuple[Stray, ...]:
-        """Points that belong to no bank with a head."""
-        ...
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        ...
+ShardEngine = EdgeStore
+"""The engine of a storage shard's directory: calls that block, and what keeps them lasting and quick."""
 
 
 def build_embedder(settings: Settings) -> Embedder:
@@ -89,14 +70,13 @@ def build_embedder(settings: Settings) -> Embedder:
     return providers.build_embedder(_provider_settings(settings))
 
 
-def build_tokenizer(settings: Settings) -> Tokenizer:
-    """The tokenizer of token budgets."""
-    return providers.build_tokenizer(_provider_settings(settings))
+def build_tokenizer() -> Tokenizer:
+    """The tokenizer of token budgets: one for all embedders."""
+    return load_minilm_tokenizer()
 
 
-def build_extractor(settings: Settings) -> Extractor:
+def build_extractor() -> Extractor:
     """Who finds facts in what is retained, as one process runs it."""
-    del settings
     return RulesExtractor()
 
 
@@ -112,14 +92,14 @@ def embedding_space(settings: Settings) -> Space:
     return Space(embedder.name, dim)
 
 
-def build_language_model(settings: Settings) -> LanguageModel:
+def build_language_model(settings: Settings) -> "OpenAICompatibleModel":
     """The language model of the settings; nothing is sent yet. To be used from one event loop.
 
     Raises:
         BadSettings: there is none, or its address or key cannot be used.
     """
     # Its client takes long to import: only what talks to a model has it.
-    from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel  # noqa: PLC0415
+    from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel  # noqa: PLC0415 - only where it is used
 
     if not settings.llm_base_url:
         raise BadSettings("LOREBANK_LLM_BASE_URL is not set")
@@ -135,13 +115,13 @@ def build_language_model(settings: Settings) -> LanguageModel:
     )
 
 
-def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
+def build_llm_extractor(settings: Settings, access: AsyncModelAccess) -> Extractor:
     """What finds facts with the language model, its calls let through one by one.
 
     Raises:
         BadSettings: as `build_language_model`.
     """
-    from providers.llm_extractor import ExtractionLimits, LlmExtractor  # noqa: PLC0415
+    from providers.llm_extractor import ExtractionLimits, LlmExtractor  # noqa: PLC0415 - only where it is used
 
     limits = ExtractionLimits(
         call_tokens=settings.llm_call_tokens,
@@ -152,7 +132,7 @@ def build_llm_extractor(settings: Settings, access: ModelAccess) -> Extractor:
     return LlmExtractor(build_language_model(settings), access, limits)
 
 
-def build_reranker(settings: Settings) -> Reranker | None:
+def build_reranker(settings: Settings) -> "HttpReranker | None":
     """The cross-encoder of the settings, from one event loop; None where there is none.
 
     Raises:
@@ -160,7 +140,7 @@ def build_reranker(settings: Settings) -> Reranker | None:
     """
     if not settings.reranker_url:
         return None
-    from providers.http_reranker import HttpReranker, RerankEndpoint  # noqa: PLC0415
+    from providers.http_reranker import HttpReranker, RerankEndpoint  # noqa: PLC0415 - only where it is used
 
     key = settings.reranker_api_key
     return HttpReranker(
@@ -173,20 +153,20 @@ def build_reranker(settings: Settings) -> Reranker | None:
     )
 
 
-def build_llm_chat(settings: Settings, access: ModelAccess) -> Chat:
+def build_llm_chat(settings: Settings, access: AsyncModelAccess) -> Chat:
     """What asks the language model for reflections, its calls let through one by one.
 
     Raises:
         BadSettings: as `build_language_model`.
     """
-    from providers.llm_chat import LlmChat  # noqa: PLC0415
+    from providers.llm_chat import LlmChat  # noqa: PLC0415 - only where it is used
 
     retries = _llm_retries(settings, 0.25, 5.0)
     return LlmChat(build_language_model(settings), build_language_model(settings), access, retries)
 
 
 def _llm_retries(settings: Settings, first_wait_s: float, longest_wait_s: float) -> "RetryPolicy":
-    from providers.policy import RetryPolicy  # noqa: PLC0415
+    from providers.policy import RetryPolicy  # noqa: PLC0415 - only where it is used
 
     return RetryPolicy(
         deadline_s=settings.llm_deadline_s,
@@ -213,7 +193,7 @@ def stored_space(data: Path) -> tuple[int, Space]:
     return card.storage_shards, Space(card.embedder, card.dim)
 
 
-def open_shard(settings: Settings, index: int, space: Space, *, again: bool = False) -> BlockingStore:
+def open_shard(settings: Settings, index: int, space: Space, *, again: bool = False) -> ShardEngine:
     """Open one storage shard's directory; `again`: in place of a process that ended without closing it.
 
     Raises:
@@ -259,15 +239,10 @@ def find_damage(data: Path) -> list[str]:
     return said
 
 
-def run_on(engine: BlockingStore, scope: Scope, request: Request[T]) -> T:
-    """Run a call or a procedure over an engine that nobody else uses."""
-    return run(engine, scope, request)
-
-
 class ShardRuns:
     """Runs requests over a blocking engine: reads in any number of threads, writes in one."""
 
-    def __init__(self, engine: BlockingStore) -> None:
+    def __init__(self, engine: ShardEngine) -> None:
         self._grace = ReadGrace()
         self._reading = engine
         self._writing = GracefulEngine(engine, self._grace)
@@ -285,15 +260,15 @@ class ShardRuns:
         return run(self._writing, scope, request, between)
 
 
-def connect_server(settings: Settings, space: Space) -> SharedStore:
+def connect_server(settings: Settings, space: Space) -> "ServerStore":
     """The store on the Qdrant server of the settings; nothing is sent yet, and all of it from the loop that is first.
 
     Raises:
         BadSettings: there is no address of a server.
     """
     # Its models take long to import, and much memory: only what talks to a server has them.
-    from storage.server_client import ServerSettings  # noqa: PLC0415
-    from storage.server_store import ServerStore  # noqa: PLC0415
+    from storage.server_client import ServerSettings  # noqa: PLC0415 - only where it is used
+    from storage.server_store import ServerStore  # noqa: PLC0415 - only where it is used
 
     if not settings.qdrant_url:
         raise BadSettings("LOREBANK_QDRANT_URL is not set")

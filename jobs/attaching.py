@@ -27,9 +27,9 @@ def run_attached(work: "Callable[[BankClient], Awaitable[T]]") -> T:
     # Ray reads its environment when it is imported; a server's own Ray asks for no token.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    import ray  # noqa: PLC0415
+    import ray  # noqa: PLC0415 - not where the help is shown
 
-    from actors.client import BankClient  # noqa: PLC0415
+    from actors.client import BankClient  # noqa: PLC0415 - not where the help is shown
 
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)

@@ -66,7 +66,10 @@ class Scan:
 
 async def scan(source: Source, tenant: str, bank: str | None = None) -> Scan:
     """Look at every point of a tenant's banks, or of one."""
-    covers: Callable[[Scope], bool] = lambda scope: scope.tenant == tenant and bank in {None, scope.bank}  # noqa: E731
+
+    def covers(scope: Scope) -> bool:
+        return scope.tenant == tenant and bank in {None, scope.bank}
+
     found = Scan()
     start: str | None = None
     while True:

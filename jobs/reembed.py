@@ -178,7 +178,7 @@ class _Reembedding:
     async def _count(self) -> None:
         tally, ranked = self.tally, []
         async for scope in self._client.banks():
-            units = await self._patiently(lambda scope=scope: self._client.count_units(scope))  # type: ignore[misc]
+            units = await self._patiently(lambda scope=scope: self._client.count_units(scope))  # type: ignore[misc]  # a lambda's default has no type
             tally.banks, tally.units = tally.banks + 1, tally.units + units
             if units:
                 ranked.append((digest(scope.key), scope))
@@ -219,7 +219,7 @@ class _Reembedding:
         start: str | None = None
         while True:
             page = FillPage(space, PAGE_UNITS, start)
-            filled = await self._patiently(lambda page=page: self._client.fill(scope, page))  # type: ignore[misc]
+            filled = await self._patiently(lambda page=page: self._client.fill(scope, page))  # type: ignore[misc]  # a lambda's default has no type
             self.tally.embedded += filled.embedded
             shown.move(filled.looked_at, embedded=self.tally.embedded)
             start = filled.following
@@ -234,7 +234,7 @@ class _Reembedding:
             wanted = self._options.verify_sample
             part = (number + 1) * wanted // len(banks) - number * wanted // len(banks)
             one = await self._patiently(
-                lambda scope=scope, part=part: self._client.agreement(scope, stands, part)  # type: ignore[misc]
+                lambda scope=scope, part=part: self._client.agreement(scope, stands, part)  # type: ignore[misc]  # a lambda's default has no type
             )
             sampled, sums = sampled + one.sampled, sums + one.share * one.sampled
         return {"sampled": sampled, "share": round(sums / sampled, 4) if sampled else 0.0}

@@ -121,7 +121,7 @@ class Run:
     async def _sweep(self, scope: Scope, now: datetime, seq: int, swept: BankSwept) -> None:
         while True:
             command = SweepPast(uuid4().hex, now, seq)
-            receipt = await patiently(self.patience_s, lambda: self.client.moving.sweep_past(scope, command))  # noqa: B023
+            receipt = await patiently(self.patience_s, lambda: self.client.moving.sweep_past(scope, command))  # noqa: B023 - awaited before the next is made
             swept.documents += receipt.documents
             swept.chunks += receipt.chunks
             swept.derived += receipt.derived

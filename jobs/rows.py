@@ -91,7 +91,7 @@ def read_rows(path: Path) -> Iterator[Row | BadRow]:
 
 def open_text(path: Path) -> IO[bytes]:
     """The file's bytes, unpacked where it is packed with gzip."""
-    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]  # both read bytes
 
 
 def read_lines(path: Path) -> Iterator[Row | BadRow]:

@@ -26,14 +26,15 @@ from loadtests.scoring import ALL, Hit, Scores, mean_scores, price_tokens, score
 from memory.commands import Item, Retain
 from memory.drafting import dense_text, draft_documents
 from memory.ids import Scope
-from memory.ingest import BankView, Embedded, merge_document, plan_retain
+from memory.ingest import BankView, Embedded, plan_retain
+from memory.merging import merge_document
 from memory.ports import Embedder, Tokenizer
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.query import understand
 from memory.recall import Candidates, RecallAnswer, RecallQuery, answer, plan_candidates
 from memory.recipes import ABLATIONS, CONTEXTUAL, DEFAULT, HYBRID, RECIPES, WITH_NEIGHBOURS, Recipe
 from memory.records import RecallProfile
-from providers.factory import ProviderSettings, build_tokenizer
+from providers.minilm import load_minilm_tokenizer
 from storage.directory import Space
 
 SHOWN = ("R@5", "R@10", "R@20", "nDCG@10", "T@512")
@@ -149,8 +150,7 @@ def main(
     json_out: Annotated[Path | None, typer.Option("--json", help="write all means here")] = None,
 ) -> None:
     """Rank the questions of each file by several recipes."""
-    settings = load_settings()
-    tokenizer = build_tokenizer(ProviderSettings(cache_dir=settings.cache / "models"))
+    tokenizer = load_minilm_tokenizer()
     models = Models(product_embedder(token_vectors=True), tokenizer)
     recipes = [*COMPARED, *(ABLATIONS if ablate else ()), *(RECIPES[name] for name in recipe or ())]
     found = {}

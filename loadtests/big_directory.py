@@ -13,7 +13,8 @@ from memory.commands import DeleteBank, DeleteDocument, Item, Message, Retain
 from memory.drafting import draft_documents
 from memory.encoding import decode_document
 from memory.ids import Scope
-from memory.ingest import BankView, Embedded, merge_document, plan_delete_bank, plan_delete_document, plan_retain
+from memory.ingest import BankView, Embedded, plan_delete_bank, plan_delete_document, plan_retain
+from memory.merging import merge_document
 from memory.plans import Plan
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Document, Head, RecallProfile, RecordKind

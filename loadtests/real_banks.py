@@ -13,7 +13,8 @@ from loadtests.dialogue import read_conversations
 from memory.commands import Item, Message, Retain
 from memory.drafting import dense_text, draft_documents
 from memory.ids import Scope
-from memory.ingest import BankView, Embedded, merge_document, plan_retain
+from memory.ingest import BankView, Embedded, plan_retain
+from memory.merging import merge_document
 from memory.ports import Embedder
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Embedding, RecallProfile

@@ -168,8 +168,8 @@ def operations(
         plan = owner.plan_turns("big", BIG_DOCUMENT_TURNS)
         if name == "retain":
             message = pickle.dumps(Execute(owner.head, plan, "message"))
-            yield f"message with {BIG_DOCUMENT_TURNS:,} turns unpacked", lambda: pickle.loads(message)  # noqa: B023, S301
-        yield f"{name} of a document of {BIG_DOCUMENT_TURNS:,} turns", lambda: owner.execute(plan)  # noqa: B023
+            yield f"message with {BIG_DOCUMENT_TURNS:,} turns unpacked", lambda: pickle.loads(message)  # noqa: B023, S301 - each is run before the next is made; packed here
+        yield f"{name} of a document of {BIG_DOCUMENT_TURNS:,} turns", lambda: owner.execute(plan)  # noqa: B023 - each is run before the next is made
     deletion = owner.plan_delete("big")
     yield "delete of that document", lambda: owner.execute(deletion)
     size = f"bank of {banks[0].units:,}"

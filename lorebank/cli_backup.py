@@ -35,4 +35,4 @@ def _become(action: str, directory: Path, to: Path) -> None:
         raise fail(HOW_TO_GET_IT)
     arguments = ["-m", f"{JOBS_PACKAGE}.backup", action, str(directory.absolute()), "--to", str(to.absolute())]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - no shell, and fixed arguments

@@ -41,7 +41,7 @@ def become(job: str, arguments: Iterable[str]) -> None:
     if importlib.util.find_spec(JOBS_PACKAGE) is None:
         raise fail(HOW_TO_GET_IT)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", f"{JOBS_PACKAGE}.{job}", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", f"{JOBS_PACKAGE}.{job}", *arguments])  # noqa: S606 - no shell, and fixed arguments
 
 
 def flags(options: Sequence[tuple[str, object]]) -> list[str]:

@@ -37,4 +37,4 @@ def up(
     if no_ui:
         arguments.append("--no-ui")
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *arguments, *context.args])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *arguments, *context.args])  # noqa: S606 - no shell, and fixed arguments

@@ -7,6 +7,8 @@ that are slow. Pure: instants are seconds of any clock that only moves forward.
 
 from dataclasses import dataclass, field
 
+LONGEST_PAUSE_S = 60.0
+"""However long an endpoint asks to be left alone."""
 LONG_PROBES = 1
 """Probes with a call's own time limit that are under way at once."""
 
@@ -73,11 +75,11 @@ class Circuit:
                 self.next_probe_at_s = now_s + self.limits.probe_every_s
             self.open, self.reason = True, reason
 
-    def throttled(self, now_s: float, stated_s: float | None, longest_s: float = 60.0) -> None:
+    def throttled(self, now_s: float, stated_s: float | None) -> None:
         """The endpoint asks for fewer calls. Once it did so several times in a row, everybody waits."""
         self._throttles += 1
         if self.open:
             self.answered()
         elif self._throttles >= self.limits.failures:
-            self._paused_until_s = now_s + min(stated_s if stated_s is not None else 1.0, longest_s)
+            self._paused_until_s = now_s + min(stated_s if stated_s is not None else 1.0, LONGEST_PAUSE_S)
             self._throttles = 0

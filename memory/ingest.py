@@ -1,4 +1,4 @@
-"""From document drafts and the bank's view to a plan: what is new, stays, goes. The idempotency rules."""
+"""Plans of retains, deletions and changes of a bank: from merged drafts and the bank's view to what is written."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,12 @@ from memory.commands import (
     RetainReceipt,
     UpdateBank,
 )
-from memory.drafting import ITEM_SEPARATOR, ChunkDraft, DocumentDraft, dense_text, lexical_text
+from memory.drafting import ITEM_SEPARATOR, ChunkDraft, dense_text, lexical_text
 from memory.encoding import encode_document, encode_recall_profile, instant_to_micros
-from memory.errors import Conflict
 from memory.healing import DAMAGED
-from memory.ids import Scope, digest, unit_id
+from memory.ids import Scope, digest
+from memory.merging import Merge, refuse_open
 from memory.operations import completed_operation
-from memory.placing import place
 from memory.plans import Event, Plan
 from memory.policy import BankPolicy, sooner
 from memory.protocol import SEQ_BLOCK
@@ -78,65 +77,6 @@ class Embedded:
     def of(cls, made: Embedding, text_tokens: int) -> Self:
         """What an embedder made of a text of that length."""
         return cls(made.dense, text_tokens, made.tokens, made.space, made.also)
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """A draft laid over the stored version: the chunk list as it will be and which of it is new."""
-
-    document_id: str
-    old: Document | None
-    entries: tuple[ChunkEntry, ...]
-    new: tuple[tuple[ChunkEntry, ChunkDraft], ...]
-    retired: tuple[ChunkEntry, ...]
-    moves: Mapping[str, int]
-    draft: DocumentDraft
-    tail: str
-    damaged: bool = False
-    """Whether chunks that are kept are lost."""
-
-
-def merge_document(
-    scope: Scope, old: Document | None, draft: DocumentDraft, missing: frozenset[str] = frozenset()
-) -> Merge:
-    """Match chunks by id: equal text with equal attributes at its nth occurrence is the same unit and stays.
-
-    A stored chunk that is `missing` counts as retired; where the draft has it, it is made anew.
-
-    Raises:
-        Conflict: the document is that of an open session.
-    """
-    _refuse_open(old)
-    kept = list(old.chunks) if old and draft.mode == "append" else []
-    tail = (old.tail if old else "") if kept else ""
-    seen = Counter(entry.digest for entry in kept)
-    lost = frozenset() if kept else missing
-    by_id = {entry.unit_id: entry for entry in (old.chunks if old else ()) if entry.unit_id not in lost}
-    wanted: list[tuple[ChunkEntry, ChunkDraft | None]] = [(entry, None) for entry in kept]
-    for number, chunk in enumerate(draft.chunks):
-        id_ = unit_id(scope, draft.id, chunk.digest, seen[chunk.digest])
-        seen[chunk.digest] += 1
-        separator = tail + ITEM_SEPARATOR + chunk.separator if kept and number == 0 else chunk.separator
-        entry = ChunkEntry(id_, chunk.digest, chunk.content_hash, 0, separator, chunk.speaker, chunk.type, chunk.item)
-        wanted.append((entry, chunk))
-    places, moved = place([by_id[e.unit_id].position if e.unit_id in by_id else None for e, _ in wanted])
-    entries = tuple(replace(entry, position=at) for (entry, _), at in zip(wanted, places, strict=True))
-    ids = {entry.unit_id for entry in entries}
-    return Merge(
-        document_id=draft.id,
-        old=old,
-        entries=entries,
-        new=tuple(
-            (entry, chunk)
-            for entry, (_, chunk) in zip(entries, wanted, strict=True)
-            if chunk is not None and entry.unit_id not in by_id
-        ),
-        retired=tuple(entry for entry in (old.chunks if old else ()) if entry.unit_id not in ids - lost),
-        moves={entries[index].unit_id: entries[index].position for index in moved},
-        draft=draft,
-        tail=draft.tail,
-        damaged=bool(kept and missing),
-    )
 
 
 def plan_retain(
@@ -215,7 +155,7 @@ def plan_delete_document(
         Conflict: it is that of an open session.
     """
     seq = view.head.seq + 1
-    _refuse_open(document)
+    refuse_open(document)
     staged = drop_documents({document.id: work} if work else {}, now)
     gone: tuple[ChunkEntry | Derived, ...] = (*document.chunks, *staged.retire)
     receipt = DeleteReceipt(command.operation_id, seq, len(gone), 1)
@@ -372,6 +312,28 @@ def head_after(
     )
 
 
+def bare_plan(
+    view: BankView,
+    command: str,
+    operation_id: str,
+    now: datetime,
+    records: Sequence[Record] = (),
+    due: datetime | None = None,
+) -> Plan:
+    """A plan that touches no units: the next seq, the head with it, due by then at the latest, and some records."""
+    seq = view.head.seq + 1
+    head = head_after(view, seq, (), (), 0, now)
+    return Plan(command, operation_id, seq, replace(head, due_at=sooner(head.due_at, due)), records=tuple(records))
+
+
+def counted(plan: Plan, changes: Mapping[str, int]) -> Plan:
+    """The plan, with so many more of what the head counts."""
+    counters = Counter(plan.head_after.counters)
+    counters.update(changes)
+    head = replace(plan.head_after, counters={name: count for name, count in counters.items() if count})
+    return replace(plan, head_after=head)
+
+
 def profile_change(
     view: BankView, seq: int, added: Sequence[ChunkEntry], retired: Sequence[ChunkEntry]
 ) -> list[Record]:
@@ -388,8 +350,3 @@ def profile_change(
 def profile_record(profile: RecallProfile) -> Record:
     """The record that recall reads."""
     return Record(RecordKind.RECALL_PROFILE, RECALL_PROFILE_KEY, encode_recall_profile(profile))
-
-
-def _refuse_open(document: Document | None) -> None:
-    if document is not None and document.open:
-        raise Conflict(f"document {document.id!r} belongs to an open session: append there, close it or delete it")

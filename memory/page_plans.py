@@ -1,18 +1,19 @@
 """Plans of what is done to the folders of knowledge pages."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from memory.errors import Conflict, NotFound
-from memory.ingest import BankView, head_after
+from memory.ingest import BankView, bare_plan, counted
 from memory.knowledge_pages import FOLDERS, MAX_FOLDERS, Folder, below, check_folder, encode_folder
 from memory.mental_models import FOLLOWING, MODELS, MentalModel
 from memory.plans import Plan
-from memory.records import Record, RecordKind
+from memory.records import RecordKind
 from memory.reflect_commands import DeleteFolder, DeleteModel, PutFolder
 from memory.reflect_plans import plan_delete_model
+
+COMMAND = "folders"
 
 
 def plan_put_folder(view: BankView, command: PutFolder, folders: Mapping[str, Folder], now: datetime) -> Plan:
@@ -32,7 +33,8 @@ def plan_put_folder(view: BankView, command: PutFolder, folders: Mapping[str, Fo
     else:
         folder = replace(found, **command.changes)
     check_folder(folder, folders)
-    return _plan(view, command.operation_id, now, {FOLDERS: int(command.create)}, (encode_folder(folder),))
+    plan = bare_plan(view, COMMAND, command.operation_id, now, (encode_folder(folder),))
+    return counted(plan, {FOLDERS: int(command.create)})
 
 
 def plan_delete_folder(
@@ -42,19 +44,8 @@ def plan_delete_folder(
     gone = below(command.folder_id, folders)
     pages = [model for model in models if model.page and model.folder_id in gone]
     parts = [plan_delete_model(view, DeleteModel(command.operation_id, page.id), page, now) for page in pages]
-    counted = {FOLDERS: -len(gone), MODELS: -len(pages), FOLLOWING: -sum(page.follows for page in pages)}
+    changes = {FOLDERS: -len(gone), MODELS: -len(pages), FOLLOWING: -sum(page.follows for page in pages)}
     records = tuple(record for part in parts for record in part.records)
-    plan = _plan(view, command.operation_id, now, counted, records)
+    plan = counted(bare_plan(view, COMMAND, command.operation_id, now, records), changes)
     removed = (one for part in parts for one in part.remove)
     return replace(plan, remove=(*((RecordKind.FOLDER, id_) for id_ in sorted(gone)), *removed))
-
-
-def _plan(
-    view: BankView, operation_id: str, now: datetime, counted: Mapping[str, int], records: tuple[Record, ...]
-) -> Plan:
-    seq = view.head.seq + 1
-    head = head_after(view, seq, (), (), 0, now)
-    counters = Counter(head.counters)
-    counters.update(counted)
-    head = replace(head, counters={name: count for name, count in counters.items() if count})
-    return Plan("folders", operation_id, seq, head, records=records)

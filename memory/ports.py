@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.model_budget import Grant, Outcome, Refusal, Ticket
 from memory.records import Embedding
 
 
@@ -18,6 +17,10 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
         ...
+
+
+EmbedderKind = Literal["minilm", "http", "hash"]
+"""The embedders there are, by what settings call them; `providers/factory.py` builds each."""
 
 
 class Embedder(Protocol):
@@ -67,54 +70,6 @@ class Completion:
     completion_tokens: int
 
 
-class LanguageModel(Protocol):
-    """Answers a chat. Asynchronous; safe to call many times at once on one event loop."""
-
-    @property
-    def name(self) -> str:
-        """The model."""
-        ...
-
-    async def complete(
-        self,
-        messages: Sequence[Mapping[str, str]],
-        schema: Mapping[str, Any] | None,
-        *,
-        max_tokens: int,
-        timeout_s: float,
-    ) -> Completion:
-        """The answer to messages of {role, content}, a JSON document by `schema` as far as the endpoint can promise it.
-
-        Raises:
-            Overloaded: the endpoint asks for fewer calls.
-            Unavailable, DeadlineExceeded: it does not answer, or with an error of its own.
-            ModelUnusable: it refuses key, model or path.
-            Unprocessable: it refuses this request.
-        """
-        ...
-
-    async def ping(self, timeout_s: float) -> None:
-        """Have it say one token.
-
-        Raises:
-            Overloaded, Unavailable, DeadlineExceeded, ModelUnusable: it does not answer.
-        """
-        ...
-
-
-class Reranker(Protocol):
-    """Scores how well texts answer a query, each read together with it."""
-
-    async def score(self, query: str, texts: Sequence[str], timeout_s: float) -> list[float]:
-        """A finite score for each text, in order; the higher the better.
-
-        Raises:
-            RetryLater: no answer, or not in time.
-            ModelUnusable: the request is refused, or the answer is not what it should be.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call of the language model for a bank's reflection. prompt_tokens: estimated; foreign: a caller's schema."""
@@ -139,20 +94,4 @@ class Chat(Protocol):
             RetryLater: no turn came, the endpoint does not answer, refuses everything, or the day's tokens are spent.
             Unprocessable: the endpoint refuses this request.
         """
-        ...
-
-
-class ModelAccess(Protocol):
-    """Lets calls of a language model through: one line for the whole deployment."""
-
-    async def admit(self, ticket: Ticket, timeout_s: float) -> Grant | Refusal:
-        """Wait for a turn. Who is granted one settles it.
-
-        Raises:
-            RetryLater: no turn came in time; the message says what is wrong with the endpoint, if anything is.
-        """
-        ...
-
-    async def settle(self, ticket_id: str, outcome: Outcome) -> bool:
-        """Say how a granted call ended; true where the endpoint is in trouble: a failure then is not the text's."""
         ...

@@ -10,6 +10,7 @@ from memory.query import Understood
 from memory.store_calls import Hits, LaneHits
 
 LANES = ("semantic", "keyword", "facts")
+"""In the order in which they are asked; those that not every recipe has come last."""
 BELOW_SCORE = "min_scores"
 OVER_LIMIT = "limit"
 OVER_BUDGET = "max_tokens"
@@ -30,7 +31,7 @@ def describe_lanes(lanes: Sequence[LaneHits]) -> list[dict[str, Any]]:
     """What each lane brought, best first."""
     return [
         {"lane": name, "ids": list(lane.ids), "scores": list(lane.scores)}
-        for name, lane in zip(LANES, lanes, strict=True)
+        for name, lane in zip(LANES, lanes, strict=False)
     ]
 
 
@@ -50,7 +51,7 @@ def describe_units(
     """
     ranks = {
         name: {unit: rank for rank, unit in enumerate(lane.ids, start=1)}
-        for name, lane in zip(LANES, lanes, strict=True)
+        for name, lane in zip(LANES, lanes, strict=False)
     }
     within, returned = frozenset(kept), frozenset(chosen)
     full_at = kept.index(chosen[-1]) if limit is not None and len(chosen) == limit > 0 else len(kept)

@@ -1,6 +1,5 @@
 """Plans of what a bank reflects by: directives; mental models that are put, asked for, refreshed, retracted."""
 
-from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -9,7 +8,7 @@ from datetime import datetime, timedelta
 from memory.directives import DIRECTIVES, MAX_DIRECTIVES, Directive, encode_directive
 from memory.encoding import instant_to_micros, instant_to_text
 from memory.errors import Conflict, NotFound
-from memory.ingest import BankView, head_after
+from memory.ingest import BankView, bare_plan, counted
 from memory.mental_models import (
     FOLLOWING,
     MAX_MODELS,
@@ -58,14 +57,14 @@ def plan_put_directive(
         raise NotFound(f"bank {view.scope.bank!r} has no directive {command.directive_id!r}")
     else:
         directive = found.changed(command.changes, now)
-    plan = _plan(view, "put_directive", command.operation_id, now, (encode_directive(directive),))
-    return _counted(plan, {DIRECTIVES: int(command.create)}), directive
+    plan = bare_plan(view, "put_directive", command.operation_id, now, (encode_directive(directive),))
+    return counted(plan, {DIRECTIVES: int(command.create)}), directive
 
 
 def plan_delete_directive(view: BankView, command: DeleteDirective, now: datetime) -> Plan:
     """Plan that removes a directive."""
-    plan = _plan(view, "delete_directive", command.operation_id, now)
-    return _counted(replace(plan, remove=((RecordKind.DIRECTIVE, command.directive_id),)), {DIRECTIVES: -1})
+    plan = bare_plan(view, "delete_directive", command.operation_id, now)
+    return counted(replace(plan, remove=((RecordKind.DIRECTIVE, command.directive_id),)), {DIRECTIVES: -1})
 
 
 def plan_put_model(
@@ -91,17 +90,17 @@ def plan_put_model(
     else:
         model, before = replace(found, **command.changes), int(found.follows)
         model = model.scheduled(now) if "trigger" in command.changes else model
-        plan = _plan(view, "put_mental_model", command.operation_id, now, (encode_model(model),), _due(model, now))
-    counted = {MODELS: int(command.create), FOLLOWING: int(model.follows) - before}
-    return _counted(replace(plan, command="put_mental_model"), counted), model
+        plan = bare_plan(view, "put_mental_model", command.operation_id, now, (encode_model(model),), _due(model, now))
+    changes = {MODELS: int(command.create), FOLLOWING: int(model.follows) - before}
+    return counted(replace(plan, command="put_mental_model"), changes), model
 
 
 def plan_delete_model(view: BankView, command: DeleteModel, model: MentalModel, now: datetime) -> Plan:
     """Plan that removes a mental model with its history; a refresh of it that is pending is cancelled."""
     records = (refresh_operation(model, "cancelled", now),) if model.pending else ()
-    plan = _plan(view, "delete_mental_model", command.operation_id, now, records)
+    plan = bare_plan(view, "delete_mental_model", command.operation_id, now, records)
     remove = ((RecordKind.MENTAL_MODEL, model.id), *_versions(model))
-    return _counted(replace(plan, remove=remove), {MODELS: -1, FOLLOWING: -int(model.follows)})
+    return counted(replace(plan, remove=remove), {MODELS: -1, FOLLOWING: -int(model.follows)})
 
 
 def plan_clear_model(
@@ -110,7 +109,7 @@ def plan_clear_model(
     """Plan that empties a mental model; what it said goes to its history."""
     kept, records, remove = _kept(model, now)
     cleared = kept.emptied()
-    plan = _plan(view, "clear_mental_model", command.operation_id, now, (encode_model(cleared), *records))
+    plan = bare_plan(view, "clear_mental_model", command.operation_id, now, (encode_model(cleared), *records))
     return replace(plan, remove=remove), cleared
 
 
@@ -125,7 +124,7 @@ def plan_refresh_model(
 
 def plan_reschedule(view: BankView, operation_id: str, models: Sequence[MentalModel], now: datetime) -> Plan:
     """Plan that moves schedules on whose time came while there was nothing to do."""
-    return _plan(view, "reschedule", operation_id, now, tuple(encode_model(model.scheduled(now)) for model in models))
+    return bare_plan(view, "reschedule", operation_id, now, [encode_model(model.scheduled(now)) for model in models])
 
 
 def plan_end_refresh(
@@ -138,12 +137,12 @@ def plan_end_refresh(
         failed = model.failing(result.reason if isinstance(result, NotRefreshed) else RETRACTED, now)
         status = "pending" if failed.pending else "failed"
         noted = (encode_model(failed), refresh_operation(model, status, now, failed.failure))
-        return _plan(view, "end_refresh", command.operation_id, now, noted, _due(failed, now))
+        return bare_plan(view, "end_refresh", command.operation_id, now, noted, _due(failed, now))
     kept, records, remove = _kept(model, now) if result.changed else (model, (), ())
     after = _after(kept, result, now)
     operation = refresh_operation(model, "completed", now)
     written = (encode_model(after), operation, *records)
-    plan = _plan(view, "end_refresh", command.operation_id, now, written, _due(after, now))
+    plan = bare_plan(view, "end_refresh", command.operation_id, now, written, _due(after, now))
     events = (Event("mental_model.refreshed", command.refresh, now),)
     return replace(plan, remove=remove, events=events)
 
@@ -202,7 +201,7 @@ def _asked(
 ) -> tuple[Plan, MentalModel]:
     asked = model.asked(operation_id, mode, now)
     records = (encode_model(asked), refresh_operation(asked, "pending", now))
-    return _plan(view, REFRESH_TASK, operation_id, now, records, now), asked
+    return bare_plan(view, REFRESH_TASK, operation_id, now, records, now), asked
 
 
 def _after(model: MentalModel, result: Refreshed, now: datetime) -> MentalModel:
@@ -259,23 +258,3 @@ def _versions(model: MentalModel) -> tuple[tuple[RecordKind, str], ...]:
 def _due(model: MentalModel, now: datetime) -> datetime | None:
     due = model.due_at()
     return sooner(due, now) if model.follows else due
-
-
-def _plan(
-    view: BankView,
-    command: str,
-    operation_id: str,
-    now: datetime,
-    records: tuple[Record, ...] = (),
-    due: datetime | None = None,
-) -> Plan:
-    seq = view.head.seq + 1
-    head = head_after(view, seq, (), (), 0, now)
-    return Plan(command, operation_id, seq, replace(head, due_at=sooner(head.due_at, due)), records=records)
-
-
-def _counted(plan: Plan, changes: dict[str, int]) -> Plan:
-    counters = Counter(plan.head_after.counters)
-    counters.update(changes)
-    head = replace(plan.head_after, counters={name: count for name, count in counters.items() if count})
-    return replace(plan, head_after=head)

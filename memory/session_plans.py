@@ -1,13 +1,13 @@
 """Plans of sessions: open, append, fold, close, delete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.commands import AppendTurns, DeleteSession, OpenSession
 from memory.drafting import DocumentDraft
 from memory.encoding import encode_document, instant_to_micros
-from memory.ingest import LIVE, BankView, Embedded, document_hash, head_after, new_unit, profile_change
+from memory.ingest import LIVE, BankView, Embedded, bare_plan, document_hash, head_after, new_unit, profile_change
 from memory.operations import completed_operation
 from memory.plans import Event, Plan
 from memory.policy import sooner
@@ -32,6 +32,7 @@ from memory.staging import drop_documents, hold_document, release_document
 APPEND = "append_turns"
 OPEN_TASK = "open_session"
 DELETE_TASK = "delete_session"
+FOLD = "fold_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,7 @@ def plan_close(
     closed = replace(session, state=CLOSED, closed_at=now, closed_by=closed_by)
     event = "session.expired" if closed_by == "expiry" else "session.closed"
     if whole is None:
-        plan = _bare(view, operation_id, now, (encode_session(closed),))
-        plan = replace(plan, command="close_session")
+        plan = bare_plan(view, "close_session", operation_id, now, (encode_session(closed),))
     else:
         plan = replace(_rest(view, operation_id, closed, whole, now), command="close_session")
         version = whole.document.version + 1
@@ -181,7 +181,7 @@ def plan_delete_session(
         plan = (
             _rest(view, command.operation_id, session, whole, now, closing=True)
             if open_ and whole
-            else _bare(view, command.operation_id, now)
+            else bare_plan(view, FOLD, command.operation_id, now)
         )
         kept = tuple(record for record in plan.records if record.kind is not RecordKind.SESSION)
         remove = (*plan.remove, (RecordKind.SESSION, session.id))
@@ -254,7 +254,7 @@ def _rest(
     view: BankView, operation_id: str, session: Session, whole: Whole, now: datetime, *, closing: bool = False
 ) -> Plan:
     """The document with all its turns in one record, its stages released, its parts removed."""
-    plan = _bare(view, operation_id, now)
+    plan = bare_plan(view, FOLD, operation_id, now)
     open_ = session.state != CLOSED and not closing
     old = whole.document
     document = replace(old, version=old.version + 1, seq=plan.seq, updated_at=now, open=open_)
@@ -271,12 +271,6 @@ def _rest(
         remove = (*remove, *staged.remove)
     head = _due(head, view, rested)
     return replace(plan, head_after=head, records=tuple(records), remove=remove, retire=retired)
-
-
-def _bare(view: BankView, operation_id: str, now: datetime, records: Sequence[Record] = ()) -> Plan:
-    seq = view.head.seq + 1
-    head = head_after(view, seq, (), (), 0, now)
-    return Plan("fold_session", operation_id, seq, head, records=tuple(records))
 
 
 def _document_record(document: Document, status: str, now: datetime) -> Record:

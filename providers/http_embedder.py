@@ -26,7 +26,7 @@ class EmbeddingEndpoint:
 
     Raises:
         BadSettings: the URL is no http(s) URL or holds a password, the model is empty, a number is below 1,
-            `request_dimensions` has no `dim`, or the key holds characters that no header may.
+            or the key holds characters that no header may.
     """
 
     base_url: str
@@ -35,11 +35,7 @@ class EmbeddingEndpoint:
     api_key: str = field(default="", repr=False)
     dim: int | None = None
     """Length of the vectors; None: learnt from the first answer."""
-    request_dimensions: bool = False
-    """Whether to send `dim` as `dimensions`: for models that can shorten their vectors; others refuse it."""
     batch_texts: int = 64
-    trust_environment: bool = False
-    """Whether httpx may take proxies and certificates from the process's environment."""
 
     def __post_init__(self) -> None:
         try:
@@ -54,8 +50,6 @@ class EmbeddingEndpoint:
             raise BadSettings("embedding model must not be empty when an embedding base URL is set")
         if self.dim is not None and self.dim < 1:
             raise BadSettings(f"embedding dim must be at least 1, is {self.dim}")
-        if self.request_dimensions and self.dim is None:
-            raise BadSettings("embedding dim must be set when it is to be requested from the endpoint")
         if self.batch_texts < 1:
             raise BadSettings(f"embedding batch must be at least 1 text, is {self.batch_texts}")
         if any(not "!" <= character <= "~" for character in self.api_key):
@@ -94,16 +88,15 @@ class OpenAICompatibleEmbedder:
         self._monotonic = monotonic
         self._dim = endpoint.dim
         headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        self._client = httpx.Client(headers=headers, trust_env=endpoint.trust_environment)
+        self._client = httpx.Client(headers=headers, trust_env=False)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint.shown})"
 
     @property
     def name(self) -> str:
-        """The model, and the length of its vectors where that is requested."""
-        model = self._endpoint.model
-        return f"{model}/{self._endpoint.dim}" if self._endpoint.request_dimensions else model
+        """The model."""
+        return self._endpoint.model
 
     @property
     def dim(self) -> int:
@@ -147,8 +140,6 @@ class OpenAICompatibleEmbedder:
 
     def _batch(self, texts: list[str], deadline_at_s: float) -> NDArray[np.float32]:
         request: dict[str, Any] = {"model": self._endpoint.model, "input": texts, "encoding_format": "float"}
-        if self._endpoint.request_dimensions:
-            request["dimensions"] = self._endpoint.dim
         body = with_retries(
             self._policy,
             lambda left_s: self._post(request, left_s),

@@ -60,7 +60,7 @@ class RerankEndpoint:
 
 
 class HttpReranker:
-    """Implements memory.ports.Reranker; to be used from one event loop."""
+    """Scores how well texts answer a query, each read together with it; to be used from one event loop."""
 
     def __init__(self, endpoint: RerankEndpoint) -> None:
         self._endpoint = endpoint

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from memory.errors import DeadlineExceeded, LorebankError, ModelUnusable, RetryLater, Unavailable
 from memory.model_budget import Outcome, Refusal, Verdict
-from memory.ports import ChatRequest, Completion, LanguageModel, ModelAccess
+from memory.ports import ChatRequest, Completion
+from providers.model_access import AsyncModelAccess
 from providers.model_turns import ModelTurns, outcome_of
+from providers.openai_llm import OpenAICompatibleModel
 from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 
 TURN_S = 5.0
@@ -26,9 +28,9 @@ class LlmChat:
 
     def __init__(
         self,
-        model: LanguageModel,
-        foreign: LanguageModel,
-        access: ModelAccess,
+        model: OpenAICompatibleModel,
+        foreign: OpenAICompatibleModel,
+        access: AsyncModelAccess,
         retries: RetryPolicy,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

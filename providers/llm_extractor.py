@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -22,8 +22,10 @@ from memory.extraction.port import (
 )
 from memory.extraction.prompt import build_messages
 from memory.model_budget import Outcome, Refusal, Ticket, Verdict
-from memory.ports import Completion, LanguageModel, ModelAccess
+from memory.ports import Completion
+from providers.model_access import AsyncModelAccess
 from providers.model_turns import ModelTurns, outcome_of
+from providers.openai_llm import OpenAICompatibleModel
 from providers.policy import AttemptFailed, RetryPolicy, with_retries_async
 
 _SCHEMA_TOKENS = 400
@@ -77,19 +79,14 @@ class LlmExtractor:
 
     def __init__(
         self,
-        model: LanguageModel,
-        access: ModelAccess,
+        model: OpenAICompatibleModel,
+        access: AsyncModelAccess,
         limits: ExtractionLimits | None = None,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
         self._access = access
-        self._turns = ModelTurns(model, access, monotonic)
+        self._turns = ModelTurns(model, access)
         self._limits = limits or ExtractionLimits()
-        self._sleep = sleep
-        self._monotonic = monotonic
 
     @property
     def name(self) -> str:
@@ -101,7 +98,7 @@ class LlmExtractor:
         asked = {_key(request): request for request in requests if _has_work(request)}
         limits = self._limits
         groups = group_windows(list(asked.values()), limits.call_tokens, limits.call_windows)
-        run = _Run(self, self._monotonic() + limits.retries.deadline_s)
+        run = _Run(self, time.monotonic() + limits.retries.deadline_s)
         await run.extract_all(groups)
         nothing = Extracted("", (), self.name)
         return [run.outcomes.get(_key(request)) or _renamed(nothing, request) for request in requests]
@@ -120,7 +117,7 @@ class LlmExtractor:
         messages = build_messages(group)
         prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages) + _SCHEMA_TOKENS
         ticket = await self._admitted(group[0], prompt_tokens + answer_tokens(group), deadline_at_s)
-        call_s = max(0.001, min(self._limits.retries.attempt_s, deadline_at_s - self._monotonic()))
+        call_s = max(0.001, min(self._limits.retries.attempt_s, deadline_at_s - time.monotonic()))
         schema = _schema(labels=bool(group[0].profile.labels))
         try:
             completion = await self._model.complete(
@@ -184,8 +181,6 @@ class LlmExtractor:
             self._limits.retries,
             once,
             deadline_at_s=deadline_at_s,
-            sleep=self._sleep,
-            monotonic=self._monotonic,
         )
 
 

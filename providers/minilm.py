@@ -11,9 +11,7 @@ GRAPH_VERSION = 1
 """Part of a cached graph's file name; a test pins the graph that belongs to it."""
 
 
-def load_minilm(
-    cache_dir: Path, precision: Precision = "int8", *, threads: int = 1, tokens: bool = False
-) -> OnnxEmbedder:
+def load_minilm(cache_dir: Path, precision: Precision = "int8", *, tokens: bool = False) -> OnnxEmbedder:
     """An embedder named "all-MiniLM-L6-v2/<precision>". The first call on a machine builds the graph (1-2 s).
 
     With `tokens` it gives token vectors, too; its sentence vectors are the same.
@@ -25,7 +23,7 @@ def load_minilm(
     check_sha256(files.weights, WEIGHTS_SHA256)
     check_sha256(files.tokenizer, TOKENIZER_SHA256)
     graph = load_graph(cache_dir, files.weights, precision, tokens=tokens)
-    return OnnxEmbedder(graph, files.tokenizer, name=f"{MODEL_NAME}/{precision}", threads=threads, tokens=tokens)
+    return OnnxEmbedder(graph, files.tokenizer, name=f"{MODEL_NAME}/{precision}", tokens=tokens)
 
 
 def load_graph(cache_dir: Path, weights: Path, precision: Precision, *, tokens: bool = False) -> Path:
@@ -37,7 +35,7 @@ def load_graph(cache_dir: Path, weights: Path, precision: Precision, *, tokens: 
 
     def build() -> bytes:
         # Imported here: onnx costs every worker 0.2 s and 13 MB, and only the first one on a machine builds.
-        from providers.minilm_graph import build_graph  # noqa: PLC0415
+        from providers.minilm_graph import build_graph  # noqa: PLC0415 - only where it is used
 
         return build_graph(weights, precision, tokens=tokens)
 

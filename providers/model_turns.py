@@ -6,14 +6,15 @@ from uuid import uuid4
 
 from memory.errors import LorebankError, Overloaded, Unprocessable
 from memory.model_budget import Grant, Outcome, Refusal, Ticket, Verdict
-from memory.ports import LanguageModel, ModelAccess
+from providers.model_access import AsyncModelAccess
+from providers.openai_llm import OpenAICompatibleModel
 
 
 class ModelTurns:
     """Admits the callers of one model, one by one."""
 
     def __init__(
-        self, model: LanguageModel, access: ModelAccess, monotonic: Callable[[], float] = time.monotonic
+        self, model: OpenAICompatibleModel, access: AsyncModelAccess, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._model = model
         self._access = access

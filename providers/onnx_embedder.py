@@ -27,19 +27,19 @@ _CALL_TOKENS = 6  # what a pass costs besides its tokens, in tokens: 0.5 ms wher
 class OnnxEmbedder:
     """Sentence vectors of a graph from `minilm_graph`. Implements memory.ports.Embedder; safe to share between threads.
 
-    With `threads=1` each call runs in its caller's thread: parallelism comes from calling from several.
+    Each call runs in its caller's thread: parallelism comes from calling from several.
 
     Raises:
         ModelUnusable: the graph or the tokenizer cannot be loaded.
     """
 
-    def __init__(self, graph: Path, tokenizer: Path, *, name: str, threads: int = 1, tokens: bool = False) -> None:
+    def __init__(self, graph: Path, tokenizer: Path, *, name: str, tokens: bool = False) -> None:
         """tokens: the graph has token vectors, too."""
         self._name = name
         self._wordpiece = load_wordpiece(tokenizer)
         self._wordpiece.enable_truncation(MAX_TOKENS)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # Threads that spin while they wait take the cores from everything else in the process.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -43,8 +43,6 @@ class ChatEndpoint:
     connections: int = 64
     temperature: float | None = None
     """None: the model's own; some models refuse any other."""
-    trust_environment: bool = False
-    """Whether the client may take proxies and certificates from the process's environment."""
 
     def __post_init__(self) -> None:
         try:
@@ -67,7 +65,7 @@ class ChatEndpoint:
 
 
 class OpenAICompatibleModel:
-    """Implements memory.ports.LanguageModel over `POST {base_url}/chat/completions`, one HTTP call at a time.
+    """Answers chats over `POST {base_url}/chat/completions`, one HTTP call at a time.
 
     It repeats nothing but a request whose kind of answer the endpoint does not know: that one is made again with the
     next kind, and the first kind that is answered is kept. To be used from one event loop.
@@ -84,7 +82,7 @@ class OpenAICompatibleModel:
             base_url=endpoint.base_url,
             api_key=endpoint.api_key or "none",
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(limits=limits, trust_env=endpoint.trust_environment),
+            http_client=openai.DefaultAsyncHttpxClient(limits=limits, trust_env=False),
         )
 
     def __repr__(self) -> str:

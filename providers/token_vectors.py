@@ -25,6 +25,7 @@ _LETTERS = range(1014, FIRST_WORD)
 """Ids of single letters and signs; those of other scripts than ASCII's are words of their own."""
 _PARTS = frozenset(("s", "t", "m", "re", "ve", "ll"))
 """What is left of "it's", "don't", "I'm" and the like."""
+_SENTENCES, _SENTENCE_WORDS = 600, 12
 
 
 class TokenPacker:
@@ -62,11 +63,11 @@ def principal_directions(vectors: NDArray[np.float32], count: int = TOKEN_DIM) -
     return first * signs
 
 
-def pseudo_sentences(vocabulary: Mapping[str, int], count: int = 600, words: int = 12) -> list[str]:
+def pseudo_sentences(vocabulary: Mapping[str, int]) -> list[str]:
     """Texts of words of the vocabulary, drawn alike and always the same."""
     known = [piece for piece, token in sorted(vocabulary.items(), key=lambda pair: pair[1]) if token >= FIRST_WORD]
     known = [piece for piece in known if piece.isalpha()]
-    drawn = np.random.default_rng(0).integers(0, len(known), (count, words))
+    drawn = np.random.default_rng(0).integers(0, len(known), (_SENTENCES, _SENTENCE_WORDS))
     return [" ".join(known[place] for place in row) for row in drawn.tolist()]
 
 
@@ -81,8 +82,8 @@ def _carries_content(piece: str, token: int) -> bool:
 def main() -> None:
     """Make the projection anew."""
     # Only here: whoever packs has a session and a tokenizer already.
-    from providers.factory import default_cache_dir  # noqa: PLC0415
-    from providers.minilm import load_minilm  # noqa: PLC0415
+    from providers.factory import default_cache_dir  # noqa: PLC0415 - only where it is used
+    from providers.minilm import load_minilm  # noqa: PLC0415 - only where it is used
 
     embedder = load_minilm(default_cache_dir(Path.home(), None), "int8", tokens=True)
     # The special tokens at both ends are in every text.

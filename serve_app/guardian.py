@@ -11,7 +11,7 @@ import threading
 from types import TracebackType
 from typing import IO, Self
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # it has no types
 
 _SAMPLE_S = 0.2
 _END_TIMEOUT_S = 2.0

@@ -62,7 +62,7 @@ def _run(settings: Settings) -> None:
         _warn_if_open(settings)
         set_ray_environment()
         # Ray reads its environment when it is imported.
-        from serve_app.local_server import run_server  # noqa: PLC0415
+        from serve_app.local_server import run_server  # noqa: PLC0415 - not where the help is shown
 
         run_server(settings, port, temp_dir_of(settings.data), _progress())
 

@@ -11,7 +11,7 @@ from memory.commands import RetainReceipt
 from memory.curation import INVALIDATED
 from memory.errors import NotFound
 from memory.facts import EXTRACT
-from memory.filters import REMEMBERED, Any_, AnyOf, Filter, Words, every
+from memory.filters import REMEMBERED, Any_, AnyOf, Words, every
 from memory.ids import Scope, bucket_of_id
 from memory.records import Unit
 from serve_app.body import JsonRoute
@@ -70,19 +70,15 @@ async def list_memories(
         AnyOf("entities", (entity_id,)) if entity_id else None,
         to_filter(tags, tags_match),
     )
-    return json_response(await memory_page(client, bank, where, limit, offset))
+    page = await client.list_units(bank, where, limit=limit, offset=offset)
+    rows = [unit_row(unit) for unit in page.units]
+    return json_response({"items": rows, "total": page.total, "limit": limit, "offset": offset})
 
 
 @router.get(BANK + "/memories/{memory_id}", response_model=wire.MemoryUnitResponse)
 async def get_memory(bank: Bank, client: Client, memory_id: PathId) -> Response:
     """One unit."""
     return json_response(unit_detail(await unit_of(client, bank, memory_id)))
-
-
-async def memory_page(client: BankClient, bank: Scope, where: Filter, limit: int, offset: int) -> dict[str, Any]:
-    """A page of the units that match."""
-    page = await client.list_units(bank, where, limit=limit, offset=offset)
-    return {"items": [unit_row(unit) for unit in page.units], "total": page.total, "limit": limit, "offset": offset}
 
 
 async def unit_of(client: BankClient, bank: Scope, unit_id: str) -> Unit:

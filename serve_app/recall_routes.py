@@ -27,19 +27,14 @@ router = APIRouter(route_class=JsonRoute, tags=["recall"])
 @router.post(BANK + "/memories/recall", response_model=wire.RecallResponse)
 async def recall(bank: Bank, client: Client, body: wire.RecallRequest) -> Response:
     """Units that answer the query, best first. A bank nobody wrote to has none."""
-    return json_response(await recall_answer(client, bank, body))
-
-
-async def recall_answer(client: BankClient, bank: Scope, request: wire.RecallRequest) -> dict[str, Any]:
-    """The answer to a recall: parts asked for are objects, if empty ones; parts that are off are null."""
-    found = await client.recall(bank, to_recall_query(request))
-    return await _answer_row(client, bank, found, request)
+    found = await client.recall(bank, to_recall_query(body))
+    return json_response(await _answer_row(client, bank, found, body))
 
 
 async def _answer_row(
     client: BankClient, bank: Scope, found: RecallAnswer, request: wire.RecallRequest
 ) -> dict[str, Any]:
-    """bank: the one of the results that name none."""
+    """Parts asked for are objects, if empty ones; parts that are off are null. bank: of the results that name none."""
     chunks, asked = request.include.chunks, request.include.source_facts
     if request.prefer_observations:
         found = replace(found, results=await without_repeated(client, bank, found.results))

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # it has no types
 
 _LOCKS = Path("/proc/locks")
 _SHOWN_CHARACTERS = 120

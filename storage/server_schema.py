@@ -145,10 +145,10 @@ async def _ensure_shard_keys(client: AsyncQdrantClient, settings: ServerSettings
     for key in wanted:
         if key not in there:
             await _unless_made_meanwhile(
-                lambda key=key: client.create_shard_key(  # type: ignore[misc]
+                lambda key=key: client.create_shard_key(  # type: ignore[misc]  # a lambda's default has no type
                     name, key, shards_number=settings.shards_per_key, replication_factor=settings.replication_factor
                 ),
-                lambda key=key: has(key),  # type: ignore[misc]
+                lambda key=key: has(key),  # type: ignore[misc]  # a lambda's default has no type
             )
 
 

@@ -1,4 +1,4 @@
-"""What became of what was asked: how far a bank's stages are, and the events of its commits."""
+"""Answers about how far a bank's stages are, and the events of its commits."""
 
 from lorebank.wire.fields import ResponseModel
 

@@ -81,7 +81,7 @@ class AnsweredWindow(_Part):
 
 
 class _PlainWindow(AnsweredWindow):
-    facts: list[StatedFact]  # type: ignore[assignment]
+    facts: list[StatedFact]  # type: ignore[assignment]  # narrower than its parent's
 
 
 class _Answer(_Part):

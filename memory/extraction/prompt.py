@@ -93,7 +93,7 @@ def _label(label: EntityLabel) -> dict[str, Any]:
     if label.description:
         shown["is"] = label.description
     if label.values:
-        shown["values"] = {value: description for value, description in label.values}  # noqa: C416
+        shown["values"] = dict(label.values)
     return shown
 
 

@@ -63,7 +63,7 @@ def problems_of(schema: Mapping[str, Any], value: Any) -> list[str]:
             raise _TooManyReferencesError
         yield from validator._validate_reference(ref=target, instance=instance)  # noqa: SLF001 - as its own $ref does
 
-    checked: Any = extend(Draft202012Validator, {"$ref": reference, "pattern": _pattern})  # type: ignore[no-untyped-call]
+    checked: Any = extend(Draft202012Validator, {"$ref": reference, "pattern": _pattern})  # type: ignore[no-untyped-call]  # the library's are not typed
     validator = checked(dict(schema), registry=Registry())
     problems: list[str] = []
     try:

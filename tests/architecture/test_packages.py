@@ -1,5 +1,6 @@
 """What the import contracts cannot see: that they cover every package, and that the pure core reads no clock."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -100,3 +101,36 @@ def ruff_codes(source: str, name: str) -> str:
     )
     assert run.returncode in {0, 1}, run.stderr
     return run.stdout
+
+
+SUPPRESSED = re.compile(r"#\s*(?:noqa|type:\s*ignore)(?P<rest>.*)$")
+REASONED = re.compile(r"^(?:: [A-Z]+\d+(?:, [A-Z]+\d+)* - \S|\[[a-z-]+\]  # \w)")
+
+
+def test_every_suppression_says_why():
+    """Beside it: `noqa: CODE - why`, `type: ignore[code]  # why`."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (said := SUPPRESSED.search(line)) and not REASONED.match(said["rest"])
+    ]
+    assert not found
+
+
+def test_every_exception_of_the_linter_says_why():
+    text = (ROOT / "pyproject.toml").read_text()
+    table = text.split("[tool.ruff.lint.per-file-ignores]\n")[1].split("\n[")[0]
+    lines = table.strip().splitlines()
+    bare = [line for before, line in zip(["", *lines], lines, strict=False) if "#" not in before + line]
+    assert not [line for line in bare if not line.startswith("#")]
+
+
+def test_every_module_says_its_job_in_one_line_of_its_own():
+    said: dict[str, Path] = {}
+    for path in SOURCES:
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+        assert first.endswith("."), f"{path.relative_to(ROOT)}: {first!r}"
+        twin = said.setdefault(first, path)
+        assert twin is path, f"{path.relative_to(ROOT)} says what {twin.relative_to(ROOT)} says"

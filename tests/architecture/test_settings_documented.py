@@ -69,3 +69,11 @@ def outcome_of(name: str) -> str:
     except BadSettings as exc:
         return str(exc)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+READERS = "".join(path.read_text() for room in ("actors", "serve_app", "jobs") for path in (ROOT / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_read(name: str):
+    assert re.search(rf"(?:settings|self|made)\.{name}\b", READERS) is not None, name

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.settings import Settings, load_settings
-from tests.support.engines import edge, engine, local, reference, server, wired
-
-__all__ = ["edge", "engine", "local", "reference", "server", "wired"]
+from tests.support.engines import *  # noqa: F403 - its fixtures, whatever engines there are
 
 
 @pytest.fixture(scope="session")

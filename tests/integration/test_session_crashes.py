@@ -11,18 +11,16 @@ from memory.commands import (
     CloseSession,
     Command,
     DeleteSession,
-    EndStage,
     Item,
     Message,
     OpenSession,
     Retain,
     RetryOperation,
-    StageEnd,
-    StageResult,
 )
 from memory.ids import Scope, point_id
 from memory.policy import BankPolicy
 from memory.records import RecordKind, Source, Unit, UnitKind, UnitType
+from memory.stage_commands import EndStage, StageEnd, StageResult
 from memory.stages import decode_work
 from memory.store_calls import ListRecords, ListUnits, ReadHead
 from tests.support.bank_process import BankProcess, activate, perform_all

@@ -22,7 +22,7 @@ from tests.support.bank_state import BankState, check_bank, read_bank
 from tests.support.builders import fresh_scope
 from tests.support.clocks import START
 from tests.support.deriving import Derive, Fact
-from tests.support.engines import ENGINES
+from tests.support.engines import ENGINES, IN_SEVERAL_UPDATES
 from tests.support.server_engine import ServerEngine, local_engine
 
 
@@ -231,7 +231,7 @@ def collections_of(engine: Any) -> list[tuple[Any, str]]:
     return [(engine._writes._units, "shard"), (engine._writes._records, "shard")]
 
 
-@pytest.mark.parametrize("fresh", [name for name in ENGINES if name != "reference"], indirect=True)
+@pytest.mark.parametrize("fresh", IN_SEVERAL_UPDATES, indirect=True)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_crash_between_two_updates_of_one_call_is_a_crash_like_any_other(fresh, monkeypatch, name: str):
     command = COMMANDS[name]

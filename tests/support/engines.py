@@ -14,6 +14,8 @@ from tests.support.server_engine import SERVER_URL, local_engine, real_engine, w
 
 REAL = (pytest.param("server", marks=pytest.mark.server),) if SERVER_URL else ()
 ENGINES = ("reference", "edge", "local", *REAL)
+IN_SEVERAL_UPDATES = ("edge", "local", *REAL)
+"""Those for which one call can be several updates of a collection, between which a process may end."""
 
 
 @pytest.fixture(scope="session")

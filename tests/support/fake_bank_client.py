@@ -23,17 +23,10 @@ from memory.errors import Conflict, NotFound
 from memory.filters import TRUE, AnyOf, Filter, every, holds
 from memory.fusion import keyword_score
 from memory.ids import Scope
-from memory.ingest import (
-    BankView,
-    Embedded,
-    merge_document,
-    plan_delete_bank,
-    plan_delete_document,
-    plan_retain,
-    plan_update_bank,
-)
+from memory.ingest import BankView, Embedded, plan_delete_bank, plan_delete_document, plan_retain, plan_update_bank
 from memory.known_facts import EntityPage
 from memory.mental_models import decode_model
+from memory.merging import merge_document
 from memory.packing import pack
 from memory.plans import Plan
 from memory.recall import Ranked, RecallAnswer, RecallQuery
@@ -344,7 +337,8 @@ class FakeBankClient(BankClient):
         for unit in bank.units.values():
             payload = encode_unit(unit)
             if holds(where, unit.id, payload):
-                for value in payload.get(field, ()):
+                found = payload.get(field, ())
+                for value in (found,) if isinstance(found, str) else found:
                     counts[value] = counts.get(value, 0) + 1
         return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:limit])
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from actors.client import BankClient
-from actors.model_access import AsyncModelAccess
 from actors.reader import Reader
 from actors.reflecting import Reflector
 from actors.refresh_stage import pending_refreshes
@@ -14,6 +13,7 @@ from memory.ports import ChatRequest, Completion
 from memory.records import Embedding
 from memory.reflecting.port import Answered, Question
 from providers.llm_chat import LlmChat
+from providers.model_access import AsyncModelAccess
 from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel
 from providers.policy import RetryPolicy
 from tests.support.bank_owner import Owner

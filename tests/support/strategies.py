@@ -23,7 +23,7 @@ from memory.records import (
 TEXT = st.text(max_size=60)
 WORDS = st.text(min_size=1, max_size=12)
 COUNT = st.integers(0, 1 << 53)
-INSTANT = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
+INSTANT = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - a naive one is meant
 STRINGS = st.dictionaries(TEXT, TEXT, max_size=3)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(

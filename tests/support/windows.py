@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from actors.model_access import AsyncModelAccess
 from memory.circuit import CircuitLimits
 from memory.extraction.port import ExtractionProfile, SourceTurn, WindowOutcome, WindowRequest
 from memory.ids import digest
 from memory.model_budget import BudgetLimits
 from providers.llm_extractor import ExtractionLimits, LlmExtractor
+from providers.model_access import AsyncModelAccess
 from providers.openai_llm import ChatEndpoint, OpenAICompatibleModel
 from providers.policy import RetryPolicy
 from tests.support.scripted_llm import ScriptedLlm

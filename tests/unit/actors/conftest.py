@@ -3,9 +3,11 @@
 import pytest
 
 from tests.support.bank_owner import Owner
-from tests.support.engines import REAL, edge, engine, local, reference, server, wired
+from tests.support.engines import *  # noqa: F403 - its fixtures, whatever engines there are
+from tests.support.engines import REAL
+from tests.support.scripted_fixtures import llm, llm_server
 
-__all__ = ["edge", "engine", "local", "reference", "server", "wired"]
+__all__ = ["llm", "llm_server"]
 
 
 @pytest.fixture(params=["edge", "local", *REAL])

@@ -6,22 +6,13 @@ from dataclasses import replace
 import pytest
 
 from actors.bank_stages import CUT_OFF, CUT_OFF_ATTEMPTS
-from memory.commands import (
-    AppendTurns,
-    CancelOperation,
-    DeleteDocument,
-    DeleteOperation,
-    EndStage,
-    OpenSession,
-    RetryOperation,
-    StageEnd,
-    StageResult,
-)
+from memory.commands import AppendTurns, CancelOperation, DeleteDocument, DeleteOperation, OpenSession, RetryOperation
 from memory.errors import Conflict, NotFound, Unavailable
 from memory.events import ReadEvents
 from memory.ids import point_id
 from memory.policy import BankPolicy
 from memory.records import RecordKind, Source, Unit, UnitKind, UnitType
+from memory.stage_commands import EndStage, StageEnd, StageResult
 from memory.stages import decode_work
 from memory.store_calls import GetRecords, InsertUnits, ListRecords, ReadHead, SwapHead, WriteRecords
 from memory.watermarks import ReadWatermarks, Watermark

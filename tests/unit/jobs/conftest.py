@@ -16,6 +16,9 @@ from storage.edge_store import EdgeStore
 from tests.support.bank_process import perform_all
 from tests.support.builders import DIM
 from tests.support.planting import HISTORY, Vandal
+from tests.support.scripted_fixtures import llm, llm_server
+
+__all__ = ["llm", "llm_server"]
 
 SHARDS = 2
 SCOPES = (Scope("default", "ana"), Scope("default", "-b/ü"), Scope("acme", "ana"))

@@ -65,7 +65,7 @@ def test_scopings_that_are_none_are_refused():
     assert json.loads(encode_scoping([["a"], []]) or "") == [["a"], []]
     for wrong in ("each", [["a"]] * (MAX_SCOPES + 1), [[1]], ["a"]):
         with pytest.raises(Unprocessable):
-            encode_scoping(wrong)  # type: ignore[arg-type]
+            encode_scoping(wrong)  # type: ignore[arg-type]  # that is the point
 
 
 def fact(number: int, value: str = "Oslo", **fields) -> LiveFact:

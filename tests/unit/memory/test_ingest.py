@@ -15,14 +15,13 @@ from memory.ingest import (
     RECALL_PROFILE_KEY,
     BankView,
     Embedded,
-    Merge,
-    merge_document,
     plan_delete_bank,
     plan_delete_document,
     plan_retain,
     plan_update_bank,
     unit_dense_text,
 )
+from memory.merging import Merge, merge_document
 from memory.plans import Plan
 from memory.protocol import SEQ_BLOCK
 from memory.receipts import delete_receipt_of_operation, receipt_of_operation

@@ -107,7 +107,7 @@ def test_closeness_is_what_counting_days_gives(start, length, offset):
     assert closeness(Period(start, start + timedelta(days=length)), day.isoformat()) == [expected]
 
 
-@given(st.text(max_size=60), st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.text(max_size=60), st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - a naive one is meant
 def test_no_text_and_no_moment_breaks_it(query, asked_at):
     find_periods(query, asked_at)
 

@@ -198,7 +198,7 @@ def test_evidence_is_bounded_and_told_to_be():
 
 def test_a_piece_is_shown_once():
     driver = Driver(call("recall", "again"), answer())
-    driver.found = lambda call: (Piece("same", "memory", "the same words", 5),)  # type: ignore[method-assign]
+    driver.found = lambda call: (Piece("same", "memory", "the same words", 5),)  # type: ignore[method-assign]  # one answer for one test
     driver.run()
     assert "".join(message["content"] for message in driver.asked[-1].messages).count("the same words") == 1
 

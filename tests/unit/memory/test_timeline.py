@@ -46,7 +46,7 @@ def test_the_day_is_that_of_the_speakers_own_zone():
 
 def test_an_instant_without_a_zone_is_refused():
     with pytest.raises(ValueError, match="time zone"):
-        calendar_of(datetime(2024, 5, 8))  # noqa: DTZ001
+        calendar_of(datetime(2024, 5, 8))  # noqa: DTZ001 - a naive one is meant
 
 
 @pytest.mark.parametrize(

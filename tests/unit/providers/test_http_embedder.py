@@ -93,13 +93,6 @@ def test_blank_texts_and_lone_surrogates_are_made_sendable(make, server: Scripte
     assert server.requests[0]["input"] == [".", ".", "a?b"]
 
 
-def test_dimensions_are_sent_on_request_only(make, server: ScriptedServer):
-    embedder = make(dim=5, request_dimensions=True)
-    assert embedder.embed(["x"]).shape == (1, 5)
-    assert embedder.name == "m-small/5"
-    assert server.requests[0]["dimensions"] == 5
-
-
 def test_an_unknown_dim_is_learnt_once(make, server: ScriptedServer):
     embedder = make(dim=None)
     assert embedder.dim == 3
@@ -280,13 +273,11 @@ def test_threads_share_an_embedder(make, server: ScriptedServer):
     assert [answer[0] / answer[1] for answer in answers] == pytest.approx(list(range(1, 17)), rel=1e-5)
 
 
-def test_proxies_of_the_environment_are_ignored_unless_asked_for(make, monkeypatch: pytest.MonkeyPatch):
+def test_proxies_of_the_environment_are_ignored(make, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     assert make().embed(["x"]).shape == (1, 3)
-    with pytest.raises(Unavailable, match="ConnectError"):
-        make(trust_environment=True).embed(["x"])
 
 
 @pytest.mark.parametrize(
@@ -299,7 +290,6 @@ def test_proxies_of_the_environment_are_ignored_unless_asked_for(make, monkeypat
         ({"base_url": "http://user:word@host/v1"}, "must not hold a user or password"),
         ({"model": ""}, "model must not be empty"),
         ({"dim": 0}, "at least 1, is 0"),
-        ({"dim": None, "request_dimensions": True}, "dim must be set"),
         ({"batch_texts": 0}, "at least 1 text"),
         ({"api_key": f"{KEY}\n"}, "API key holds"),
         ({"api_key": "clé"}, "API key holds"),

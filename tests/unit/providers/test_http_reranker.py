@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from memory.errors import BadSettings, DeadlineExceeded, ModelUnusable, Overloaded, Unavailable
-from memory.ports import Reranker
 from providers.http_reranker import TEI_BATCH, HttpReranker, RerankEndpoint
 from tests.support.scripted_embeddings import Answer, ScriptedServer, raw, status
 from tests.support.scripted_reranker import cohere, score, tei
@@ -32,9 +31,8 @@ def scored(server: ScriptedServer, answer: Answer, texts=TEXTS, timeout_s=5.0, *
 
     async def ask() -> list[float]:
         reranker = HttpReranker(endpoint(server, **fields))
-        port: Reranker = reranker
         try:
-            return await port.score(QUERY, texts, timeout_s)
+            return await reranker.score(QUERY, texts, timeout_s)
         finally:
             await reranker.close()
 

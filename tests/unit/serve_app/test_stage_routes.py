@@ -6,8 +6,8 @@ import pytest
 from hindsight_client_api import models
 
 from actors.settings import Settings
-from memory.commands import StageEnd, StageResult
 from memory.policy import BankPolicy
+from memory.stage_commands import StageEnd, StageResult
 from serve_app.api import build_api
 from tests.support.http_calls import Http
 from tests.support.local_client import LocalBankClient

@@ -29,7 +29,7 @@ class Slow:
 def test_a_long_call_is_followed_by_a_rest_where_others_read() -> None:
     rests: list[float] = []
     crowd = Crowd()
-    shard = CourteousShard(Slow(), crowd, rests.append)  # type: ignore[arg-type]
+    shard = CourteousShard(Slow(), crowd, rests.append)  # type: ignore[arg-type]  # an engine that is only slow
     with crowd.reading():
         shard.count(LONG_S * 1.2)
         assert rests == []  # nobody else is there

@@ -95,7 +95,7 @@ def test_no_speaker_no_fact_of_the_first_person():
 
 def test_an_instant_without_a_zone_is_refused():
     with pytest.raises(ValueError, match="time zone"):
-        extract_facts(Turn("I moved to Oslo.", datetime(2024, 5, 8), "Ana"))  # noqa: DTZ001
+        extract_facts(Turn("I moved to Oslo.", datetime(2024, 5, 8), "Ana"))  # noqa: DTZ001 - a naive one is meant
 
 
 _WORDS = """I we my you she the and or in live lives moved to Oslo Ana since 2019 last week not if " ' ? . , “ never I'd

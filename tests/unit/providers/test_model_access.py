@@ -5,11 +5,11 @@ from datetime import date
 
 import pytest
 
-from actors.model_access import AsyncModelAccess
 from memory.circuit import CircuitLimits
 from memory.errors import Unavailable
 from memory.model_budget import BudgetLimits, Grant, Outcome, Refusal, Ticket, Verdict
 from memory.spending import Caps
+from providers.model_access import AsyncModelAccess
 
 TODAY = date(2024, 5, 8)
 ANSWERED = Outcome(Verdict.ANSWERED)

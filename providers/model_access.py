@@ -18,16 +18,14 @@ def utc_today() -> date:
 
 
 class AsyncModelAccess:
-    """Implements `memory.ports.ModelAccess` for the callers of one event loop."""
+    """Lets calls of a language model through, for the callers of one event loop: one line for the whole deployment."""
 
     def __init__(
         self,
         limits: BudgetLimits,
-        monotonic: Callable[[], float] = time.monotonic,
         today: Callable[[], date] = utc_today,
     ) -> None:
         self.budget = ModelBudget(limits)
-        self._monotonic = monotonic
         self._today = today
         self._turns: dict[str, asyncio.Future[Grant | Refusal]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -48,7 +46,7 @@ class AsyncModelAccess:
         except BaseException as exc:
             self.budget.leave(ticket)
             if turn.done() and not turn.cancelled():  # granted in the moment in which the caller gave up
-                self.budget.settle(self._monotonic(), ticket.id, Outcome(Verdict.UNKNOWN))
+                self.budget.settle(time.monotonic(), ticket.id, Outcome(Verdict.UNKNOWN))
                 self._pump()
             if not isinstance(exc, TimeoutError):
                 raise
@@ -60,14 +58,14 @@ class AsyncModelAccess:
 
     async def settle(self, ticket_id: str, outcome: Outcome) -> bool:
         """Say how a granted call ended; whoever waits may go. Whether the endpoint is in trouble."""
-        now_s = self._monotonic()
+        now_s = time.monotonic()
         self.budget.settle(now_s, ticket_id, outcome)
         self._pump()
         return self.budget.in_trouble(now_s)
 
     def _pump(self) -> None:
         """Let go whoever may, and come again when there is more."""
-        now_s = self._monotonic()
+        now_s = time.monotonic()
         for granted in self.budget.grant(now_s, self._today()):
             turn = self._turns[granted.ticket.id]
             if not turn.done():
