@@ -29,7 +29,7 @@ class WokenTask:
         return self._task is not None and not self._task.done()
 
     def wake(self, work: Callable[[], Awaitable[None]]) -> None:
-        """See that what is ready is done. Nothing is kept of `work`, which refers to who holds this, once it is done."""
+        """See that what is ready is done; `work`, which may refer to whoever holds this, is not kept."""
         self._again = True
         if not self.running:
             self._task = asyncio.get_running_loop().create_task(self._run(work))
