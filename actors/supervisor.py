@@ -18,8 +18,8 @@ from actors.supervision import Standing
 from actors.watching import Watcher
 
 SUPERVISOR = "supervisor"
-FIRST_S = 10.0
-"""So long after the supervisor began a spare process is started: a server that starts has more to do."""
+FIRST_S = 60.0
+"""So long after the supervisor began a spare process is started: what has just started has more to do, or ends soon."""
 SETTLE_S = 1.0
 """So long after a part was replaced one is started for the next."""
 
