@@ -70,13 +70,18 @@ BARE_BYTES = 4096
 NAME_BYTES = 150
 
 
+_PARTS = (
+    *("_curation", "_documents", "_due", "_models", "_observations", "_reflections", "_sessions", "_stages"),
+    *("consolidations", "refreshes", "stages"),
+)
+
+
 class Bank:
     """One bank in its owner. Plain asyncio; the host addresses it, the store holds all it must not forget."""
 
     __slots__ = (
         *("_activating", "_active", "_line", "_ports", "_scope", "_state"),
-        *("_curation", "_documents", "_due", "_models", "_observations", "_reflections", "_sessions", "_stages"),
-        *("consolidations", "refreshes", "stages"),
+        *_PARTS,
     )
 
     def __init__(
@@ -133,6 +138,8 @@ class Bank:
             raise ValueError(f"bank {self._scope.bank!r} has work in flight")
         self._state = state_after(self._state, Event.PASSIVATED)
         self._active = None
+        for part in _PARTS:
+            delattr(self, part)  # their runners refer to this bank, which would stay until a full collection
 
     async def perform(self, command: Command) -> Receipt:
         """Do one command, once, in the order of arrival.

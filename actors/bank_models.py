@@ -55,7 +55,7 @@ class RefreshRunner:
         self._scope = scope
         self._ports = ports
         self._perform = perform
-        self._task = WokenTask(scope.bank, "refreshes", self._refresh_ready)
+        self._task = WokenTask(scope.bank, "refreshes")
 
     @property
     def running(self) -> bool:
@@ -65,7 +65,7 @@ class RefreshRunner:
     def wake(self) -> None:
         """See that what is ready is made."""
         if self._ports.refresh is not None:
-            self._task.wake()
+            self._task.wake(self._refresh_ready)
 
     async def rest(self) -> None:
         """Wait until nothing is being made."""

@@ -169,7 +169,7 @@ class StageRunner:
         self._ports = ports
         self._perform = perform
         self._profile = profile
-        self._task = WokenTask(scope.bank, "stages", self._run_ready)
+        self._task = WokenTask(scope.bank, "stages")
         self.backlog: dict[str, tuple[int, datetime]] = {}
         """By stage: documents that waited when it was looked at last, and since when the first of them."""
 
@@ -181,7 +181,7 @@ class StageRunner:
     def wake(self) -> None:
         """See that what is ready is run."""
         if self._ports.stages:
-            self._task.wake()
+            self._task.wake(self._run_ready)
 
     async def rest(self) -> None:
         """Wait until nothing is being run."""

@@ -26,7 +26,7 @@ class ConsolidationRunner:
         self._scope = scope
         self._ports = ports
         self._perform = perform
-        self._task = WokenTask(scope.bank, "consolidations", self._drain)
+        self._task = WokenTask(scope.bank, "consolidations")
 
     @property
     def running(self) -> bool:
@@ -36,7 +36,7 @@ class ConsolidationRunner:
     def wake(self) -> None:
         """See that what is ready is consolidated."""
         if self._ports.consolidation is not None:
-            self._task.wake()
+            self._task.wake(self._drain)
 
     async def rest(self) -> None:
         """Wait until nothing is being consolidated."""

@@ -197,6 +197,8 @@ class Settings(BaseSettings):
     """Answers missed in a row, by a process that does nothing, before it is ended; Ray starts another."""
     supervisor_busy_s: Seconds = 300.0
     """How long a process that works, or starts, may go without an answer."""
+    spare_process: bool = True
+    """Whether a process that has imported what hosts and shards need waits for one of them to end."""
 
     # Sessions
     session_debounce_s: Seconds = 10.0

@@ -41,9 +41,15 @@ class _Part:
 
 
 class Watcher:
-    """Looks at every part each `supervisor_ping_s`; keeps nothing that a new process would miss."""
+    """Looks at every part each `supervisor_ping_s`; keeps nothing that a new process would miss.
 
-    def __init__(self, settings: Settings, parts: Mapping[str, FindActor]) -> None:
+    `on_replaced` is called whenever a part answers from another process than before.
+    """
+
+    def __init__(
+        self, settings: Settings, parts: Mapping[str, FindActor], on_replaced: Callable[[], None] = lambda: None
+    ) -> None:
+        self._on_replaced = on_replaced
         self._ping_s = settings.supervisor_ping_s
         self._patience = Patience(settings.supervisor_misses, settings.supervisor_busy_s)
         self._node = own_node()
@@ -80,6 +86,7 @@ class Watcher:
             self._end(part)
 
     async def _sign(self, name: str, part: _Part) -> Sign:
+        before = part.pulse
         try:
             part.pulse = await ask(part.find().pulse.remote(), self._ping_s, name)
         except DeadlineExceeded:
@@ -87,6 +94,8 @@ class Watcher:
         except (LorebankError, ValueError):  # Ray says that it is being replaced, or was never started
             return Sign.GONE
         part.cpu = None
+        if before is not None and before.pid != part.pulse.pid:
+            self._on_replaced()
         return Sign.ANSWERED
 
     def _sign_of_process(self, part: _Part) -> Sign:

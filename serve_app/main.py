@@ -33,6 +33,10 @@ RAY_ENVIRONMENT = {
     "RAY_event_stats": "0",
     # Serve's controller looks ten times a second whether replicas are to be changed; they are not, once they run.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # A call to an actor that has died fails at once, and is sent again. Ray would wait one to two seconds to be told
+    # why, and the actor is mostly back by then.
+    "RAY_timeout_ms_task_wait_for_death_info": "0",
+    "RAY_preload_python_modules": "actors.spare_imports",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.proxy_problems:proxy_middlewares",
 }
 """What Ray reads when it is imported and hands down to its processes."""

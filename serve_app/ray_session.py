@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ import ray
 
 from actors.sessions import publish
 from actors.settings import NAMESPACE
+from actors.spare_imports import CLAIM
 
 OBJECT_STORE_BYTES = 200 << 20
 """Ray takes 30 % of the memory by default; what is passed between our processes is small."""
@@ -23,6 +25,7 @@ def start_ray(temp_dir: Path, data: Path) -> None:
     Jobs of the same user find it by the data directory.
     """
     shutil.rmtree(temp_dir, ignore_errors=True)
+    os.environ[CLAIM] = str(temp_dir / "spare")
     ray.init(
         address="local",
         namespace=NAMESPACE,

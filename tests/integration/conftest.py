@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from actors.settings import Settings, load_settings
+from actors.spare_imports import CLAIM
 from tests.support.engines import *  # noqa: F403 - its fixtures, whatever engines there are
 
 
@@ -15,6 +17,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     from serve_app.main import set_ray_environment
 
     set_ray_environment()
+    os.environ[CLAIM] = str(tmp_path_factory.mktemp("claim") / "spare")
     import ray
 
     from actors.cluster import start_cluster

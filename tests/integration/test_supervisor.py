@@ -1,6 +1,7 @@
 """Frozen hosts and storage shards are ended by the supervisor, it by the hosts; Ray replaces what has ended."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from actors.client import BankClient
 from actors.placement import Ring, host_name, owner_of
 from actors.pulse import Pulse
 from actors.settings import NAMESPACE, Settings
+from actors.spare import have_spare
 from actors.supervision import Standing
 from actors.supervisor import SUPERVISOR
 from memory.commands import Item, Retain
@@ -88,9 +90,12 @@ def test_a_frozen_part_is_replaced_and_what_waited_for_it_is_done(run: Run, part
     run(scenario)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["frozen", "killed"])
 def test_a_supervisor_that_was_killed_or_frozen_is_back_and_watches_again(run: Run, how: signal.Signals) -> None:
-    """Ray sees that one has died; the hosts see that one does not answer."""
+    """Ray sees that one has died; the hosts see that one does not answer, which they give it time for while it starts.
+
+    So the one that is frozen is the one they have known for long.
+    """
 
     async def scenario(client: BankClient) -> None:
         del client
@@ -104,3 +109,25 @@ def test_a_supervisor_that_was_killed_or_frozen_is_back_and_watches_again(run: R
         assert (await pulse_of(SUPERVISOR)).pid != before.pid
 
     run(scenario)
+
+
+def test_a_host_that_was_killed_begins_anew_in_a_process_that_waited_for_it(run: Run) -> None:
+    async def scenario(client: BankClient) -> None:
+        del client
+        spare = await have_spare()
+        assert spare is not None
+        assert await have_spare() == spare, "one is enough"
+        killed = psutil.Process((await pulse_of(host_name(0))).pid)
+        killed.kill()
+        await asyncio.to_thread(psutil.wait_procs, [killed], timeout=30)
+        assert (await until_answered(host_name(0))).pid == spare
+
+    run(scenario)
+
+
+async def until_answered(name: str) -> Pulse:
+    for _ in range(600):
+        with contextlib.suppress(RetryLater):
+            return await pulse_of(name)
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{name} does not answer")

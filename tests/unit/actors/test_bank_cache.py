@@ -1,6 +1,8 @@
 """Passivation under a clock that stands still until it is moved."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -16,6 +18,12 @@ from tests.support.local_store import LocalStore
 from tests.support.loops import idle, in_loop
 
 
+class Watched(Bank):
+    """A bank whose end can be seen."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Host:
     """A cache over a store in memory."""
 
@@ -27,7 +35,7 @@ class Host:
         self.cache = BankCache(self._make, CacheLimits(idle_s, high_bytes, low_bytes), lambda: self.now_s)
 
     def _make(self, scope: Scope) -> Bank:
-        return Bank(scope, bank_ports(self.store, scope.bank, embed=self._embed), 8)
+        return Watched(scope, bank_ports(self.store, scope.bank, embed=self._embed), 8)
 
     async def _embed(self, texts):
         await self.gate.wait()
@@ -135,3 +143,20 @@ async def test_many_banks_are_carried_at_once_and_all_can_go():
     host.now_s = 100.0
     assert host.cache.passivate() == 100
     assert len(host.cache) == 0
+
+
+@in_loop
+async def test_a_bank_that_left_is_gone_at_once_and_does_not_wait_for_a_collection():
+    """What a collection has set aside is looked at again once in an hour."""
+    host = Host()
+    await host.retain("a")
+    await idle()
+    left = weakref.ref(host.cache.use(Scope("t", "a")))
+    gc.collect()
+    gc.disable()
+    try:
+        host.now_s = 11.0
+        assert host.cache.passivate() == 1
+        assert left() is None
+    finally:
+        gc.enable()

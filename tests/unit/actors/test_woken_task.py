@@ -20,13 +20,13 @@ async def test_what_comes_while_it_runs_is_not_missed() -> None:
         begun.set()
         await go_on.wait()
 
-    task = WokenTask("ana", "works", work)
+    task = WokenTask("ana", "works")
     assert not task.running
-    task.wake()
+    task.wake(work)
     await begun.wait()
     assert task.running
-    task.wake()
-    task.wake()
+    task.wake(work)
+    task.wake(work)
     go_on.set()
     await task.rest()
     assert runs == 2
@@ -45,23 +45,20 @@ async def test_an_error_stops_it_until_it_is_woken_again(error: Exception, caplo
             raise failing.pop()
         done += 1
 
-    task = WokenTask("ana", "refreshes", work)
-    task.wake()
+    task = WokenTask("ana", "refreshes")
+    task.wake(work)
     await task.rest()
     assert done == 0
     assert not task.running
     assert "bank 'ana': refreshes stop until it is looked at again" in caplog.text
     assert str(error) in caplog.text
-    task.wake()
+    task.wake(work)
     await task.rest()
     assert done == 1
 
 
 @in_loop
 async def test_rest_before_it_was_ever_woken_returns_at_once() -> None:
-    async def work() -> None:
-        raise AssertionError
-
-    task = WokenTask("ana", "works", work)
+    task = WokenTask("ana", "works")
     await task.rest()
     assert not task.running
