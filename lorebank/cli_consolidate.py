@@ -14,6 +14,10 @@ ENDED = frozenset({"completed", "failed", "cancelled", "not_found"})
 
 def consolidate(
     bank: Annotated[str | None, typer.Argument(help="The bank.", show_default=False)] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only facts with this tag; repeat for more that they have to have."),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All banks of a tenant, or of all: as a job.")] = False,
     wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the end.", min=0)] = 60.0,
     tenant: TenantOption = None,
@@ -28,8 +32,8 @@ def consolidate(
 ) -> None:
     """Make what several facts come to into observations: by the language model where there is one, else by rules."""
     if every:
-        if bank is not None:
-            raise fail("give a bank or --all, not both")
+        if bank is not None or tag:
+            raise fail("give a bank, whose facts may be chosen by --tag, or --all")
         given = [
             ("--tenant", tenant),
             ("--concurrency", concurrency),
@@ -40,7 +44,7 @@ def consolidate(
     if bank is None:
         raise fail("give a bank, or --all")
     with session(url, api_key) as client:
-        operation = client.observations.consolidate(bank).operation_id
+        operation = client.observations.consolidate(bank, [tag] if tag else None).operation_id
         until_s = time.monotonic() + wait_s
         found = client.get_operation(bank, operation)
         while found.status not in ENDED and time.monotonic() < until_s:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from memory.consolidating.grouping import stands
-from memory.consolidating.scopes import scopes_of
+from memory.consolidating.scopes import Tags, scopes_of
+from memory.consolidating.targets import Cursor, is_meant
 from memory.filters import AnyOf, Filter, every
 from memory.knowledge import Knowledge
 from memory.links import ENTITY, SEMANTIC
@@ -17,9 +18,10 @@ NEAR = 4
 _OBSERVATION: Filter = AnyOf("kind", (UnitKind.OBSERVATION.value,))
 
 
-def facts_after(knowledge: Knowledge, place: tuple[int, str]) -> Iterator[tuple[int, str]]:
-    """(seq, id) of the facts behind a place in their order."""
-    return ((fact.seq, fact.id) for fact in knowledge.facts.values() if (fact.seq, fact.id) > place)
+def facts_after(knowledge: Knowledge, cursor: Cursor, targets: Sequence[Tags] = ()) -> Iterator[tuple[int, str]]:
+    """(seq, id) of the facts that were not taken yet; targets: of these scopes alone."""
+    facts = knowledge.facts.values()
+    return ((fact.seq, fact.id) for fact in facts if not cursor.is_past(fact) and is_meant(fact.tags, targets))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,16 @@ def http() -> Iterator[Http]:
         yield calls
 
 
-def tell(http: Http, document_id: str, text: str, **fields: Any) -> None:
-    content = [{"role": "user", "name": "Ana", "content": text}]
+def tell(http: Http, document_id: str, text: str, name: str = "Ana", **fields: Any) -> None:
+    content = [{"role": "user", "name": name, "content": text}]
     body = {"items": [{"content": content, "document_id": document_id, **fields}], "wait_for": "extracted"}
     answer = http.post(f"{BANK}/memories", json=body).json()
     assert answer["stage"] == "extracted"
 
 
-def consolidate(http: Http) -> dict[str, Any]:
-    asked = http.post(f"{BANK}/consolidate", json={})
+def consolidate(http: Http, *scopes: list[str]) -> dict[str, Any]:
+    request = models.ConsolidationRequest(observation_scopes=list(scopes) or None)
+    asked = http.post(f"{BANK}/consolidate", json=request.to_dict())
     assert asked.status_code == 200, asked.text
     answer = models.ConsolidationResponse.from_dict(asked.json())
     until_s = time.monotonic() + DEADLINE_S
@@ -161,3 +162,17 @@ def test_items_say_how_they_are_scoped(http: Http) -> None:
     consolidate(http)
     (row,) = observed(http)
     assert row["tags"] == ["x"]
+
+
+def test_only_the_scopes_that_are_asked_for_are_consolidated(http: Http) -> None:
+    for name in ("ana", "ben"):
+        tell(http, f"{name}-1", "I live in Oslo.", name.title(), tags=[f"user:{name}", "home"])
+        tell(http, f"{name}-2", "I live in Oslo, Norway.", name.title(), tags=[f"user:{name}", "home"])
+    consolidate(http, ["user:ben", "home"], ["user:nobody"])
+    assert [row["tags"] for row in observed(http)] == [["home", "user:ben"]]
+    assert http.get(f"{BANK}/stats").json()["pending_consolidation"] >= 2
+    consolidate(http)
+    assert sorted(row["tags"] for row in observed(http)) == [["home", "user:ana"], ["home", "user:ben"]]
+    assert http.get(f"{BANK}/stats").json()["pending_consolidation"] == 0
+    many = {"observation_scopes": [[f"t{number}"] for number in range(33)]}
+    assert http.post(f"{BANK}/consolidate", json=many).status_code == 422
