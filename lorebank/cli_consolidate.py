@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from lorebank.cli_jobs import ConcurrencyOption, ReportOption, TenantOption, become, flags
+from lorebank.cli_jobs import (
+    AgainOption,
+    ConcurrencyOption,
+    ProgressOption,
+    ReportOption,
+    TenantOption,
+    become,
+    flags,
+)
 from lorebank.cli_output import DEFAULT, JsonOption, KeyOption, UrlOption, answer, fail, session
 
 POLL_S = 0.5
@@ -25,6 +33,17 @@ def consolidate(
     rate: Annotated[
         float | None, typer.Option("--max-banks-per-s", help="Most banks begun a second, with --all.")
     ] = None,
+    facts_rate: Annotated[
+        float | None, typer.Option("--max-facts-per-s", help="Most facts of banks begun a second, with --all.")
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            help="Which banks first, with --all: lag (the most facts that wait), oldest, name.  [default: lag]"
+        ),
+    ] = None,
+    progress: ProgressOption = None,
+    again: AgainOption = False,
     report: ReportOption = None,
     url: UrlOption = DEFAULT,
     api_key: KeyOption = None,
@@ -38,6 +57,10 @@ def consolidate(
             ("--tenant", tenant),
             ("--concurrency", concurrency),
             ("--max-banks-per-s", rate),
+            ("--max-facts-per-s", facts_rate),
+            ("--priority", priority),
+            ("--progress", progress),
+            ("--again", again),
             ("--report", report),
         ]
         become("consolidate", flags([*given, ("--json", json)]))

@@ -8,9 +8,11 @@ import pytest
 from hindsight_client_api import models
 
 from actors.bank_ports import Consolidation
+from actors.client import BankClient
 from actors.consolidating import RuleConsolidator
 from actors.extraction import ExtractStage
 from actors.settings import Settings
+from memory.ids import Scope
 from memory.policy import BankPolicy
 from serve_app.api import build_api
 from tests.support.builders import DIM
@@ -24,7 +26,7 @@ DEADLINE_S = 20.0
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
+def client() -> BankClient:
     settings = Settings(request_timeout_s=5.0, embedder="hash", embedding_dim=DIM)
     stages: dict[str, Any] = {}
     client = recalling_client(settings, policy=BankPolicy(stages=("extract",)), stages=stages)
@@ -32,7 +34,12 @@ def http() -> Iterator[Http]:
     stages["extract"] = ExtractStage(cluster.store, CountingExtractor())
     port = Consolidation(RuleConsolidator(cluster.store, FakeClock()).decide, 256)
     object.__setattr__(cluster.ports, "consolidation", port)
-    with Http(build_api(client, settings)) as calls:
+    return client
+
+
+@pytest.fixture
+def http(client: BankClient) -> Iterator[Http]:
+    with Http(build_api(client, client.settings)) as calls:
         yield calls
 
 
@@ -176,3 +183,21 @@ def test_only_the_scopes_that_are_asked_for_are_consolidated(http: Http) -> None
     assert http.get(f"{BANK}/stats").json()["pending_consolidation"] == 0
     many = {"observation_scopes": [[f"t{number}"] for number in range(33)]}
     assert http.post(f"{BANK}/consolidate", json=many).status_code == 422
+
+
+def test_the_job_learns_which_banks_have_something_to_consolidate(http: Http, client: BankClient) -> None:
+    def waiting(bank: str = "ana") -> tuple[int, bool, bool] | None:
+        found = http.await_(client.observing.find_waiting(Scope("default", bank)))
+        return None if found is None else (found.facts, found.last_at is not None, found.paused)
+
+    assert waiting("nobody") is None
+    http.post(f"{BANK}/memories", json={"items": [{"content": "Is it so?"}], "wait_for": "extracted"})
+    assert waiting() is None
+    tell(http, "a", "I live in Oslo.")
+    assert waiting() == (1, False, False)
+    consolidate(http)
+    assert waiting() is None
+    tell(http, "b", "I live in Oslo, Norway.")
+    assert waiting() == (1, True, False)
+    http.call("PATCH", f"{BANK}/config", json={"updates": {"consolidation_paused": True}})
+    assert waiting() == (1, True, True)
