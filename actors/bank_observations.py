@@ -186,9 +186,10 @@ class BankObservations:
         """What ends with a batch."""
         done = queue.taken(batch.queued, frozenset(batch.facts), batch.targets)
         over = {*done.removed, *(record.key for record in done.kept)}
-        waiting = {record.key for record, _ in queue.named(known, batch.targets)} - over
-        more = next(facts_after(known, batch.after, batch.targets), None)
-        targets = bool(batch.targets) and not waiting and more is None
+        targets = False
+        if batch.targets:
+            waiting = {record.key for record, _ in queue.named(known, batch.targets)} - over
+            targets = not waiting and next(facts_after(known, batch.after, batch.targets), None) is None
         left = done.kept or {record.key for record, _ in queue.named(known, ())} - over
         after = batch.before.moved(batch.targets, *_BEHIND_ALL) if targets else batch.after
         return replace(done, targets=targets, bank=not left and next(facts_after(known, after), None) is None)

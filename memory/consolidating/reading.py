@@ -20,8 +20,11 @@ _OBSERVATION: Filter = AnyOf("kind", (UnitKind.OBSERVATION.value,))
 
 def facts_after(knowledge: Knowledge, cursor: Cursor, targets: Sequence[Tags] = ()) -> Iterator[tuple[int, str]]:
     """(seq, id) of the facts that were not taken yet; targets: of these scopes alone."""
-    facts = knowledge.facts.values()
-    return ((fact.seq, fact.id) for fact in facts if not cursor.is_past(fact) and is_meant(fact.tags, targets))
+    facts, place = knowledge.facts.values(), cursor.place
+    behind = (fact for fact in facts if (fact.seq, fact.id) > place)
+    if cursor.ahead or targets:  # else nothing is asked of each of what may be a hundred thousand facts
+        behind = (fact for fact in behind if is_meant(fact.tags, targets) and not cursor.is_past(fact))
+    return ((fact.seq, fact.id) for fact in behind)
 
 
 @dataclass(frozen=True, slots=True)

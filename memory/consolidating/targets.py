@@ -68,8 +68,10 @@ def targets_of(given: Sequence[Sequence[str]] | None) -> tuple[Tags, ...]:
 
 def is_meant(tags: Iterable[str], targets: Sequence[Tags]) -> bool:
     """Whether a fact with these tags has all of one of the scopes; any fact, where there is none."""
+    if not targets:
+        return True
     own = set(tags)
-    return not targets or any(own.issuperset(scope) for scope in targets)
+    return any(own.issuperset(scope) for scope in targets)
 
 
 def covers(targets: Sequence[Tags], others: Sequence[Tags]) -> bool:
