@@ -2,7 +2,7 @@
 
 `python -m loadtests.consolidation` tells a bank 5,000 facts and one 50,000, drains both until nothing is left, and
 checks that a second run changes nothing and that what is deleted takes with it what rests on it. `--kills 10` kills a
-bank's host so often while it is drained, and compares it with one that was left alone.
+bank's host so often while it is drained, and compares it with what an undisturbed run makes of it.
 """
 
 import tempfile

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from loadtests.timed_connection import LoadError, TimedConnection, retain_path
 from lorebank import Client, LorebankError
@@ -15,6 +16,7 @@ DOCUMENT_TURNS = 50
 PEOPLE = 10
 """That take turns: each says half of it in one document and half in the next."""
 PAGE = 1000
+_BEGAN = datetime(2025, 5, 1, 10, tzinfo=UTC)
 _CITIES = ("Oslo", "Rome", "Lima", "Kyoto", "Quito", "Turin", "Accra", "Bergen")
 _JOBS = ("vet", "baker", "nurse", "pilot", "tailor", "potter")
 _INSTRUMENTS = ("violin", "cello", "harp", "flute", "oboe")
@@ -64,7 +66,9 @@ def turns(facts: int) -> Iterator[dict[str, str]]:
             code=f"q{person}x",
             pet=f"Pet{person}",
         )
-        yield {"role": "user", "name": f"{first} {_surname(person)}", "content": text}
+        # Told at times of their own, facts have one order in every bank, and observations the same words.
+        at = (_BEGAN + timedelta(minutes=number)).isoformat()
+        yield {"role": "user", "name": f"{first} {_surname(person)}", "content": text, "timestamp": at}
 
 
 def _surname(person: int) -> str:
@@ -128,14 +132,6 @@ class Scan:
 
     texts: dict[str, str]
     observations: dict[str, tuple[str, tuple[str, ...]]]
-
-    @property
-    def evidence(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Texts of observations with those of their facts: the same in two banks that were told the same."""
-        return sorted(
-            (text, tuple(sorted(self.texts.get(source, "gone") for source in sources)))
-            for text, sources in self.observations.values()
-        )
 
     @property
     def orphans(self) -> list[str]:
