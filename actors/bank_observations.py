@@ -17,24 +17,24 @@ from memory.consolidating.commands import (
     Consolidate,
     ConsolidationCommand,
     ConsolidationReceipt,
-    Cursor,
     EndBatch,
     TakeBatch,
 )
 from memory.consolidating.grouping import groups_of, stands
 from memory.consolidating.plans import (
-    ASKED,
     CURSOR,
     FAILED,
     UNCONSOLIDATED,
+    Done,
     noting,
     plan_ask,
     plan_clear,
     plan_consolidate,
     read_cursor,
 )
+from memory.consolidating.queue import Queue, first
 from memory.consolidating.reading import facts_after, neighbours_of, observations_on
-from memory.encoding import instant_from_text
+from memory.consolidating.targets import Cursor, covers
 from memory.errors import NotFound
 from memory.filters import AnyOf
 from memory.ids import Scope
@@ -44,11 +44,11 @@ from memory.plans import Plan
 from memory.records import Head, Record, RecordKind, Unit, UnitKind
 from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, RecordPage, UnitPage
 
-QUEUED_AT_ONCE = 8
-"""Queue records taken with one batch."""
 QUEUE_PAGE = 64
 CLEARED_AT_ONCE = 256
 """Observations removed in one plan."""
+_BEHIND_ALL = (2**62, "")
+"""A place behind all facts."""
 
 
 class BankObservations:
@@ -87,9 +87,11 @@ class BankObservations:
         head = turn.view().head
         if self._ports.consolidation is None or not head.counters.get(UNCONSOLIDATED):
             return None
-        if not self._is_on(head) and not _asked(await self._queue()):
+        queue = await self._queue()
+        if not self._is_on(head) and not queue.asked:
             return None
-        self._runner.wake()
+        if not (queue.targets and self._runner.running):  # woken again, it would go on with what is not asked for
+            self._runner.wake()
         return now + timedelta(seconds=self._ports.policy.consolidate_lease_s)
 
     def is_pending(self, head: Head) -> bool:
@@ -103,26 +105,32 @@ class BankObservations:
     async def _take(self, command: TakeBatch, turn: Turn) -> Batch:
         head, perform = turn.view().head, self._ports.store.perform
         cursor, queue = await self._cursor(), await self._queue()
-        asked = _asked(queue)
+        asked, targets = queue.asked, queue.targets
         nothing = Batch(cursor, cursor)
         if not head.exists or not (asked or (head.counters.get(UNCONSOLIDATED) and self._is_on(head))):
             return nothing
-        queued = _first(queue, command.facts)
         known = await turn.known()
+        waiting = queue.named(known.knowledge, targets)
+        queued = first(waiting, command.facts)
         settings = resolve_settings(head.profile, self._ports.inherited(self._scope.tenant))
-        named = {source for record in queued for source in record.body["sources"]}
+        named = {source for _, sources in queued for source in sources}
         room = max(command.facts - len(named), 0)
-        new = nsmallest(room + 1, facts_after(known.knowledge, cursor.place))
+        new = nsmallest(room + 1, facts_after(known.knowledge, cursor, targets))
         taken = new[:room]
+        after = replace(cursor, tries=0)
+        if taken:
+            seq, unit_id = taken[-1]
+            after = cursor.moved(targets, seq, unit_id) if targets else replace(after, seq=seq, unit_id=unit_id)
         facts = tuple(dict.fromkeys((*(id_ for _, id_ in taken), *sorted(named))))
         live = tuple(id_ for id_ in facts if id_ in known.knowledge.facts)
         batch = replace(
             nothing,
-            after=Cursor(*taken[-1]) if taken else replace(cursor, tries=0),
+            after=after,
             facts=live,
-            queued=tuple((record.key, record.seq) for record in queued),
-            asked=tuple(asked),
-            last=len(new) <= room and len(queued) + len(asked) == len(queue),
+            queued=tuple((record.key, record.seq) for record, _ in queued),
+            asked=tuple(one.operation_id for one in asked),
+            targets=targets,
+            last=len(new) <= room and len(queued) == len(waiting),
             pending=True,
             settings=settings,
         )
@@ -165,22 +173,33 @@ class BankObservations:
         keys = tuple(put.unit.id for put in edits.puts)
         histories = await perform(self._scope, GetRecords(RecordKind.OBSERVATION, keys)) if keys else {}
         queue = await self._queue()
-        taken = dict(batch.queued)
-        removed = [record.key for record in queue if taken.get(record.key) == record.seq]
-        left = [record for record in queue if record.key not in removed and record.body["kind"] != ASKED]
-        last = not left and next(iter(facts_after(known, batch.after.place)), None) is None
-        asked = _asked(queue) if last else {}
-        plan = plan_consolidate(turn.view(), command, command.new, histories, (*removed, *asked), asked, now, last=last)
-        await turn.execute(plan)
+        done = self._done(queue, batch, known)
+        asked = queue.ended(batch.targets, everything=done.bank) if done.bank or done.targets else {}
+        on = self._is_on(turn.view().head)
+        await turn.execute(plan_consolidate(turn.view(), command, command.new, histories, done, asked, now, on=on))
         count = len(edits.puts) + len(edits.retire)
-        return ConsolidationReceipt(command.operation_id, "completed" if last else "applied", count)
+        # Once what was asked for is done, what else there is waits for its time, unless somebody waits for it, too.
+        ended = done.bank or (done.targets and len(asked) == len(queue.asked))
+        return ConsolidationReceipt(command.operation_id, "completed" if ended else "applied", count)
+
+    def _done(self, queue: Queue, batch: Batch, known: Knowledge) -> Done:
+        """What ends with a batch."""
+        done = queue.taken(batch.queued, frozenset(batch.facts), batch.targets)
+        over = {*done.removed, *(record.key for record in done.kept)}
+        targets = False
+        if batch.targets:
+            waiting = {record.key for record, _ in queue.named(known, batch.targets)} - over
+            targets = not waiting and next(facts_after(known, batch.after, batch.targets), None) is None
+        left = done.kept or {record.key for record, _ in queue.named(known, ())} - over
+        after = batch.before.moved(batch.targets, *_BEHIND_ALL) if targets else batch.after
+        return replace(done, targets=targets, bank=not left and next(facts_after(known, after), None) is None)
 
     async def _ask(self, command: Consolidate, turn: Turn) -> ConsolidationReceipt:
-        """Who asks while another waits joins it."""
-        waiting = _asked(await self._queue())
+        """Who asks while another waits for the same, or for more, joins it."""
+        waiting = [one for one in (await self._queue()).asked if covers(one.targets, command.targets)]
         if waiting and not command.recover:
             self._runner.wake()
-            return ConsolidationReceipt(next(iter(waiting)), "pending", joined=True)
+            return ConsolidationReceipt(waiting[0].operation_id, "pending", joined=True)
         failed: tuple[Record, ...] = ()
         if command.recover:
             page = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, status=FAILED)
@@ -214,30 +233,16 @@ class BankObservations:
         found = await self._ports.store.perform(self._scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
         return read_cursor(found.get(CURSOR))
 
-    async def _queue(self) -> tuple[Record, ...]:
-        listed = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, status=PENDING)
-        page: RecordPage = await self._ports.store.perform(self._scope, listed)
-        return page.records
+    async def _queue(self) -> Queue:
+        """All that waits, whatever its number: who waits for some of it is not to wait for the rest."""
+        records: list[Record] = []
+        while True:
+            listed = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, len(records), PENDING)
+            page: RecordPage = await self._ports.store.perform(self._scope, listed)
+            records.extend(page.records)
+            if not page.records or len(records) >= page.total:
+                return Queue(tuple(records))
 
     async def _units(self, ids: tuple[str, ...]) -> dict[str, Unit]:
         found: dict[str, Unit] = await self._ports.store.perform(self._scope, GetUnits(ids)) if ids else {}
         return found
-
-
-def _first(queue: Sequence[Record], facts: int) -> list[Record]:
-    """Records of facts to take with one batch: as many as name so many facts, at least one."""
-    taken: list[Record] = []
-    count = 0
-    for record in queue:
-        if record.body["kind"] == ASKED:
-            continue
-        count += len(record.body["sources"])
-        if taken and (count > facts or len(taken) == QUEUED_AT_ONCE):
-            break
-        taken.append(record)
-    return taken
-
-
-def _asked(queue: Sequence[Record]) -> dict[str, datetime]:
-    """Operations that wait for the end, and when they were asked for."""
-    return {record.key: instant_from_text(record.body["at"]) for record in queue if record.body["kind"] == ASKED}

@@ -1,16 +1,24 @@
 """Stored reflections of a bank, in its owner."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from actors.bank_ports import BankPorts
 from actors.bank_stages import BankStages
 from actors.turns import Turn
 from memory.commands import OperationReceipt
-from memory.errors import NotFound
+from memory.errors import Conflict, NotFound
 from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.records import RecordKind, UnitKind
-from memory.reflect_commands import DeleteReflection, ReflectionCommand, StoreReflection
+from memory.reflect_commands import (
+    ClaimReflection,
+    DeleteReflection,
+    ReflectionClaim,
+    ReflectionCommand,
+    ReleaseReflection,
+    StoreReflection,
+)
 from memory.reflections import (
     StoredReflection,
     check_asked,
@@ -24,19 +32,32 @@ from memory.reflections import (
 from memory.store_calls import FindLive, GetRecords, GetUnits, NewUnit
 
 
-class BankReflections:
-    """Performs commands whose turn has come."""
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Who answers a question, and until when nobody else does."""
 
-    __slots__ = ("_ports", "_scope", "_stages")
+    holder: str
+    asked: str
+    until: datetime
+
+
+class BankReflections:
+    """Performs commands whose turn has come.
+
+    Claims are kept in memory alone: they spare calls of the model, and nothing is wrong where one is lost.
+    """
+
+    __slots__ = ("_claims", "_ports", "_scope", "_stages")
 
     def __init__(self, scope: Scope, ports: BankPorts, stages: BankStages) -> None:
+        self._claims: dict[str, _Claim] = {}
         self._scope = scope
         self._ports = ports
         self._stages = stages
 
     async def embed(self, command: ReflectionCommand) -> tuple[NewUnit, ...]:
         """The unit of a reflection that is to be stored, with its vectors, made outside the turn."""
-        if isinstance(command, DeleteReflection):
+        if not isinstance(command, StoreReflection):
             return ()
         if await self._find(reflection_id(self._scope, command.operation_id)) is not None:
             return ()
@@ -47,8 +68,8 @@ class BankReflections:
 
     async def perform(
         self, command: ReflectionCommand, turn: Turn, made: tuple[NewUnit, ...]
-    ) -> StoredReflection | OperationReceipt:
-        """Store or delete a reflection in its turn; one that is stored already under its operation id stays as it is.
+    ) -> StoredReflection | OperationReceipt | ReflectionClaim:
+        """Store, delete or claim a reflection in its turn; one that is stored already under its id stays as it is.
 
         Raises:
             NotFound: there is none of that id.
@@ -56,6 +77,10 @@ class BankReflections:
         """
         if isinstance(command, DeleteReflection):
             return await self._delete(command, turn)
+        if isinstance(command, ClaimReflection):
+            return await self._claim(command)
+        if isinstance(command, ReleaseReflection):
+            return self._release(command)
         return await self._store(command, turn, made)
 
     async def _store(self, command: StoreReflection, turn: Turn, made: tuple[NewUnit, ...]) -> StoredReflection:
@@ -70,7 +95,27 @@ class BankReflections:
         cited = tuple(dict.fromkeys(source.unit_id for source in reflection.sources))
         live = await self._ports.store.perform(self._scope, FindLive(cited)) if cited else frozenset[str]()
         await turn.execute(plan_store_reflection(turn.view(), reflection, new[0], set(cited) - live, now))
+        self._claims.pop(reflection.id, None)
         return reflection
+
+    async def _claim(self, command: ClaimReflection) -> ReflectionClaim:
+        id_, now = command.reflection_id, self._ports.clock.now()
+        self._claims = {key: claim for key, claim in self._claims.items() if claim.until > now}
+        held = self._claims.get(id_)
+        if held is not None and held.asked != command.asked:
+            raise Conflict("this operation is another reflection, which is being answered; use a new operation_id")
+        if held is not None and held.holder != command.operation_id:
+            return ReflectionClaim(granted=False)
+        if await self._find(id_) is not None:
+            return ReflectionClaim(granted=False)
+        self._claims[id_] = _Claim(command.operation_id, command.asked, now + timedelta(seconds=command.lease_s))
+        return ReflectionClaim(granted=True)
+
+    def _release(self, command: ReleaseReflection) -> ReflectionClaim:
+        held = self._claims.get(command.reflection_id)
+        if held is not None and held.holder == command.holder:
+            del self._claims[command.reflection_id]
+        return ReflectionClaim(granted=False)
 
     async def _delete(self, command: DeleteReflection, turn: Turn) -> OperationReceipt:
         id_ = command.reflection_id

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from actors.cluster import Cluster
 from actors.reader import Reader
-from actors.settings import Settings
-from memory.cascade import PENDING
+from actors.settings import Settings, inherited_by
+from memory.bank_profile import PAUSED, resolve_settings
+from memory.cascade import DERIVED, PENDING
 from memory.consolidating.commands import ClearObservations, Consolidate, ConsolidationReceipt
 from memory.consolidating.plans import CONSOLIDATED, CURSOR, FAILED, OBSERVATIONS, UNCONSOLIDATED
 from memory.consolidating.scopes import Tags
@@ -29,6 +30,15 @@ class ConsolidationState:
     pending: int = 0
     failed: int = 0
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a bank has to consolidate: about how many facts, since when it was last done, and whether that is paused."""
+
+    facts: int
+    last_at: datetime | None = None
+    paused: bool = False
 
 
 class ObservationClient:
@@ -75,6 +85,25 @@ class ObservationClient:
         found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
         at = instant_from_text(found[CURSOR].body["at"]) if CURSOR in found else None
         return ConsolidationState(facts.total + queued.total, failed.total, at)
+
+    async def find_waiting(self, scope: Scope) -> Waiting | None:
+        """What a bank has to consolidate, whether or not it does so by itself; None: nothing, or there is none.
+
+        A bank that was never consolidated has all its facts to.
+        """
+        head = await self._head(scope)
+        if head is None or not (UNCONSOLIDATED in head.counters or CONSOLIDATED not in head.counters):
+            return None
+        if not head.counters.get(DERIVED) and UNCONSOLIDATED not in head.counters:
+            return None
+        paused = bool(resolve_settings(head.profile, inherited_by(self._settings, scope.tenant))[PAUSED])
+        behind = Between("seq", gte=head.counters.get(CONSOLIDATED, 0) + 1)
+        facts = await self._store.perform(scope, ListUnits(1, where=every(FACT, behind)))
+        if not facts.total and UNCONSOLIDATED not in head.counters:
+            return None
+        found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
+        at = instant_from_text(found[CURSOR].body["at"]) if CURSOR in found else None
+        return Waiting(facts.total, at, paused)
 
     async def find_history(self, scope: Scope, unit_id: str) -> Record | None:
         """What an observation said before."""

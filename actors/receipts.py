@@ -7,6 +7,7 @@ from memory.directives import Directive
 from memory.known_facts import EntityPage
 from memory.mental_models import MentalModel
 from memory.records import Head
+from memory.reflect_commands import ReflectionClaim
 from memory.reflections import StoredReflection
 from memory.restore_commands import MovingReceipt
 
@@ -24,4 +25,5 @@ Receipt = (
     | ConsolidationReceipt
     | MovingReceipt
     | StoredReflection
+    | ReflectionClaim
 )

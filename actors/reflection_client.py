@@ -1,17 +1,28 @@
 """What callers ask of stored reflections."""
 
-from collections.abc import Mapping
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from actors.cluster import Cluster
 from actors.reader import Reader
 from actors.reflecting import usage_of
 from actors.refreshing import sources_of
-from memory.errors import NotFound
+from memory.errors import LorebankError, NotFound, Unavailable
 from memory.filters import Filter, every
 from memory.ids import Scope
 from memory.records import RecordKind
-from memory.reflect_commands import DeleteReflection, StoreReflection
+from memory.reflect_commands import (
+    ClaimReflection,
+    DeleteReflection,
+    ReflectionClaim,
+    ReleaseReflection,
+    StoreReflection,
+)
 from memory.reflecting.port import MENTAL_MODEL, Answered, Piece, Question
 from memory.reflections import (
     REFLECTIONS,
@@ -25,6 +36,11 @@ from memory.store_calls import GetRecords, GetUnits, ListUnits, Store
 
 _SHOWN = ("type", "context", "occurred_start", "occurred_end", "mentioned_at", "document_id", "speaker")
 """Of a unit's payload, in the evidence that is kept."""
+POLL_S = 0.05
+POLL_MOST_S = 1.0
+POLL_GROWTH = 1.5
+
+log = logging.getLogger("lorebank.reflection_client")
 
 
 class ReflectionClient:
@@ -34,6 +50,50 @@ class ReflectionClient:
         self._cluster = cluster
         self._reader = reader
         self._store: Store = cluster.store
+        self._releases: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def claimed(
+        self, scope: Scope, operation_id: str, question: Question, tags: tuple[str, ...], lease_s: float
+    ) -> AsyncIterator[StoredReflection | None]:
+        """Be the only one who answers a question, which is to be stored in the block; or what another one stored.
+
+        Who comes while another one answers waits for what comes of it, at most lease_s: so long an answer may take.
+
+        Raises:
+            Conflict: another question is stored, or is being answered, under the operation id.
+            Unavailable: another one answers it still.
+        """
+        id_, holder = reflection_id(scope, operation_id), str(uuid4())
+        claim = ClaimReflection(holder, id_, fingerprint_of(question, tags), lease_s)
+        until_s, pause_s = time.monotonic() + lease_s, POLL_S
+        while (found := await self.find(scope, operation_id, question, tags)) is None:
+            made: ReflectionClaim = await self._cluster.command(scope, claim)
+            if made.granted:
+                break
+            if time.monotonic() > until_s:
+                raise Unavailable("the same question is being answered under this operation id", POLL_MOST_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * POLL_GROWTH, POLL_MOST_S)
+        try:
+            yield found
+        except BaseException:
+            if found is None:
+                self._release(scope, ReleaseReflection(str(uuid4()), id_, holder))
+            raise
+
+    def _release(self, scope: Scope, command: ReleaseReflection) -> None:
+        """Let the next one answer; not waited for, since whoever made the claim may be gone."""
+
+        async def release() -> None:
+            try:
+                await self._cluster.command(scope, command)
+            except LorebankError as exc:
+                log.warning("a claim on reflection %s is left to lapse: %s", command.reflection_id, exc)
+
+        task = asyncio.get_running_loop().create_task(release())
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     async def find(
         self, scope: Scope, operation_id: str, question: Question, tags: tuple[str, ...]

@@ -80,7 +80,7 @@ def main(
                     client.put_bank(plan.bank_id, retain_extraction_mode=mode)
                 retain_all(address, banks, CLIENTS, lambda: None)
             waited_s = wait_for_facts(client, [plan.bank_id for plan in plans["concise"]])
-            facts = _count_facts(client, plans["concise"])
+            facts = count_facts(client, plans["concise"])
             console.print(f"{facts} facts found {waited_s:.1f} s after the last retain was answered")
             runs = {mode: recall_as(address, banks, DEFAULT.name, lambda: None) for mode, banks in plans.items()}
         finally:
@@ -90,17 +90,18 @@ def main(
     failures = [failure for run in runs.values() for failure in run.failures]
     if failures:
         raise LoadError(failures[0])
-    console.print(_table(partial(compare, runs["chunks"], runs["concise"])))
+    console.print(differences_table("facts on, beside chunks alone", partial(compare, runs["chunks"], runs["concise"])))
 
 
-def _count_facts(client: Client, banks: Sequence[BankPlan]) -> int:
+def count_facts(client: Client, banks: Sequence[BankPlan]) -> int:
     """How many facts the banks hold."""
     rows = [client.list_memories(plan.bank_id, limit=1).total for plan in banks]
     return sum(rows) - sum(sum(bool(turn.text.strip()) for turn in plan.conversation.turns) for plan in banks)
 
 
-def _table(compared: partial[dict[str, tuple[float, float, float, float]]]) -> Table:
-    table = Table(title="facts on, beside chunks alone: difference in points (95 % interval)")
+def differences_table(title: str, compared: partial[dict[str, tuple[float, float, float, float]]]) -> Table:
+    """A metric and its difference, by category; compared: as `compare`, given a metric."""
+    table = Table(title=f"{title}: difference in points (95 % interval)")
     table.add_column("category")
     columns = [compared(metric) for metric in METRICS]
     for metric in METRICS:

@@ -57,10 +57,21 @@ def memory_by_role(server: int, measure: Callable[[int], int] = pss_bytes) -> Co
     found: Counter[str] = Counter()
     for pid in _below(server):
         with contextlib.suppress(OSError):  # it may have ended since
-            title = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
-            role = next((role for start, role in ROLES.items() if title.startswith(start)), OTHER)
-            found[role] += measure(pid)
+            found[_role(pid)] += measure(pid)
     return found
+
+
+def pids_of_role(server: int, role: str) -> list[int]:
+    """Processes below the server's that have a role, of ROLES."""
+    return [pid for pid in _below(server) if _role(pid) == role]
+
+
+def _role(pid: int) -> str:
+    """Role of a process; OTHER, if it is gone."""
+    with contextlib.suppress(OSError):
+        title = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+        return next((role for start, role in ROLES.items() if title.startswith(start)), OTHER)
+    return OTHER
 
 
 def _below(root: int) -> set[int]:

@@ -1,6 +1,7 @@
 """Observations over a client: `client.observations`."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Unpack
 
 from lorebank import wire
@@ -9,6 +10,8 @@ from lorebank._models import AsyncSend, Send
 from lorebank._options import PageOptions
 from lorebank._transport import Request
 
+Scopes = Sequence[Sequence[str]]
+
 
 class Observations:
     """What several facts of a bank came to: `client.observations`. Raises what the client's methods raise."""
@@ -16,9 +19,9 @@ class Observations:
     def __init__(self, send: Send) -> None:
         self._send = send
 
-    def consolidate(self, bank_id: str) -> wire.ConsolidationResponse:
-        """Have made what is to be made; the operation tells of the end."""
-        return self._send(_consolidate(bank_id))
+    def consolidate(self, bank_id: str, scopes: Scopes | None = None) -> wire.ConsolidationResponse:
+        """Have made what is to be made; the operation tells of the end. scopes: of facts with all tags of one alone."""
+        return self._send(_consolidate(bank_id, scopes))
 
     def recover(self, bank_id: str) -> wire.RecoverConsolidationResponse:
         """Try again what was given up on."""
@@ -51,9 +54,9 @@ class AsyncObservations:
     def __init__(self, send: AsyncSend) -> None:
         self._send = send
 
-    async def consolidate(self, bank_id: str) -> wire.ConsolidationResponse:
-        """Have made what is to be made; the operation tells of the end."""
-        return await self._send(_consolidate(bank_id))
+    async def consolidate(self, bank_id: str, scopes: Scopes | None = None) -> wire.ConsolidationResponse:
+        """Have made what is to be made; the operation tells of the end. scopes: of facts with all tags of one alone."""
+        return await self._send(_consolidate(bank_id, scopes))
 
     async def recover(self, bank_id: str) -> wire.RecoverConsolidationResponse:
         """Try again what was given up on."""
@@ -80,8 +83,9 @@ class AsyncObservations:
         return await self._send(_clear_of(bank_id, memory_id))
 
 
-def _consolidate(bank_id: str) -> Call[wire.ConsolidationResponse]:
-    body = wire.ConsolidationRequest(operation_id=str(uuid.uuid4()))
+def _consolidate(bank_id: str, scopes: Scopes | None) -> Call[wire.ConsolidationResponse]:
+    named = None if scopes is None else [[*scope] for scope in scopes]
+    body = wire.ConsolidationRequest(operation_id=str(uuid.uuid4()), observation_scopes=named)
     return send_call(wire.ConsolidationResponse, "POST", bank_path(bank_id, "consolidate"), body)
 
 

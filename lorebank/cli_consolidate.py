@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from lorebank.cli_jobs import ConcurrencyOption, ReportOption, TenantOption, become, flags
+from lorebank.cli_jobs import (
+    AgainOption,
+    ConcurrencyOption,
+    ProgressOption,
+    ReportOption,
+    TenantOption,
+    become,
+    flags,
+)
 from lorebank.cli_output import DEFAULT, JsonOption, KeyOption, UrlOption, answer, fail, session
 
 POLL_S = 0.5
@@ -14,6 +22,10 @@ ENDED = frozenset({"completed", "failed", "cancelled", "not_found"})
 
 def consolidate(
     bank: Annotated[str | None, typer.Argument(help="The bank.", show_default=False)] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only facts with this tag; repeat for more that they have to have."),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All banks of a tenant, or of all: as a job.")] = False,
     wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the end.", min=0)] = 60.0,
     tenant: TenantOption = None,
@@ -21,6 +33,17 @@ def consolidate(
     rate: Annotated[
         float | None, typer.Option("--max-banks-per-s", help="Most banks begun a second, with --all.")
     ] = None,
+    facts_rate: Annotated[
+        float | None, typer.Option("--max-facts-per-s", help="Most facts of banks begun a second, with --all.")
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            help="Which banks first, with --all: lag (the most facts that wait), oldest, name.  [default: lag]"
+        ),
+    ] = None,
+    progress: ProgressOption = None,
+    again: AgainOption = False,
     report: ReportOption = None,
     url: UrlOption = DEFAULT,
     api_key: KeyOption = None,
@@ -28,19 +51,23 @@ def consolidate(
 ) -> None:
     """Make what several facts come to into observations: by the language model where there is one, else by rules."""
     if every:
-        if bank is not None:
-            raise fail("give a bank or --all, not both")
+        if bank is not None or tag:
+            raise fail("give a bank, whose facts may be chosen by --tag, or --all")
         given = [
             ("--tenant", tenant),
             ("--concurrency", concurrency),
             ("--max-banks-per-s", rate),
+            ("--max-facts-per-s", facts_rate),
+            ("--priority", priority),
+            ("--progress", progress),
+            ("--again", again),
             ("--report", report),
         ]
         become("consolidate", flags([*given, ("--json", json)]))
     if bank is None:
         raise fail("give a bank, or --all")
     with session(url, api_key) as client:
-        operation = client.observations.consolidate(bank).operation_id
+        operation = client.observations.consolidate(bank, [tag] if tag else None).operation_id
         until_s = time.monotonic() + wait_s
         found = client.get_operation(bank, operation)
         while found.status not in ENDED and time.monotonic() < until_s:

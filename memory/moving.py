@@ -143,6 +143,7 @@ def _shifted(kind: RecordKind, body: Mapping[str, Any], base: int) -> Mapping[st
         after["sources"] = [_shifted_source(source, base) for source in sources]
     if kind is RecordKind.OPERATION and after.get("documents"):
         after["documents"] = [[*row[:2], row[2] + base, *row[3:]] for row in after["documents"]]
+    after.pop("ahead", None)  # of a consolidation's cursor: what it spares is looked at once more
     if kind is RecordKind.CURATION:
         after["unit"] = _shifted(RecordKind.REDERIVE, after["unit"], base)
     return after

@@ -142,8 +142,37 @@ class DeleteReflection:
     reflection_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimReflection:
+    """Be the only one who answers what is to be stored under an id, for so long; `operation_id` tells who it is.
+
+    asked: fingerprint of the request.
+    """
+
+    operation_id: str
+    reflection_id: str
+    asked: str
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReflection:
+    """Let others answer what `holder` claimed: it did not come to an answer."""
+
+    operation_id: str
+    reflection_id: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectionClaim:
+    """Whether a reflection was claimed; if not, it is stored already, or another one has claimed it."""
+
+    granted: bool
+
+
 DirectiveCommand = PutDirective | DeleteDirective
 FolderCommand = PutFolder | DeleteFolder
 ModelCommand = PutModel | DeleteModel | ClearModel | RefreshModel | EndRefresh | FolderCommand
-ReflectionCommand = StoreReflection | DeleteReflection
+ReflectionCommand = StoreReflection | DeleteReflection | ClaimReflection | ReleaseReflection
 ReflectCommand = DirectiveCommand | ModelCommand | ReflectionCommand

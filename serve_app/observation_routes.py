@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lorebank import wire
 from memory.consolidating.commands import ClearObservations, Consolidate
+from memory.consolidating.targets import targets_of
 from serve_app.body import JsonRoute, parse_json, read_body, validate
 from serve_app.ids_in_paths import PathId
 from serve_app.memory_routes import require_unit_id
@@ -21,12 +22,13 @@ router = APIRouter(route_class=JsonRoute, tags=["observations"])
 async def consolidate(bank: Bank, client: Client, request: Request) -> Response:
     """Consolidate what is not; the answer comes at once, its operation tells of the end.
 
-    All of the bank is consolidated, whatever scopes are named.
+    Of `observation_scopes` a fact is meant that has all tags of one; without them all facts are.
     """
     raw = await read_body(request, request.app.state.settings.max_body_bytes)
     body = validate(wire.ConsolidationRequest, parse_json(raw) if raw.strip() else {})
     assert isinstance(body, wire.ConsolidationRequest)
-    command = Consolidate(body.operation_id or str(uuid.uuid4()))
+    operation_id = body.operation_id or str(uuid.uuid4())
+    command = Consolidate(operation_id, targets=targets_of(body.observation_scopes))
     receipt = await client.observing.consolidate(bank, command)
     return json_response({"operation_id": receipt.operation_id, "deduplicated": receipt.joined})
 

@@ -1,7 +1,9 @@
 """Reflect: an answer in words with its evidence. Without a language model it quotes, and says so."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -31,46 +33,77 @@ async def reflect(bank: Bank, client: Client, request: Request, body: wire.Refle
     """An answer composed of what is remembered; structured as `response_schema` says where one is given.
 
     With `stream` it comes as server-sent events: `step` for what is being done, then `answer`, or `error`. With `store`
-    it is kept; sent again under the same `operation_id` it is answered from what is kept.
+    it is kept; sent again under the same `operation_id` it is answered from what is kept, or will be.
     """
     reflections: Reflections = request.app.state.reflections
     question = to_question(body)
-    keep = _Keep(client.reflecting.stored, bank, body, question) if body.store else None
-    known = await keep.find() if keep else None
-    if known is not None:
-        row = stored_row(body, known)
-        return Response(_line("answer", row), media_type="text/event-stream") if body.stream else json_response(row)
+    keep = None
+    if body.store:
+        lease_s = request.app.state.settings.request_timeout_s if client.reflecting.with_model else None
+        keep = _Keep(client.reflecting.stored, bank, body, question, lease_s)
+    events = _made(reflections, bank, question, keep)
     if not body.stream:
-        answered = await reflections.answer(bank, question)
-        return json_response(await _finished(body, keep, answered))
-    events = aiter(reflections.watch(bank, question))
+        async with aclosing(events):
+            return json_response([_row(body, event) async for event in events if not isinstance(event, Progress)][-1])
     first = await anext(events)  # what is wrong with the request is answered as such
-    return StreamingResponse(_events(body, keep, first, events), media_type="text/event-stream")
+    return StreamingResponse(_events(body, first, events), media_type="text/event-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer that was stored now."""
+
+    answered: Answered
+    reflection_id: str
+
+
+_Made = Progress | Answered | _Kept | StoredReflection
 
 
 class _Keep:
-    """Where the answer to one request is stored."""
+    """Where the answer to one request is stored. lease_s None: nothing is paid for it, who asks twice does no harm."""
 
-    def __init__(self, stored: ReflectionClient, bank: Scope, body: wire.ReflectRequest, question: Question) -> None:
+    def __init__(
+        self,
+        stored: ReflectionClient,
+        bank: Scope,
+        body: wire.ReflectRequest,
+        question: Question,
+        lease_s: float | None,
+    ) -> None:
         self._stored = stored
-        self._bank = bank
-        self._operation_id = body.operation_id or str(uuid.uuid4())
-        self._tags = tuple(dict.fromkeys((body.tags or ()) if body.store_tags is None else body.store_tags))
-        self._question = question
+        tags = tuple(dict.fromkeys((body.tags or ()) if body.store_tags is None else body.store_tags))
+        self._asked = bank, body.operation_id or str(uuid.uuid4()), question, tags
+        self._lease_s = lease_s
 
-    async def find(self) -> StoredReflection | None:
-        """What is stored under the request's operation id."""
-        return await self._stored.find(self._bank, self._operation_id, self._question, self._tags)
+    @asynccontextmanager
+    async def claimed(self) -> AsyncIterator[StoredReflection | None]:
+        """What is stored under the request's operation id, else nobody beside this request makes it."""
+        if self._lease_s is None:
+            yield await self._stored.find(*self._asked)
+            return
+        async with self._stored.claimed(*self._asked, self._lease_s) as known:
+            yield known
 
-    async def store(self, answered: Answered) -> str:
-        """Keep an answer; its id."""
-        stored = await self._stored.store(self._bank, self._operation_id, self._question, self._tags, answered)
-        return stored.id
+    async def store(self, answered: Answered) -> _Kept:
+        """Keep an answer."""
+        return _Kept(answered, (await self._stored.store(*self._asked, answered)).id)
 
 
-async def _finished(body: wire.ReflectRequest, keep: _Keep | None, answered: Answered) -> dict[str, Any]:
-    row = answer_row(body, answered)
-    return row if keep is None else row | {"reflection_id": await keep.store(answered)}
+async def _made(
+    reflections: Reflections, bank: Scope, question: Question, keep: _Keep | None
+) -> AsyncGenerator[_Made, None]:
+    """What is done for an answer; the answer comes last."""
+    if keep is None:
+        async for event in reflections.watch(bank, question):
+            yield event
+        return
+    async with keep.claimed() as known:
+        if known is not None:
+            yield known
+            return
+        async for event in reflections.watch(bank, question):
+            yield await keep.store(event) if isinstance(event, Answered) else event
 
 
 def to_question(body: wire.ReflectRequest) -> Question:
@@ -154,25 +187,29 @@ def _memory(piece: Piece) -> dict[str, Any]:
     return shared_fields(piece.id, piece.payload)
 
 
-async def _events(
-    body: wire.ReflectRequest,
-    keep: _Keep | None,
-    first: Progress | Answered,
-    rest: AsyncIterator[Progress | Answered],
-) -> AsyncIterator[bytes]:
+async def _events(body: wire.ReflectRequest, first: _Made, rest: AsyncGenerator[_Made, None]) -> AsyncIterator[bytes]:
     try:
-        yield await _event(body, keep, first)
-        async for event in rest:
-            yield await _event(body, keep, event)
+        async with aclosing(rest):
+            yield _event(body, first)
+            async for event in rest:
+                yield _event(body, event)
     except (TimeoutError, LorebankError) as exc:
         yield b"event: error\ndata: " + bytes(response_of(exc).body) + b"\n\n"
 
 
-async def _event(body: wire.ReflectRequest, keep: _Keep | None, event: Progress | Answered) -> bytes:
-    if isinstance(event, Answered):
-        return _line("answer", await _finished(body, keep, event))
+def _event(body: wire.ReflectRequest, event: _Made) -> bytes:
+    if not isinstance(event, Progress):
+        return _line("answer", _row(body, event))
     calls = [{"tool": call.tool, "query": call.query} for call in event.calls]
     return _line("step", {"doing": event.doing, "calls": calls})
+
+
+def _row(body: wire.ReflectRequest, made: Answered | _Kept | StoredReflection) -> dict[str, Any]:
+    if isinstance(made, StoredReflection):
+        return stored_row(body, made)
+    if isinstance(made, _Kept):
+        return answer_row(body, made.answered) | {"reflection_id": made.reflection_id}
+    return answer_row(body, made)
 
 
 def _line(name: str, row: Mapping[str, Any]) -> bytes:

@@ -34,14 +34,3 @@ class Reflections:
                 yield event
         finally:
             self._waiting -= 1
-
-    async def answer(self, scope: Scope, question: Question) -> Answered:
-        """The answer alone.
-
-        Raises:
-            Overloaded: as `watch`.
-        """
-        async for event in self.watch(scope, question):
-            if isinstance(event, Answered):
-                return event
-        raise AssertionError("a reflection ends with its answer")

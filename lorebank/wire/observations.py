@@ -6,7 +6,11 @@ from lorebank.wire.fields import Id, RequestModel, ResponseModel, TagName
 
 
 class ConsolidationRequest(RequestModel):
-    """Body of POST consolidate; all of the bank is consolidated, whatever scopes are named."""
+    """Body of POST consolidate.
+
+    observation_scopes: facts that have all tags of one of these are consolidated, and no others; left out, empty, or
+    with an empty one among them: all facts.
+    """
 
     observation_scopes: list[list[TagName]] | None = None
     operation_id: Id | None = None

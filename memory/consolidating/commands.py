@@ -5,22 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memory.consolidating.grouping import Group
+from memory.consolidating.scopes import Tags
+from memory.consolidating.targets import Cursor
 from memory.records import Source, Unit
 from memory.store_calls import NewUnit
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Up to which fact, by (seq, id), a bank is consolidated, and how often what comes next was tried in vain."""
-
-    seq: int = 0
-    unit_id: str = ""
-    tries: int = 0
-
-    @property
-    def place(self) -> tuple[int, str]:
-        """What facts are compared with."""
-        return self.seq, self.unit_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +17,8 @@ class Batch:
 
     groups: what they belong to now; existing: observations that rest on any of them, or on another of the groups; near:
     other facts that stand close to each of `facts`; queued: (key, seq) of the records that named some of them; asked:
-    operations that wait for the end; last: nothing else is to be consolidated.
+    operations that wait for the end; targets: the scopes that it takes facts of, all where there are none; last:
+    nothing else is to be consolidated.
     """
 
     before: Cursor
@@ -40,6 +29,7 @@ class Batch:
     near: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     queued: tuple[tuple[str, int], ...] = ()
     asked: tuple[str, ...] = ()
+    targets: tuple[Tags, ...] = ()
     last: bool = True
     pending: bool = False
     """Whether the bank counts as not consolidated: there is something to be written even if nothing comes of it."""
@@ -95,10 +85,11 @@ class EndBatch:
 
 @dataclass(frozen=True, slots=True)
 class Consolidate:
-    """Have everything consolidated that is not; `recover`: what was given up on, too."""
+    """Have consolidated what is not: everything, or facts of some scopes; `recover`: what was given up on, too."""
 
     operation_id: str
     recover: bool = False
+    targets: tuple[Tags, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Plans of observations: what a batch came to, what is asked for, what is to be consolidated again."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from memory.cascade import PENDING
-from memory.consolidating.commands import ClearObservations, Consolidate, Cursor, EndBatch
+from memory.consolidating.commands import ClearObservations, Consolidate, EndBatch
 from memory.consolidating.observations import history_record
+from memory.consolidating.targets import Ahead, Cursor
 from memory.encoding import instant_to_micros, instant_to_text
 from memory.ingest import BankView, head_after
 from memory.known_facts import is_extracted
@@ -37,6 +38,19 @@ QUEUED_FACTS = 64
 _FACTS = "facts"
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What ends with a batch. removed: keys of the queue records that are done with; kept: what is left of others.
+
+    targets: nothing is left of the scopes that it takes facts of; bank: nothing is left at all.
+    """
+
+    removed: tuple[str, ...] = ()
+    kept: tuple[Record, ...] = ()
+    targets: bool = False
+    bank: bool = False
+
+
 def noting(plan: Plan, before: Head, known: Container[object], quiet_s: float, now: datetime, *, on: bool) -> Plan:
     """The plan with what it leaves to be consolidated: facts it adds, facts whose standing it changes, what it orphans.
 
@@ -61,27 +75,34 @@ def noting(plan: Plan, before: Head, known: Container[object], quiet_s: float, n
     return replace(plan, head_after=replace(head, counters=counters, due_at=due_at), records=(*plan.records, *records))
 
 
-def queue_record(key: str, facts: Sequence[str], now: datetime, status: str = PENDING) -> Record:
-    """Record of facts that are to be consolidated again."""
+def queue_record(key: str, facts: Sequence[str], order: int, status: str = PENDING) -> Record:
+    """Record of facts that are to be consolidated again; order: since when, in microseconds."""
     body = {"kind": _FACTS, "type": "", "sources": list(facts)}
-    return Record(RecordKind.REDERIVE, key, body, order=instant_to_micros(now), status=status)
+    return Record(RecordKind.REDERIVE, key, body, order=order, status=status)
 
 
 def queue_records(key: str, facts: Sequence[str], now: datetime) -> tuple[Record, ...]:
     """As queue_record, for any number of facts."""
     starts = range(0, len(facts), QUEUED_FACTS)
-    return tuple(queue_record(f"{key}-{start}", facts[start : start + QUEUED_FACTS], now) for start in starts)
+    order = instant_to_micros(now)
+    return tuple(queue_record(f"{key}-{start}", facts[start : start + QUEUED_FACTS], order) for start in starts)
 
 
 def cursor_record(cursor: Cursor, now: datetime) -> Record:
     """Record of how far a bank is consolidated."""
+    ahead = [[list(one.scope), one.seq, one.unit_id] for one in cursor.ahead]
     body = {"seq": cursor.seq, "unit": cursor.unit_id, "tries": cursor.tries, "at": instant_to_text(now)}
+    body |= {"ahead": ahead} if ahead else {}
     return Record(RecordKind.CONSOLIDATION, CURSOR, body, order=instant_to_micros(now))
 
 
 def read_cursor(record: Record | None) -> Cursor:
     """Inverse of cursor_record; the beginning, where there is none."""
-    return Cursor() if record is None else Cursor(record.body["seq"], record.body["unit"], record.body["tries"])
+    if record is None:
+        return Cursor()
+    body = record.body
+    ahead = tuple(Ahead(tuple(scope), seq, unit_id) for scope, seq, unit_id in body.get("ahead", ()))
+    return Cursor(body["seq"], body["unit"], body["tries"], ahead)
 
 
 def operation_record(operation_id: str, status: str, created: datetime, now: datetime, observations: int) -> Record:
@@ -105,49 +126,55 @@ def plan_consolidate(
     command: EndBatch,
     new: Mapping[str, NewUnit],
     histories: Mapping[str, Record],
-    removed: Sequence[str],
+    done: Done,
     asked: Mapping[str, datetime],
     now: datetime,
     *,
-    last: bool,
+    on: bool,
 ) -> Plan:
     """Plan that applies the edits of a batch, and moves the cursor.
 
-    new: the units of its puts by id, with vectors; histories: what is stored of them; removed: keys of the queue
-    records that are done with; asked: operations that end with this, and when they were asked for; last: nothing else
-    is left.
+    new: the units of its puts by id, with vectors; histories: what is stored of them; done: what else ends with it;
+    asked: operations that end with this, and when they were asked for; on: whether the bank consolidates by itself.
     """
-    batch, edits = command.batch, command.edits
+    batch, edits, last = command.batch, command.edits, done.bank
     added = [put.unit for put in edits.puts if put.before is None]
     gone = [Derived(unit.id, unit.type) for unit in edits.retire]
     records = [history_record(put.unit, histories.get(put.unit.id), put.before, put.change, now) for put in edits.puts]
     # Where nothing is left, all that is stored by now is consolidated: what comes has higher seqs.
-    after = Cursor(view.head.seq + 1) if last else batch.after
+    after = batch.after
+    if last:
+        after = Cursor(view.head.seq + 1)
+    elif done.targets:
+        after = batch.before.moved(batch.targets, view.head.seq + 1, "")
     records.append(cursor_record(after, now))
+    records += done.kept
     if edits.left:
-        records.append(queue_record(f"failed-{command.operation_id}", edits.left, now, FAILED))
+        records.append(queue_record(f"failed-{command.operation_id}", edits.left, instant_to_micros(now), FAILED))
     plan = _plan(view, "consolidate", command.operation_id, now, tuple(records))
     head = _counted(
         head_after(view, plan.seq, [Derived(unit.id, unit.type) for unit in added], gone, 0, now),
         {CONSOLIDATED: after.seq if last else max(after.seq - 1, 0)},
     )
-    events: tuple[Event, ...] = ()
     if last:
         head = _counted(head, {UNCONSOLIDATED: 0})
         follows = bool(head.counters.get(FOLLOWING))
         quiet = now + timedelta(seconds=view.policy.refresh_quiet_s)
         head = replace(head, due_at=sooner(head.due_at, quiet if follows else None))
-        count = head.counters.get(OBSERVATIONS, 0)
-        ended = (operation_record(key, "completed", at, now, count) for key, at in asked.items())
-        plan = replace(plan, records=(*plan.records, *ended))
-        events = tuple(Event("consolidation.completed", key, now) for key in asked or (command.operation_id,))
+    elif done.targets and on:  # what else there is waits as it would have without the request
+        head = replace(head, due_at=sooner(head.due_at, now + timedelta(seconds=view.policy.consolidate_quiet_s)))
+    count = head.counters.get(OBSERVATIONS, 0)
+    ended = (operation_record(key, "completed", at, now, count) for key, at in asked.items())
+    plan = replace(plan, records=(*plan.records, *ended))
+    told = asked or ((command.operation_id,) if last else ())
+    events = tuple(Event("consolidation.completed", key, now) for key in told)
     return replace(
         plan,
         add=tuple(_placed(view, plan.seq, new[put.unit.id]) for put in edits.puts),
         remake=tuple(put.unit.id for put in edits.puts if put.before is not None),
         retire=tuple(unit.id for unit in edits.retire),
         remove=(
-            *((RecordKind.REDERIVE, key) for key in removed),
+            *((RecordKind.REDERIVE, key) for key in (*done.removed, *asked)),
             *((RecordKind.OBSERVATION, unit.id) for unit in edits.retire),
         ),
         head_after=head,
@@ -157,11 +184,14 @@ def plan_consolidate(
 
 def plan_ask(view: BankView, command: Consolidate, failed: Sequence[Record], now: datetime) -> Plan:
     """Plan that has a bank consolidated; failed: queue records that are to be tried again."""
-    body = {"kind": ASKED, "type": "", "sources": [], "at": instant_to_text(now)}
+    body: dict[str, Any] = {"kind": ASKED, "type": "", "sources": [], "at": instant_to_text(now)}
+    body |= {"targets": [list(scope) for scope in command.targets]} if command.targets else {}
     asked = Record(RecordKind.REDERIVE, command.operation_id, body, order=instant_to_micros(now), status=PENDING)
     again = tuple(replace(record, status=PENDING) for record in failed)
     records = (asked, *again, operation_record(command.operation_id, "pending", now, now, 0))
-    plan = _plan(view, "ask_consolidation", command.operation_id, now, records, now)
+    # One of some scopes is begun at once, and by the next owner after a while: its time is not that of all the rest.
+    due_at = now + timedelta(seconds=view.policy.consolidate_lease_s) if command.targets else now
+    plan = _plan(view, "ask_consolidation", command.operation_id, now, records, due_at)
     counters = view.head.counters
     since = min(counters.get(UNCONSOLIDATED, plan.seq), plan.seq) if CONSOLIDATED in counters else 1
     return replace(plan, head_after=_counted(plan.head_after, {UNCONSOLIDATED: since}))

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from memory.consolidating.grouping import stands
-from memory.consolidating.scopes import scopes_of
+from memory.consolidating.scopes import Tags, scopes_of
+from memory.consolidating.targets import Cursor, is_meant
 from memory.filters import AnyOf, Filter, every
 from memory.knowledge import Knowledge
 from memory.links import ENTITY, SEMANTIC
@@ -17,9 +18,13 @@ NEAR = 4
 _OBSERVATION: Filter = AnyOf("kind", (UnitKind.OBSERVATION.value,))
 
 
-def facts_after(knowledge: Knowledge, place: tuple[int, str]) -> Iterator[tuple[int, str]]:
-    """(seq, id) of the facts behind a place in their order."""
-    return ((fact.seq, fact.id) for fact in knowledge.facts.values() if (fact.seq, fact.id) > place)
+def facts_after(knowledge: Knowledge, cursor: Cursor, targets: Sequence[Tags] = ()) -> Iterator[tuple[int, str]]:
+    """(seq, id) of the facts that were not taken yet; targets: of these scopes alone."""
+    facts, place = knowledge.facts.values(), cursor.place
+    behind = (fact for fact in facts if (fact.seq, fact.id) > place)
+    if cursor.ahead or targets:  # else nothing is asked of each of what may be a hundred thousand facts
+        behind = (fact for fact in behind if is_meant(fact.tags, targets) and not cursor.is_past(fact))
+    return ((fact.seq, fact.id) for fact in behind)
 
 
 @dataclass(frozen=True, slots=True)

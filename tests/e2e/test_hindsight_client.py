@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hindsight_client import Hindsight
 from hindsight_client_api.exceptions import ApiException, NotFoundException
-from hindsight_client_api.models import BankConfigUpdate
+from hindsight_client_api.models import BankConfigUpdate, ConsolidationRequest
 
 Scenario = Callable[[Hindsight, str], Awaitable[None]]
 
@@ -308,6 +308,10 @@ def test_observations_are_consolidated_recalled_with_their_facts_and_cleared(ser
         asked = await client.banks.trigger_consolidation(bank)
         await _completed(client, bank, asked.operation_id)
         assert (await client.banks.clear_observations(bank)).deleted_count == 1
+        for tag, scopes in (("work", 0), ("home", 1)):
+            targets = ConsolidationRequest(observation_scopes=[[tag]])
+            await _completed(client, bank, (await client.banks.trigger_consolidation(bank, None, targets)).operation_id)
+            assert (await client.memory.list_observation_scopes(bank)).total == scopes
 
     run(server_url, scenario)
 

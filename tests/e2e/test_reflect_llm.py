@@ -128,6 +128,12 @@ def test_an_answer_is_stored_by_the_deployment_and_not_paid_twice(client: Client
     again = client.reflect(bank, "Where is the key?", store=True, operation_id="op-1")
     assert (again.reflection_id, again.text, len(llm.requests)) == (kept.reflection_id, kept.text, paid)
     assert [row.id for row in client.recall(bank, "key", types=["reflection"]).results] == [kept.reflection_id]
+    llm.requests.clear()
+    with ThreadPoolExecutor(8) as pool:  # whichever replicas they reach
+        ask = partial(client.reflect, bank, "Where is the key?", store=True, operation_id="op-2")
+        at_once = [pool.submit(ask) for _ in range(8)]
+        assert {future.result(60).text for future in at_once} == {kept.text}
+    assert len(llm.requests) == paid
     client.delete_document(bank, "d")
     assert client.reflections.list(bank).total == 0
 

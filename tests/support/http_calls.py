@@ -1,11 +1,14 @@
 """Synchronous calls of an ASGI application, in process, with the checks that hold for every answer."""
 
 import asyncio
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from starlette.types import ASGIApp
+
+T = TypeVar("T")
 
 
 class Http:
@@ -39,6 +42,10 @@ class Http:
             return await asyncio.gather(*(self._client.request(m, p, **kwargs) for m, p, kwargs in calls))
 
         return self._runner.run(gathered())
+
+    def await_(self, work: Coroutine[Any, Any, T]) -> T:
+        """What something comes to in the loop of the calls."""
+        return self._runner.run(work)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.call("GET", path, **kwargs)

@@ -1,5 +1,7 @@
 """Stored reflections in a bank: kept once, listed, found where asked for, gone with what they rest on."""
 
+import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +14,9 @@ from memory.filters import TRUE, tags_filter
 from memory.ids import Scope
 from memory.recall import RecallQuery
 from memory.records import RecordKind, UnitType
-from memory.reflect_commands import PutModel
+from memory.reflect_commands import ClaimReflection, PutModel
 from memory.reflecting.port import Question
-from memory.reflections import StoredReflection
+from memory.reflections import StoredReflection, fingerprint_of, reflection_id
 from memory.store_calls import ListRecords, ReadHead, SwapHead
 from storage.reference_store import ReferenceStore
 from tests.support.bank_owner import user
@@ -173,3 +175,61 @@ async def test_a_commit_whose_answer_is_lost_is_made_once(bank, when):
     await bank.bank.perform(DeleteBank("gone"))
     assert (await stored_in(bank).list(bank.scope, TRUE, limit=10, offset=0))[1] == 0
     bank.check()
+
+
+async def once(client: ReflectionClient, bank, query="Where is the key?", op="op-r", lease_s=30.0) -> StoredReflection:
+    """As a replica answers what is to be stored."""
+    question = Question(query)
+    async with client.claimed(bank.scope, op, question, (), lease_s) as known:
+        if known is not None:
+            return known
+        answered = await bank.reflector.reflect(bank.scope, question)
+        return await client.store(bank.scope, op, question, (), answered)
+
+
+@in_loop
+async def test_of_requests_under_one_id_at_the_same_time_one_is_paid_and_all_are_answered(bank, llm):
+    await bank.retain(user("The key lies under the pot."))
+    alone = await once(stored_in(bank), bank, op="op-alone")
+    paid = len(llm.requests)
+    replicas = [stored_in(bank) for _ in range(3)]
+    made = await asyncio.gather(*(once(client, bank) for client in (*replicas, *replicas)))
+    assert {one.id for one in made} == {made[0].id} != {alone.id}
+    assert len(llm.requests) == 2 * paid
+    assert bank.read(ReadHead()).counters["type:reflection"] == 2
+    bank.check()
+
+
+@in_loop
+async def test_who_waits_takes_the_place_of_one_that_fails_and_another_question_is_refused(bank):
+    await bank.retain(user("The key lies under the pot."))
+    first, second = stored_in(bank), stored_in(bank)
+    waiting: list[asyncio.Task[StoredReflection]] = []
+
+    async def failing() -> None:
+        async with first.claimed(bank.scope, "op-r", Question("Where is the key?"), (), 30.0):
+            waiting.append(asyncio.create_task(once(second, bank)))
+            with pytest.raises(Conflict):
+                await once(stored_in(bank), bank, "Where is the dog?")
+            with pytest.raises(Unavailable):
+                await once(stored_in(bank), bank, lease_s=0.0)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await failing()
+    assert not waiting[0].done()
+    assert (await waiting[0]).query == "Where is the key?"
+
+
+@in_loop
+async def test_a_claim_whose_holder_is_gone_lapses(bank):
+    await bank.retain(user("The key lies under the pot."))
+    gone = ClaimReflection(
+        "gone", reflection_id(bank.scope, "op-r"), fingerprint_of(Question("Where is the key?"), ()), 30.0
+    )
+    for _ in range(2):
+        assert (await bank.bank.perform(gone)).granted, "sent again it is the same claim"
+    assert not (await bank.bank.perform(replace(gone, operation_id="other"))).granted
+    bank.clock.pass_by(31.0)
+    assert (await once(stored_in(bank), bank)).text
+    assert not (await bank.bank.perform(replace(gone, operation_id="later"))).granted, "it is stored"

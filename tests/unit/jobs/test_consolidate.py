@@ -1,17 +1,22 @@
-"""The job over many banks: all of them, a tenant's, at a pace; what it tells of banks that are not done."""
+"""The job over many banks: all of them, a tenant's, in order, at a pace, resumed; what it tells of the others."""
 
 import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs import consolidate as job
-from jobs.consolidate import Pace, Report, Task, consolidate
+from actors.observation_client import Waiting
+from jobs import consolidating as job
+from jobs.consolidating import Pace, Report, Task, consolidate
+from jobs.progress_file import ProgressFile
 from memory.audit_calls import ScopePage
 from memory.consolidating.commands import Consolidate, ConsolidationReceipt
-from memory.errors import Conflict, NotFound
+from memory.errors import BadSettings, Conflict, NotFound
 from memory.ids import SYSTEM, Scope
 from memory.records import Record, RecordKind
+from tests.support.clocks import START
 
 
 class Banks:
@@ -23,6 +28,10 @@ class Banks:
         self.looks: dict[str, int] = {}
         self.asked: list[str] = []
         self.at_once = self.most = 0
+        self.waiting: dict[str, Waiting | None] = {}
+
+    async def find_waiting(self, scope: Scope) -> Waiting | None:
+        return self.waiting.get(scope.bank, Waiting(1))
 
     async def list_scopes(self, start: str | None) -> ScopePage:
         first = int(start or 0)
@@ -47,10 +56,12 @@ class Banks:
         return Record(RecordKind.OPERATION, operation_id, {"items_count": 2}, status=status)
 
 
-def run(banks: Banks, task: Task, monkeypatch: pytest.MonkeyPatch) -> tuple[Report, list[tuple[int, int]]]:
+def run(
+    banks: Banks, task: Task, monkeypatch: pytest.MonkeyPatch, progress: ProgressFile | None = None
+) -> tuple[Report, list[tuple[int, int]]]:
     monkeypatch.setattr(job, "POLL_S", 0.001)
     told: list[tuple[int, int]] = []
-    return asyncio.run(consolidate(banks, task, lambda done, of: told.append((done, of)))), told
+    return asyncio.run(consolidate(banks, task, lambda done, of: told.append((done, of)), progress)), told
 
 
 def test_every_bank_is_consolidated_so_many_at_once(monkeypatch):
@@ -79,3 +90,64 @@ def test_banks_are_begun_at_a_pace():
     pace = Pace(4.0)
     assert [pace.wait_s(now_s) for now_s in (10.0, 10.0, 10.125, 20.0)] == [0.0, 0.25, 0.375, 0.0]
     assert [Pace(None).wait_s(now_s) for now_s in (10.0, 10.0)] == [0.0, 0.0]
+
+
+def ago(days: int) -> datetime:
+    return START - timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("priority", "order"),
+    [("lag", ["a3", "a0", "a1", "a2"]), ("oldest", ["a2", "a1", "a3", "a0"]), ("name", ["a0", "a1", "a2", "a3"])],
+)
+def test_banks_are_begun_in_the_order_that_was_asked_for(priority, order, monkeypatch):
+    banks = Banks()
+    banks.waiting = {"a0": Waiting(5, ago(1)), "a1": Waiting(2, ago(9)), "a2": Waiting(1), "a3": Waiting(7, ago(2))}
+    banks.waiting["a4"] = None
+    report, _ = run(banks, Task("acme", concurrency=1, priority=priority), monkeypatch)
+    assert banks.asked == order
+    assert (report.banks, report.consolidated, report.nothing_to_do, report.facts) == (5, 4, 1, 15)
+
+
+def test_banks_that_are_paused_or_have_nothing_to_do_are_not_asked(monkeypatch):
+    banks = Banks()
+    banks.waiting = {f"a{number}": None for number in range(4)} | {"a4": Waiting(3, paused=True)}
+    report, told = run(banks, Task(), monkeypatch)
+    assert (banks.asked, report.nothing_to_do, report.paused) == (["b"], 4, 1)
+    assert told == [(5, 6), (6, 6)]
+
+
+class Stopped(BaseException):
+    """The process ends."""
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_banks_that_it_has_not_done(monkeypatch, tmp_path: Path):
+    file, seen = tmp_path / "p.ndjson", dict[str, int]()
+    told: dict[str, Any] = {"tenant": "acme"}
+
+    class Stopping(Banks):
+        async def consolidate(self, scope: Scope, command: Consolidate) -> ConsolidationReceipt:
+            if len(self.asked) == 2:
+                raise Stopped
+            seen[scope.bank] = seen.get(scope.bank, 0) + 1
+            return await super().consolidate(scope, command)
+
+    for _ in range(3):
+        progress = ProgressFile(file, told)
+        with pytest.raises(BadSettings, match="in use"):
+            ProgressFile(file, told)
+        banks = Stopping()
+        try:
+            report, shown = run(banks, Task("acme", concurrency=1), monkeypatch, progress)
+        except Stopped:
+            continue
+        finally:
+            progress.close()
+    assert seen == {f"a{number}": 1 for number in range(5)}
+    assert (report.consolidated, report.consolidated_before, report.observations) == (1, 4, 10)
+    assert shown[0] == (4, 5)
+
+
+def test_facts_of_banks_that_are_begun_count_for_the_pace():
+    pace = Pace(10.0)
+    assert [pace.wait_s(10.0, count) for count in (20, 5, 1)] == [0.0, 2.0, 2.5]

@@ -16,9 +16,18 @@ from memory.consolidating.observations import (
     with_earlier,
     without_versions,
 )
-from memory.consolidating.plans import CONSOLIDATED, QUEUED_FACTS, UNCONSOLIDATED, noting, queue_records
+from memory.consolidating.plans import (
+    CONSOLIDATED,
+    QUEUED_FACTS,
+    UNCONSOLIDATED,
+    cursor_record,
+    noting,
+    queue_records,
+    read_cursor,
+)
 from memory.consolidating.rules import QUOTED, text_of
 from memory.consolidating.scopes import MAX_SCOPES, MODES, encode_scoping, scopes_of
+from memory.consolidating.targets import MAX_AHEAD, Cursor, covers, is_meant, targets_of
 from memory.errors import Unprocessable
 from memory.extraction.candidates import Claim
 from memory.knowledge import Knowledge, LiveFact
@@ -66,6 +75,30 @@ def test_scopings_that_are_none_are_refused():
     for wrong in ("each", [["a"]] * (MAX_SCOPES + 1), [[1]], ["a"]):
         with pytest.raises(Unprocessable):
             encode_scoping(wrong)  # type: ignore[arg-type]  # that is the point
+
+
+@given(
+    tags=TAGS,
+    named=st.lists(TAGS, max_size=3),
+    others=st.lists(TAGS, max_size=3),
+)
+def test_a_fact_is_meant_by_a_scope_whose_tags_it_has_all(tags, named, others):
+    targets = targets_of(named)
+    assert is_meant(tags, targets) == (not named or any(set(scope) <= set(tags) for scope in named))
+    if covers(targets, targets_of(others)) and is_meant(tags, targets_of(others)):
+        assert is_meant(tags, targets)
+
+
+def test_places_of_scopes_are_kept_for_the_last_ones_and_forgotten_once_the_bank_has_passed_them():
+    cursor = Cursor()
+    for number in range(MAX_AHEAD + 3):
+        cursor = cursor.moved([(f"t{number}",)], number + 1, "u")
+    assert [one.scope for one in cursor.ahead] == [(f"t{number}",) for number in range(3, MAX_AHEAD + 3)]
+    assert read_cursor(cursor_record(cursor, START)) == cursor
+    later = replace(cursor, seq=60, unit_id="z").moved([("x",)], 90, "u")
+    assert [one.seq for one in later.ahead] == [61, 62, 63, 64, 65, 66, 67, 90]
+    with pytest.raises(Unprocessable):
+        targets_of([[str(number)] for number in range(MAX_SCOPES + 1)])
 
 
 def fact(number: int, value: str = "Oslo", **fields) -> LiveFact:

@@ -320,7 +320,7 @@ def test_hostile_texts_are_extracted_like_any_other_even_by_a_model_that_obeys(l
     """What they state is what they say; what a model was talked into is in no outcome."""
     llm.behave(obeys=obeys)
     requests = [window(text, "Ana likes tea.") for text in HOSTILE if len(text) < 1000]
-    assert len(requests) > 20
+    assert len(requests) >= 30
     outcomes = extract(llm, requests)
     for request, outcome in zip(requests, outcomes, strict=True):
         expected = expected_facts([str(each.text.encode("utf-8", "replace"), "utf-8") for each in request.turns])

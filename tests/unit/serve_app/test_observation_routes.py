@@ -8,9 +8,11 @@ import pytest
 from hindsight_client_api import models
 
 from actors.bank_ports import Consolidation
+from actors.client import BankClient
 from actors.consolidating import RuleConsolidator
 from actors.extraction import ExtractStage
 from actors.settings import Settings
+from memory.ids import Scope
 from memory.policy import BankPolicy
 from serve_app.api import build_api
 from tests.support.builders import DIM
@@ -24,7 +26,7 @@ DEADLINE_S = 20.0
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
+def client() -> BankClient:
     settings = Settings(request_timeout_s=5.0, embedder="hash", embedding_dim=DIM)
     stages: dict[str, Any] = {}
     client = recalling_client(settings, policy=BankPolicy(stages=("extract",)), stages=stages)
@@ -32,19 +34,25 @@ def http() -> Iterator[Http]:
     stages["extract"] = ExtractStage(cluster.store, CountingExtractor())
     port = Consolidation(RuleConsolidator(cluster.store, FakeClock()).decide, 256)
     object.__setattr__(cluster.ports, "consolidation", port)
-    with Http(build_api(client, settings)) as calls:
+    return client
+
+
+@pytest.fixture
+def http(client: BankClient) -> Iterator[Http]:
+    with Http(build_api(client, client.settings)) as calls:
         yield calls
 
 
-def tell(http: Http, document_id: str, text: str, **fields: Any) -> None:
-    content = [{"role": "user", "name": "Ana", "content": text}]
+def tell(http: Http, document_id: str, text: str, name: str = "Ana", **fields: Any) -> None:
+    content = [{"role": "user", "name": name, "content": text}]
     body = {"items": [{"content": content, "document_id": document_id, **fields}], "wait_for": "extracted"}
     answer = http.post(f"{BANK}/memories", json=body).json()
     assert answer["stage"] == "extracted"
 
 
-def consolidate(http: Http) -> dict[str, Any]:
-    asked = http.post(f"{BANK}/consolidate", json={})
+def consolidate(http: Http, *scopes: list[str]) -> dict[str, Any]:
+    request = models.ConsolidationRequest(observation_scopes=list(scopes) or None)
+    asked = http.post(f"{BANK}/consolidate", json=request.to_dict())
     assert asked.status_code == 200, asked.text
     answer = models.ConsolidationResponse.from_dict(asked.json())
     until_s = time.monotonic() + DEADLINE_S
@@ -161,3 +169,35 @@ def test_items_say_how_they_are_scoped(http: Http) -> None:
     consolidate(http)
     (row,) = observed(http)
     assert row["tags"] == ["x"]
+
+
+def test_only_the_scopes_that_are_asked_for_are_consolidated(http: Http) -> None:
+    for name in ("ana", "ben"):
+        tell(http, f"{name}-1", "I live in Oslo.", name.title(), tags=[f"user:{name}", "home"])
+        tell(http, f"{name}-2", "I live in Oslo, Norway.", name.title(), tags=[f"user:{name}", "home"])
+    consolidate(http, ["user:ben", "home"], ["user:nobody"])
+    assert [row["tags"] for row in observed(http)] == [["home", "user:ben"]]
+    assert http.get(f"{BANK}/stats").json()["pending_consolidation"] >= 2
+    consolidate(http)
+    assert sorted(row["tags"] for row in observed(http)) == [["home", "user:ana"], ["home", "user:ben"]]
+    assert http.get(f"{BANK}/stats").json()["pending_consolidation"] == 0
+    many = {"observation_scopes": [[f"t{number}"] for number in range(33)]}
+    assert http.post(f"{BANK}/consolidate", json=many).status_code == 422
+
+
+def test_the_job_learns_which_banks_have_something_to_consolidate(http: Http, client: BankClient) -> None:
+    def waiting(bank: str = "ana") -> tuple[int, bool, bool] | None:
+        found = http.await_(client.observing.find_waiting(Scope("default", bank)))
+        return None if found is None else (found.facts, found.last_at is not None, found.paused)
+
+    assert waiting("nobody") is None
+    http.post(f"{BANK}/memories", json={"items": [{"content": "Is it so?"}], "wait_for": "extracted"})
+    assert waiting() is None
+    tell(http, "a", "I live in Oslo.")
+    assert waiting() == (1, False, False)
+    consolidate(http)
+    assert waiting() is None
+    tell(http, "b", "I live in Oslo, Norway.")
+    assert waiting() == (1, True, False)
+    http.call("PATCH", f"{BANK}/config", json={"updates": {"consolidation_paused": True}})
+    assert waiting() == (1, True, True)
