@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]  # it has no types
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

@@ -36,6 +36,10 @@ def consolidate(
     facts_rate: Annotated[
         float | None, typer.Option("--max-facts-per-s", help="Most facts of banks begun a second, with --all.")
     ] = None,
+    bank_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long one bank may take before it is left, with --all.  [default: 3600]"),
+    ] = None,
     priority: Annotated[
         str | None,
         typer.Option(
@@ -58,6 +62,7 @@ def consolidate(
             ("--concurrency", concurrency),
             ("--max-banks-per-s", rate),
             ("--max-facts-per-s", facts_rate),
+            ("--bank-seconds", bank_seconds),
             ("--priority", priority),
             ("--progress", progress),
             ("--again", again),
