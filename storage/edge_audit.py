@@ -53,23 +53,29 @@ class EdgeAudit:
     def list_strays(self) -> tuple[Stray, ...]:
         """Points of banks without a head. A bank has its head before anything else: heads are therefore read last."""
         found = {
-            name: (shard, self._bank_keys(shard))
+            name: (shard, self._points_by_bank(shard))
             for name, shard in ((schema.UNITS, self._units), (schema.RECORDS, self._records))
         }
         heads = all_payloads(self._records, Filter(must=[condition(HEADS)]), (schema.BANK_KEY,))
         known = {SYSTEM.key, *(payload.get(schema.BANK_KEY) for payload in heads)}
-        strays = (
-            Stray(name, key, shard.count(CountRequest(filter=Filter(must=[condition(part)]), exact=True)))
-            for name, (shard, keys) in found.items()
-            for key, part in (
-                (None, OF_NO_BANK),
-                *((key, AnyOf(schema.BANK_KEY, (key,))) for key in sorted(keys - known)),
-            )
-        )
+        strays: list[Stray] = []
+        for name, (shard, points) in found.items():
+            if not self._all_have_banks(shard, sum(points.values())):
+                strays.append(Stray(name, None, _count(shard, OF_NO_BANK)))
+            lost = sorted(points.keys() - known)
+            strays.extend(Stray(name, key, _count(shard, AnyOf(schema.BANK_KEY, (key,)))) for key in lost)
         return tuple(stray for stray in strays if stray.points)
 
-    def _bank_keys(self, shard: EdgeShard) -> set[str]:
+    def _points_by_bank(self, shard: EdgeShard) -> dict[str, int]:
         """Every bank key of the collection. Exact counts of all of them would hold readers up, estimates do not."""
         points = shard.info().points_count
         facet = shard.facet(FacetRequest(key=schema.BANK_KEY, limit=max(points, 1), exact=False))
-        return {str(hit.value) for hit in facet.hits}
+        return {str(hit.value): hit.count for hit in facet.hits}
+
+    def _all_have_banks(self, shard: EdgeShard, with_bank: int) -> bool:
+        """Told from sums: to look at every point whether it has one takes 200 ms for a million, with the lock held."""
+        return shard.info().points_count - with_bank == _count(shard, AnyOf(schema.KIND, schema.RESERVED_KINDS))
+
+
+def _count(shard: EdgeShard, where: Tree) -> int:
+    return shard.count(CountRequest(filter=Filter(must=[condition(where)]), exact=True))
