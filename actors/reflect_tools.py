@@ -1,10 +1,12 @@
 """The tools of a reflection over a bank: they read, stay within the question's tags and types, and write nothing."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from memory.document_reading import ReadDocument
 from memory.encoding import encode_unit, instant_to_text
+from memory.facts import is_expired
 from memory.filters import AnyOf, Between, Filter, every, holds
 from memory.ids import Scope
 from memory.mental_models import MentalModel
@@ -36,12 +38,14 @@ class MemoryTools:
         store: Store,
         recall: Callable[[Scope, RecallQuery], Awaitable[RecallAnswer]],
         models: Sequence[MentalModel],
+        now: datetime,
     ) -> None:
         self._scope = scope
         self._question = question
         self._store = store
         self._recall = recall
         self._models = models
+        self._now = now
         newer = Between("seq", gte=question.after_seq + 1) if question.after_seq else None
         self._where: Filter = every(question.where, newer)
 
@@ -124,9 +128,10 @@ class MemoryTools:
         return [found[id_] for id_ in ids if id_ in found]
 
     def _allowed(self, units: Sequence[Unit]) -> list[Piece]:
-        """Pieces of units within the question's tags and types, each once."""
+        """Pieces of units within the question's tags and types that are not past their time, each once."""
         types = self._question.types
-        unique = {unit.id: unit for unit in units if not types or unit.type in types}
+        shown = (unit for unit in units if not is_expired(unit, self._now))
+        unique = {unit.id: unit for unit in shown if not types or unit.type in types}
         rows = ((unit_id, encode_unit(unit)) for unit_id, unit in unique.items())
         return [_piece(unit_id, row) for unit_id, row in rows if holds(self._where, unit_id, row)]
 

@@ -106,8 +106,9 @@ class Reflector:
         if question.schema is not None:
             check_schema(question.schema)
         character = await self.character(scope)
-        shown = replace(question, where=self._kept.beside(scope, character.head, question.where, self._clock.now()))
-        tools = MemoryTools(scope, shown, self._store, self._recall, character.models)
+        now = self._clock.now()
+        shown = replace(question, where=self._kept.beside(scope, character.head, question.where, now))
+        tools = MemoryTools(scope, shown, self._store, self._recall, character.models, now)
         observations = bool(character.head.counters.get("type:observation"))
         names = tools_of(question, mental_models=bool(character.models), observations=observations)
         limits = limits_of(question.budget, whole_limits(self._settings))
@@ -139,7 +140,7 @@ class Reflector:
 
     async def look_up(self, scope: Scope, question: Question) -> tuple[Piece, ...]:
         """What is remembered about a question, best first."""
-        tools = MemoryTools(scope, question, self._store, self._recall, ())
+        tools = MemoryTools(scope, question, self._store, self._recall, (), self._clock.now())
         return tuple(await tools.use(ToolCall(RECALL, question.query)))
 
     def brief_for(self, character: Character, question: Question) -> Brief:

@@ -17,7 +17,7 @@ from memory.errors import Unavailable
 from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
-from memory.store_calls import HeadPage, Request
+from memory.store_calls import HeadPage, Request, WriteRecords
 from memory.upkeep_calls import AddVectors
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class ShardStore:
         index = scope.bucket * len(self._shards) // BUCKETS
         if isinstance(request, (TakeEpoch, Execute, Recover, AddVectors)):
             return cast("T", await self._groups[index].perform(scope, request))
-        if self._direct:
+        if self._direct and not isinstance(request, WriteRecords):  # a write, but guarded: it may be sent again
             with suppress(Unavailable):  # then Ray may reach it, and waits for it
                 return await self._direct[index].perform(scope, request, self._timeout_s)
         return cast("T", await self._read(self._shards[index].perform, scope, request))

@@ -20,7 +20,7 @@ from actors.storage_shard import StorageShard
 from memory.errors import DeadlineExceeded, NotFound, Unavailable
 from memory.ids import Scope
 from memory.protocol import TakeEpoch
-from memory.store_calls import ReadHead
+from memory.store_calls import ReadHead, WriteRecords
 
 SCOPE = Scope("default", "bank")
 TIMEOUT_S = 20.0
@@ -162,7 +162,7 @@ def test_only_the_user_can_reach_the_socket(echo: ReadSocket, path: Path) -> Non
     assert path.parent.stat().st_uid == os.getuid()
 
 
-def test_the_store_reads_by_the_socket_and_by_ray_where_there_is_none(path: Path) -> None:
+def test_the_store_reads_by_the_socket_and_by_ray_where_there_is_none_and_writes_by_ray(path: Path) -> None:
     class Unreachable:
         perform: Any = None
         perform_many: Any = None
@@ -181,6 +181,7 @@ def test_the_store_reads_by_the_socket_and_by_ray_where_there_is_none(path: Path
     listening = ReadSocket(path, lambda *_: "by the socket")
     direct = [DirectReads(path)]
     assert asyncio.run(ShardStore([Unreachable()], TIMEOUT_S, direct).perform(SCOPE, ReadHead())) == "by the socket"
+    assert asyncio.run(ShardStore([Ray()], TIMEOUT_S, direct).perform(SCOPE, WriteRecords(()))) == "by Ray"
     listening.close()
     direct[0].close()
     assert asyncio.run(ShardStore([Ray()], TIMEOUT_S, direct).perform(SCOPE, ReadHead())) == "by Ray"
