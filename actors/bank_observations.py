@@ -44,7 +44,10 @@ from memory.plans import Plan
 from memory.records import Head, Record, RecordKind, Unit, UnitKind
 from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, RecordPage, UnitPage
 
-QUEUE_PAGE = 64
+QUEUE_PAGE = 1000
+"""Records of the queue read by one call: it is read whole, before and after each batch."""
+RECOVERED_AT_ONCE = 64
+"""Batches that were given up on, tried again with one request."""
 CLEARED_AT_ONCE = 256
 """Observations removed in one plan."""
 _BEHIND_ALL = (2**62, "")
@@ -202,7 +205,7 @@ class BankObservations:
             return ConsolidationReceipt(waiting[0].operation_id, "pending", joined=True)
         failed: tuple[Record, ...] = ()
         if command.recover:
-            page = ListRecords(RecordKind.REDERIVE, QUEUE_PAGE, status=FAILED)
+            page = ListRecords(RecordKind.REDERIVE, RECOVERED_AT_ONCE, status=FAILED)
             failed = (await self._ports.store.perform(self._scope, page)).records
             if not failed:
                 return ConsolidationReceipt(command.operation_id, "completed")

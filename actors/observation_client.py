@@ -10,14 +10,15 @@ from actors.settings import Settings, inherited_by
 from memory.bank_profile import PAUSED, resolve_settings
 from memory.cascade import DERIVED, PENDING
 from memory.consolidating.commands import ClearObservations, Consolidate, ConsolidationReceipt
-from memory.consolidating.plans import CONSOLIDATED, CURSOR, FAILED, OBSERVATIONS, UNCONSOLIDATED
+from memory.consolidating.plans import CONSOLIDATED, CURSOR, FAILED, OBSERVATIONS, UNCONSOLIDATED, read_cursor
 from memory.consolidating.scopes import Tags
+from memory.consolidating.targets import Cursor
 from memory.encoding import instant_from_text
 from memory.errors import Conflict, NotFound
 from memory.filters import AnyOf, Between, every
 from memory.ids import Scope
 from memory.records import Head, Record, RecordKind, Unit, UnitKind
-from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, ReadHead, Store
+from memory.store_calls import GetRecords, GetUnits, ListRecords, ListUnits, ReadHead, Store, UnitPage
 
 SCAN_PAGE = 1000
 FACT = AnyOf("kind", (UnitKind.FACT.value,))
@@ -78,13 +79,11 @@ class ObservationClient:
         """How far a bank is, by its head."""
         if not head.counters.keys() & {CONSOLIDATED, UNCONSOLIDATED, OBSERVATIONS}:
             return ConsolidationState()
-        behind = Between("seq", gte=head.counters.get(CONSOLIDATED, 0) + 1)
-        facts = await self._store.perform(scope, ListUnits(1, where=every(FACT, behind)))
         failed = await self._store.perform(scope, ListRecords(RecordKind.REDERIVE, 1, status=FAILED))
         queued = await self._store.perform(scope, ListRecords(RecordKind.REDERIVE, 1, status=PENDING))
-        found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
-        at = instant_from_text(found[CURSOR].body["at"]) if CURSOR in found else None
-        return ConsolidationState(facts.total + queued.total, failed.total, at)
+        record = await self._cursor_record(scope)
+        facts = await self._count_behind(scope, head, read_cursor(record))
+        return ConsolidationState(facts + queued.total, failed.total, _last_at(record))
 
     async def find_waiting(self, scope: Scope) -> Waiting | None:
         """What a bank has to consolidate, whether or not it does so by itself; None: nothing, or there is none.
@@ -97,13 +96,11 @@ class ObservationClient:
         if not head.counters.get(DERIVED) and UNCONSOLIDATED not in head.counters:
             return None
         paused = bool(resolve_settings(head.profile, inherited_by(self._settings, scope.tenant))[PAUSED])
-        behind = Between("seq", gte=head.counters.get(CONSOLIDATED, 0) + 1)
-        facts = await self._store.perform(scope, ListUnits(1, where=every(FACT, behind)))
-        if not facts.total and UNCONSOLIDATED not in head.counters:
+        record = await self._cursor_record(scope)
+        facts = await self._count_behind(scope, head, read_cursor(record))
+        if not facts and UNCONSOLIDATED not in head.counters:
             return None
-        found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
-        at = instant_from_text(found[CURSOR].body["at"]) if CURSOR in found else None
-        return Waiting(facts.total, at, paused)
+        return Waiting(facts, _last_at(record), paused)
 
     async def find_history(self, scope: Scope, unit_id: str) -> Record | None:
         """What an observation said before."""
@@ -127,6 +124,25 @@ class ObservationClient:
             seen, total = seen + len(page.units), page.total
         return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
 
+    async def _cursor_record(self, scope: Scope) -> Record | None:
+        found = await self._store.perform(scope, GetRecords(RecordKind.CONSOLIDATION, (CURSOR,)))
+        return found.get(CURSOR)
+
+    async def _count_behind(self, scope: Scope, head: Head, cursor: Cursor) -> int:
+        """Facts behind the cursor. One plan may have added thousands of them, of which it has taken some."""
+        since = head.counters.get(CONSOLIDATED, 0) + 1
+        page: UnitPage = await self._store.perform(scope, ListUnits(1, where=every(FACT, Between("seq", gte=since))))
+        if cursor.seq < since or not page.total:
+            return page.total
+        same, taken, seen, total = every(FACT, Between("seq", gte=since, lte=cursor.seq)), 0, 0, 1
+        while seen < total:
+            beside: UnitPage = await self._store.perform(scope, ListUnits(SCAN_PAGE, seen, same))
+            if not beside.units:
+                break
+            taken += sum((unit.seq, unit.id) <= cursor.place for unit in beside.units)
+            seen, total = seen + len(beside.units), beside.total
+        return max(page.total - taken, 0)
+
     async def _head(self, scope: Scope) -> Head | None:
         head = await self._store.perform(scope, ReadHead())
         return head if head is not None and head.exists else None
@@ -134,3 +150,7 @@ class ObservationClient:
     async def _need(self, scope: Scope) -> None:
         if await self._head(scope) is None:
             raise NotFound(f"no bank {scope.bank!r}")
+
+
+def _last_at(record: Record | None) -> datetime | None:
+    return instant_from_text(record.body["at"]) if record is not None else None

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from actors.client import BankClient
 from actors.reflection_client import kept_of
+from jobs.pace import Pace
 from jobs.patience import patiently
 from jobs.progress_file import ProgressFile
 from jobs.questions import Asked
-from jobs.sending import Pace
 from jobs.stale_models import refresh_id
 from memory.errors import InvalidRequest, Unavailable
 from memory.ids import Scope

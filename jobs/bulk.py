@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jobs.attaching import run_attached
 from jobs.batching import Batch
 from jobs.options import patience, positive_count, positive_number
+from jobs.pace import Pace
 from jobs.parts import Reject
 from jobs.progress_bar import Bar, bar
 from jobs.progress_file import ProgressFile
 from jobs.report import counted, tell
 from jobs.restoring import Restored, Sending
-from jobs.sending import Pace, RejectsFile, Same, Sender, Tally
+from jobs.sending import RejectsFile, Same, Sender, Tally
 from memory.errors import BadSettings, LorebankError, RetryLater
 from memory.ids import digest
 

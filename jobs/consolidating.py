@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from jobs.pace import Pace
+from jobs.patience import patiently
 from jobs.progress_file import ProgressFile
 from memory.audit_calls import ScopePage
 from memory.consolidating.commands import Consolidate, ConsolidationReceipt
@@ -108,7 +110,7 @@ async def consolidate(banks: Banks, task: Task, advance: Advance, progress: Prog
 
     async def one(todo: _Todo) -> None:
         async with gate:
-            await asyncio.sleep(max(turn.wait_s(time.monotonic()), facts.wait_s(time.monotonic(), todo.waiting.facts)))
+            await asyncio.gather(turn.wait(1), facts.wait(todo.waiting.facts))
             problem, observations = await _one(banks, todo.scope, task.bank_s)
             if progress is not None and not problem:
                 async with writing:
@@ -167,27 +169,15 @@ def _row(scope: Scope, observations: int) -> dict[str, Any]:
     return {"operation_id": _row_id(scope), "bank": f"{scope.tenant}/{scope.bank}", "observations": observations}
 
 
-class Pace:
-    """Lets so many begin a second, evenly; None: as they come."""
-
-    def __init__(self, per_s: float | None) -> None:
-        self._gap_s = 1 / per_s if per_s else 0.0
-        self._next_s = 0.0
-
-    def wait_s(self, now_s: float, count: int = 1) -> float:
-        """How long the next one is to wait, which counts for so many."""
-        at_s = max(now_s, self._next_s)
-        self._next_s = at_s + count * self._gap_s
-        return at_s - now_s
-
-
 async def _one(banks: Banks, scope: Scope, most_s: float) -> tuple[str, int]:
     """Why a bank is not consolidated (empty: it is), and how many observations it has."""
     until_s, pause_s = time.monotonic() + most_s, POLL_S
+    command = Consolidate(str(uuid.uuid4()))
     try:
-        asked = await banks.consolidate(scope, Consolidate(str(uuid.uuid4())))
+        asked = await patiently(most_s, lambda: banks.consolidate(scope, command))
         while True:
-            found = await banks.find_operation(scope, asked.operation_id)
+            left_s = until_s - time.monotonic()
+            found = await patiently(left_s, lambda: banks.find_operation(scope, asked.operation_id))
             if found is not None and found.status == "completed":
                 return "", int(found.body["items_count"])
             if found is None or found.status in {"failed", "cancelled"}:

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jobs.attaching import run_attached
 from jobs.bulk import finish, guarded, only_error
 from jobs.options import patience, positive_count, positive_number, share
+from jobs.pace import Pace
 from jobs.patience import patiently
 from jobs.progress_bar import Bar, bar
 from jobs.report import counted
-from jobs.sending import Pace
 from memory.errors import BadSettings
 from memory.ids import Scope, digest
 from memory.spaces import MADE_WITH, FillPage, Model, Spaces

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 from jobs.bank_reading import ExportedBank, Family, Piece
 from jobs.batching import Batch
 from jobs.importing import import_profile
+from jobs.pace import Pace
 from jobs.parts import Reject
 from jobs.patience import patiently
 from jobs.progress_file import Done, ProgressFile
-from jobs.sending import Pace, RejectsFile, Tally
+from jobs.sending import RejectsFile, Tally
 from jobs.tables import BankExport
 from memory.encoding import instant_from_text
 from memory.errors import InvalidRequest

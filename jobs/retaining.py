@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from jobs.deleting import each_bank
 from jobs.exporting import derived_row
+from jobs.pace import Pace
 from jobs.patience import patiently
-from jobs.sending import Pace
 from jobs.tables import TableFile, TableWriter, bank_directory, check_files
 from jobs.whole_files import write_whole
 from memory.bank_profile import resolve_settings

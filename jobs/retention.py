@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from jobs.attaching import run_attached
 from jobs.bulk import guarded
 from jobs.options import patience, positive_number
+from jobs.pace import Pace
 from jobs.progress_bar import bar
 from jobs.report import counted, tell
 from jobs.retaining import Run
-from jobs.sending import Pace
 from memory.ids import DEFAULT_TENANT
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Sends batches to their banks: several at once, at a bounded rate, patiently, and each only once."""
 
 import asyncio
-import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +11,7 @@ from typing import IO, Any, Protocol
 import orjson
 
 from jobs.batching import Batch
+from jobs.pace import Pace
 from jobs.parts import Gathered, Reject
 from jobs.patience import patiently
 from jobs.progress_file import Done, ProgressFile
@@ -103,23 +103,6 @@ class RejectsFile:
         """Everything is in the file."""
         if self._file is not None:
             self._file.close()
-
-
-class Pace:
-    """Lets at most so many items through in a second, on average over the time since the last pause."""
-
-    def __init__(self, items_per_s: float | None) -> None:
-        self._items_per_s = items_per_s
-        self._free_at_s = 0.0
-
-    async def wait(self, items: int) -> None:
-        """Until these may go."""
-        if not self._items_per_s:
-            return
-        now_s = time.monotonic()
-        start_s = max(now_s, self._free_at_s)
-        self._free_at_s = start_s + items / self._items_per_s
-        await asyncio.sleep(start_s - now_s)
 
 
 class Sender:

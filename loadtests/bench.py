@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from loadtests.arguments import ConversationsArgument
 from loadtests.dialogue import read_conversations
 from loadtests.entry import start
 from loadtests.floors import core_count
@@ -76,7 +77,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def main(
-    file: Annotated[Path, typer.Argument(help="conversations, one a line", exists=True, dir_okay=False)],
+    file: ConversationsArgument,
     *,
     with_captions: Annotated[bool, typer.Option("--with-captions", help="captions of images in the texts")] = False,
     reports: Annotated[Path, typer.Option(help="folder of the report")] = REPORTS,

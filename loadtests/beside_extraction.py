@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.arguments import OwnServerOption, UrlOption
 from loadtests.beside_writer import recall_facts, write_facts
 from loadtests.entry import start
 from loadtests.own_server import server_at
@@ -115,8 +116,8 @@ def print_run(run: ExtractionRun, console: Console) -> None:
 
 def main(
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
     units: Annotated[int, typer.Option(min=1, help="facts in the bank that is read")] = 1_000,
     turns: Annotated[int, typer.Option(min=1, help="turns of the backfill")] = 10_000,
     queries: Annotated[int, typer.Option(min=2, help="recalls without extraction")] = 600,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from loadtests.arguments import OwnServerOption, UrlOption
 from loadtests.entry import start
 from loadtests.own_server import server_at
 from loadtests.percentiles import Percentiles
@@ -130,8 +131,8 @@ def print_run(run: BesideRun, console: Console) -> None:
 
 def main(
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
     units: Annotated[int, typer.Option(min=1, help="facts in the bank that is read")] = 2_000,
     queries: Annotated[int, typer.Option(min=ROUNDS, help="recalls of each kind")] = 1_000,
     request_items: Annotated[int, typer.Option(min=1, help="facts in one request of the writer")] = 100,

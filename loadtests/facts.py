@@ -7,14 +7,12 @@ asked of both. Differences by category come with a 95 % interval of a paired boo
 import uuid
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
+from loadtests.arguments import ConversationsArgument, LimitConversationsOption, OwnServerOption, UrlOption
 from loadtests.dialogue import read_conversations
 from loadtests.entry import start
 from loadtests.floors import RecallFloor, product_embedder
@@ -57,11 +55,11 @@ def compare(without: RecallRun, with_: RecallRun, metric: str) -> dict[str, tupl
 
 
 def main(
-    file: Annotated[Path, typer.Argument(help="conversations, one a line", exists=True, dir_okay=False)],
+    file: ConversationsArgument,
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
-    limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
+    limit_conversations: LimitConversationsOption = None,
 ) -> None:
     """Ask every question of banks with facts and of banks without."""
     conversations = read_conversations(file, limit=limit_conversations, captions=False)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from loadtests.arguments import OwnServerOption, UrlOption
 from loadtests.entry import start
 from loadtests.own_server import server_at
 from loadtests.percentiles import Percentiles
@@ -115,8 +116,8 @@ def print_run(run: FreshnessRun, written: int, console: Console) -> None:
 
 def main(
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
     rounds: Annotated[int, typer.Option(min=1, help="how often to write and ask")] = 1000,
     writers: Annotated[int, typer.Option(min=0, help="clients that write to other banks meanwhile")] = 4,
 ) -> None:

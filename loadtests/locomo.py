@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from loadtests.arguments import ConversationsArgument, LimitConversationsOption, OwnServerOption, UrlOption
 from loadtests.baselines import order_by_fusion, order_by_score, order_by_z_fusion, score_by_bm25
 from loadtests.dialogue import Conversation, Session, read_conversations
 from loadtests.entry import start
@@ -198,14 +199,14 @@ def _progress() -> Iterator[Progress]:
 
 
 def main(
-    file: Annotated[Path, typer.Argument(help="conversations, one a line", exists=True, dir_okay=False)],
+    file: ConversationsArgument,
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
     concurrency: Annotated[int, typer.Option(min=1, help="clients that retain at once")] = 8,
     request_items: Annotated[int, typer.Option(min=1, help="turns in one retain, about")] = REQUEST_ITEMS,
     json_out: Annotated[Path | None, typer.Option("--json", help="write all figures here")] = None,
-    limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
+    limit_conversations: LimitConversationsOption = None,
     with_captions: Annotated[bool, typer.Option("--with-captions", help="captions of images in the texts")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="do not delete the banks")] = False,
     ablate: Annotated[bool, typer.Option("--ablate", help="ask again with each signal left out")] = False,

@@ -8,12 +8,10 @@ has it take a place and bring nothing, the second has it bring the turns of the 
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
+from loadtests.arguments import ConversationsArgument, LimitConversationsOption, OwnServerOption, UrlOption
 from loadtests.dialogue import dia_ids_in, read_conversations
 from loadtests.entry import start
 from loadtests.facts import CLIENTS, compare, count_facts, differences_table
@@ -31,11 +29,11 @@ Turns = Mapping[str, tuple[str, ...]]
 
 
 def main(
-    file: Annotated[Path, typer.Argument(help="conversations, one a line", exists=True, dir_okay=False)],
+    file: ConversationsArgument,
     *,
-    url: Annotated[str, typer.Option(help="a running server")] = DEFAULT_URL,
-    own_server: Annotated[bool, typer.Option("--own-server", help="start one for the run instead")] = False,
-    limit_conversations: Annotated[int | None, typer.Option(min=1, help="only the first ones")] = None,
+    url: UrlOption = DEFAULT_URL,
+    own_server: OwnServerOption = False,
+    limit_conversations: LimitConversationsOption = None,
 ) -> None:
     """Ask every question of banks with facts, and again once their observations are made."""
     conversations = read_conversations(file, limit=limit_conversations, captions=False)

@@ -10,7 +10,7 @@ from memory.consolidating.commands import ClearObservations, Consolidate, EndBat
 from memory.consolidating.observations import history_record
 from memory.consolidating.targets import Ahead, Cursor
 from memory.encoding import instant_to_micros, instant_to_text
-from memory.ingest import BankView, head_after
+from memory.ingest import BankView, bare_plan, head_after
 from memory.known_facts import is_extracted
 from memory.mental_models import FOLLOWING
 from memory.plans import Event, Plan
@@ -151,13 +151,13 @@ def plan_consolidate(
     records += done.kept
     if edits.left:
         records.append(queue_record(f"failed-{command.operation_id}", edits.left, instant_to_micros(now), FAILED))
-    plan = _plan(view, "consolidate", command.operation_id, now, tuple(records))
-    head = _counted(
+    plan = bare_plan(view, "consolidate", command.operation_id, now, records)
+    head = _with_counters(
         head_after(view, plan.seq, [Derived(unit.id, unit.type) for unit in added], gone, 0, now),
         {CONSOLIDATED: after.seq if last else max(after.seq - 1, 0)},
     )
     if last:
-        head = _counted(head, {UNCONSOLIDATED: 0})
+        head = _with_counters(head, {UNCONSOLIDATED: 0})
         follows = bool(head.counters.get(FOLLOWING))
         quiet = now + timedelta(seconds=view.policy.refresh_quiet_s)
         head = replace(head, due_at=sooner(head.due_at, quiet if follows else None))
@@ -191,10 +191,10 @@ def plan_ask(view: BankView, command: Consolidate, failed: Sequence[Record], now
     records = (asked, *again, operation_record(command.operation_id, "pending", now, now, 0))
     # One of some scopes is begun at once, and by the next owner after a while: its time is not that of all the rest.
     due_at = now + timedelta(seconds=view.policy.consolidate_lease_s) if command.targets else now
-    plan = _plan(view, "ask_consolidation", command.operation_id, now, records, due_at)
+    plan = bare_plan(view, "ask_consolidation", command.operation_id, now, records, due_at)
     counters = view.head.counters
     since = min(counters.get(UNCONSOLIDATED, plan.seq), plan.seq) if CONSOLIDATED in counters else 1
-    return replace(plan, head_after=_counted(plan.head_after, {UNCONSOLIDATED: since}))
+    return replace(plan, head_after=_with_counters(plan.head_after, {UNCONSOLIDATED: since}))
 
 
 def plan_clear(
@@ -204,7 +204,7 @@ def plan_clear(
     cited = tuple(dict.fromkeys(source.unit_id for unit in gone for source in unit.sources))
     again = queue_records(f"cleared-{view.head.seq + 1}", cited, now)
     records = (cursor_record(Cursor(), now),) if restart else again
-    plan = _plan(view, "clear_observations", command.operation_id, now, records, now if due else None)
+    plan = bare_plan(view, "clear_observations", command.operation_id, now, records, now if due else None)
     head = head_after(view, plan.seq, (), [Derived(unit.id, unit.type) for unit in gone], 0, now)
     since = 1 if restart else min(head.counters.get(UNCONSOLIDATED, plan.seq), plan.seq)
     changes = {UNCONSOLIDATED: since} | ({CONSOLIDATED: 0} if restart else {})
@@ -212,7 +212,7 @@ def plan_clear(
         plan,
         retire=tuple(unit.id for unit in gone),
         remove=tuple((RecordKind.OBSERVATION, unit.id) for unit in gone),
-        head_after=replace(_counted(head, changes), due_at=plan.head_after.due_at),
+        head_after=replace(_with_counters(head, changes), due_at=plan.head_after.due_at),
     )
 
 
@@ -220,19 +220,6 @@ def _placed(view: BankView, seq: int, new: NewUnit) -> NewUnit:
     return replace(new, unit=replace(new.unit, seq=seq, epoch=view.head.epoch))
 
 
-def _counted(head: Head, changes: Mapping[str, int]) -> Head:
+def _with_counters(head: Head, changes: Mapping[str, int]) -> Head:
     counters = {**head.counters, **changes}
     return replace(head, counters={name: count for name, count in counters.items() if count})
-
-
-def _plan(
-    view: BankView,
-    command: str,
-    operation_id: str,
-    now: datetime,
-    records: tuple[Record, ...] = (),
-    due: datetime | None = None,
-) -> Plan:
-    seq = view.head.seq + 1
-    head: Any = head_after(view, seq, (), (), 0, now)
-    return Plan(command, operation_id, seq, replace(head, due_at=sooner(head.due_at, due)), records=records)

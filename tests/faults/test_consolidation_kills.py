@@ -7,7 +7,7 @@ from loadtests.consolidation_kills import drain_under_kills
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 KILLS = 10
-FACTS = 2000
+FACTS = 1000
 
 
 def test_observations_after_ten_kills_are_those_of_an_undisturbed_run() -> None:

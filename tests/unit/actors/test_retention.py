@@ -12,8 +12,8 @@ import pytest
 from actors.kept import Kept
 from actors.settings import Settings
 from jobs import retention
+from jobs.pace import Pace
 from jobs.retaining import Run
-from jobs.sending import Pace
 from memory.commands import AppendTurns, Item, Message, OpenSession, Retain, UpdateBank
 from memory.errors import NotFound, Unprocessable
 from memory.filters import TRUE, AnyOf, holds

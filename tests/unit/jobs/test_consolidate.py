@@ -9,11 +9,12 @@ import pytest
 
 from actors.observation_client import Waiting
 from jobs import consolidating as job
-from jobs.consolidating import Pace, Report, Task, consolidate
+from jobs import pace
+from jobs.consolidating import Report, Task, consolidate
 from jobs.progress_file import ProgressFile
 from memory.audit_calls import ScopePage
 from memory.consolidating.commands import Consolidate, ConsolidationReceipt
-from memory.errors import BadSettings, Conflict, NotFound
+from memory.errors import BadSettings, Conflict, NotFound, Unavailable
 from memory.ids import SYSTEM, Scope
 from memory.records import Record, RecordKind
 from tests.support.clocks import START
@@ -86,10 +87,22 @@ def test_a_bank_that_takes_too_long_is_left(monkeypatch):
     assert "too long" in report.left["other/b"]
 
 
-def test_banks_are_begun_at_a_pace():
-    pace = Pace(4.0)
-    assert [pace.wait_s(now_s) for now_s in (10.0, 10.0, 10.125, 20.0)] == [0.0, 0.25, 0.375, 0.0]
-    assert [Pace(None).wait_s(now_s) for now_s in (10.0, 10.0)] == [0.0, 0.0]
+@pytest.mark.parametrize(("most_s", "left"), [(60.0, {}), (0.0, {"other/b": "its host restarts"})])
+def test_a_bank_whose_host_restarts_is_asked_again_for_as_long_as_it_may_take(most_s, left, monkeypatch):
+    class Restarting(Banks):
+        async def consolidate(self, scope: Scope, command: Consolidate) -> ConsolidationReceipt:
+            self.commands.append(command.operation_id)
+            if len(self.commands) == 1:
+                raise Unavailable("its host restarts", retry_after_s=0.001)
+            return await super().consolidate(scope, command)
+
+        commands: list[str]
+
+    banks = Restarting()
+    banks.commands = []
+    report, _ = run(banks, Task("other", bank_s=most_s), monkeypatch)
+    assert report.left == left
+    assert banks.commands == banks.commands[:1] * (1 if left else 2), "one operation, however often it is asked for"
 
 
 def ago(days: int) -> datetime:
@@ -148,6 +161,14 @@ def test_a_run_that_was_stopped_goes_on_with_the_banks_that_it_has_not_done(monk
     assert shown[0] == (4, 5)
 
 
-def test_facts_of_banks_that_are_begun_count_for_the_pace():
-    pace = Pace(10.0)
-    assert [pace.wait_s(10.0, count) for count in (20, 5, 1)] == [0.0, 2.0, 2.5]
+def test_facts_of_banks_that_are_begun_count_for_the_pace(monkeypatch):
+    banks, slept = Banks(), []
+    banks.waiting = {"a0": Waiting(20), "a1": Waiting(5), "a2": Waiting(1), "a3": None, "a4": None}
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(pace.asyncio, "sleep", sleep)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: 10.0)
+    asyncio.run(consolidate(banks, Task("acme", priority="name", facts_per_s=10.0), lambda _done, _banks: None))
+    assert [slept_s for slept_s in slept if slept_s in {0.0, 2.0, 2.5}] == [0.0, 2.0, 2.5]

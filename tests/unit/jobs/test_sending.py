@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from actors.settings import Settings
-from jobs import backfill, gathering, sending
+from jobs import backfill, gathering
 from jobs.batching import BATCH_TURNS, cut_batches
 from jobs.bulk import send_bulk
 from jobs.gathering import SeenBefore, gathered, survey
@@ -263,28 +263,6 @@ def test_a_bank_that_takes_nothing_ends_the_job_and_what_is_done_is_kept(tmp_pat
         asyncio.run(fill(banks, file, options(tmp_path, "--patience-s", "0.05")))
     banks.failure = None
     assert asyncio.run(fill(banks, file, options(tmp_path)))["documents"]["retained"] == 60
-
-
-def test_the_rate_is_kept(monkeypatch):
-    now_s, slept = [100.0], []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(round(seconds, 6))
-        now_s[0] += seconds
-
-    monkeypatch.setattr(sending.time, "monotonic", lambda: now_s[0])
-    monkeypatch.setattr(sending.asyncio, "sleep", sleep)
-
-    async def pace() -> None:
-        limited = sending.Pace(50.0)
-        for items in (100, 25, 10):
-            await limited.wait(items)
-        now_s[0] += 10.0
-        await limited.wait(1)
-        await sending.Pace(None).wait(1000)
-
-    asyncio.run(pace())
-    assert slept == [0.0, 2.0, 0.5, 0.0]
 
 
 # -- the command

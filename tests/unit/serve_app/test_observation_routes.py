@@ -12,8 +12,10 @@ from actors.client import BankClient
 from actors.consolidating import RuleConsolidator
 from actors.extraction import ExtractStage
 from actors.settings import Settings
+from memory.consolidating.commands import Batch, Edits
 from memory.ids import Scope
 from memory.policy import BankPolicy
+from memory.store_calls import ReadHead
 from serve_app.api import build_api
 from tests.support.builders import DIM
 from tests.support.clocks import FakeClock
@@ -183,6 +185,25 @@ def test_only_the_scopes_that_are_asked_for_are_consolidated(http: Http) -> None
     assert http.get(f"{BANK}/stats").json()["pending_consolidation"] == 0
     many = {"observation_scopes": [[f"t{number}"] for number in range(33)]}
     assert http.post(f"{BANK}/consolidate", json=many).status_code == 422
+
+
+def test_facts_of_one_document_do_not_wait_once_they_were_taken(http: Http, client: BankClient) -> None:
+    cluster: Any = client._cluster
+    decide, waiting = cluster.ports.consolidation.decide, list[int]()
+
+    async def looked(scope: Scope, batch: Batch) -> Edits:
+        head = await cluster.store.perform(scope, ReadHead())
+        waiting.append((await client.observing.find_state(scope, head)).pending)
+        return await decide(scope, batch)
+
+    object.__setattr__(cluster.ports, "consolidation", Consolidation(looked, 2))
+    said = ("I live in Oslo.", "I love jazz.", "I work as a vet.", "I have a cat.", "I play the harp.")
+    content = [{"role": "user", "name": "Ana", "content": text} for text in said]
+    body = {"items": [{"content": content, "document_id": "a"}], "wait_for": "extracted"}
+    assert http.post(f"{BANK}/memories", json=body).json()["stage"] == "extracted"
+    consolidate(http)
+    assert waiting == [6, 4, 2], "with the request itself"
+    assert http.get(f"{BANK}/stats").json()["pending_consolidation"] == 0
 
 
 def test_the_job_learns_which_banks_have_something_to_consolidate(http: Http, client: BankClient) -> None:
