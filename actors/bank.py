@@ -343,7 +343,8 @@ class Bank:
         said = active.head.counters.get(CURATED) or any(record.kind in _SAID for record in plan.records)
         if plan.clear or not (changed or said or active.known is not None):
             return plan
-        return (await self._known(active)).follow(plan)
+        known = await self._known(active)
+        return await beside_loop(known.effort_of(plan), known.follow, plan)
 
     async def _reflected(self, active: Activation, plan: Plan) -> Plan:
         """With what it means for mental models."""

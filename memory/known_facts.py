@@ -94,6 +94,10 @@ class KnownFacts:
             tuple(page), {one.key: self.named[one.key] for one in page if one.key in self.named}, names, len(chosen)
         )
 
+    def effort_of(self, plan: Plan) -> int:
+        """What following a plan takes, on the scale of FACT_BYTES: what comes or goes is compared with all facts."""
+        return (len(plan.add) + len(plan.retire)) * (FACT_BYTES + len(self) // 2)
+
     def follow(self, plan: Plan) -> Plan:
         """The plan with the standing of the facts it adds, and of those that stay and whose standing it changes.
 

@@ -72,7 +72,7 @@ CONTEXTUAL = replace(
         date=2.5,
         when=1.0,
         code=2.5,
-        question=0.6,
+        question=0.8,
         several=0.5,
     ),
 )

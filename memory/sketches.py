@@ -30,7 +30,8 @@ def sketch_of(dense: NDArray[np.float32]) -> str:
 class Neighbours:
     """For each sketch of one length the nearest ones that stand before it, at most `most`, the nearest first.
 
-    Kept up with every sketch that comes or goes; a look at all of them takes some 10 ns each.
+    Kept up with every sketch that comes or goes; a look at all of them takes some 6 ns each: their words stand in
+    columns, one for each sketch, for numpy adds long rows much faster than many short ones.
     """
 
     def __init__(self, most: int) -> None:
@@ -68,7 +69,7 @@ class Neighbours:
         self._cut(row)
         for other in self._nearest_of.pop(identity, set()):
             self._forget_nearest(other)
-            self._find(other, self._apart(self._words[self._rows[other]]))
+            self._find(other, self._apart(self._words[:, self._rows[other]]))
 
     def near(self, identity: str) -> list[tuple[str, float]]:
         """The nearest ones that stand before a sketch that is held, with their cosines, about."""
@@ -86,20 +87,19 @@ class Neighbours:
         """In how many bits each sketch that is held differs."""
         if not self._places:
             return np.zeros(0, np.int32)
-        apart: NDArray[np.int32] = np.bitwise_count(self._words[: len(self._places)] ^ words).sum(
-            axis=1, dtype=np.int32
-        )
+        differing = self._words[:, : len(self._places)] ^ words[:, np.newaxis]
+        apart: NDArray[np.int32] = np.bitwise_count(differing).sum(axis=0, dtype=np.int32)
         return apart
 
     def _append(self, place: Place, words: NDArray[np.uint64]) -> None:
         row = len(self._places)
         if row == len(self._at):
             more = max(_FIRST_ROWS, row)
-            held = self._words if row else np.zeros((0, len(words)), np.uint64)
-            self._words = np.concatenate([held, np.zeros((more, len(words)), np.uint64)])
+            held = self._words if row else np.zeros((len(words), 0), np.uint64)
+            self._words = np.concatenate([held, np.zeros((len(words), more), np.uint64)], axis=1)
             self._at = np.concatenate([self._at, np.zeros(more, np.int64)])
             self._worst = np.concatenate([self._worst, np.zeros(more, np.int32)])
-        self._words[row], self._at[row] = words, _micros(place[0])
+        self._words[:, row], self._at[row] = words, _micros(place[0])
         self._rows[place[1]] = row
         self._places.append(place)
 
@@ -108,7 +108,8 @@ class Neighbours:
         last = len(self._places) - 1
         del self._rows[self._places[row][1]]
         if row != last:
-            self._words[row], self._at[row], self._worst[row] = self._words[last], self._at[last], self._worst[last]
+            self._words[:, row] = self._words[:, last]
+            self._at[row], self._worst[row] = self._at[last], self._worst[last]
             self._places[row] = self._places[last]
             self._rows[self._places[row][1]] = row
         self._places.pop()

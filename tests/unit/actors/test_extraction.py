@@ -1,11 +1,13 @@
 """The stage EXTRACT of a bank over a store in memory, by rules: facts from retain to delete."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actors import bank_ports
 from memory.commands import (
     AppendTurns,
     CurateEntity,
@@ -56,6 +58,24 @@ async def test_what_is_told_becomes_a_fact_with_its_source_time_and_slot(bank):
     assert len(fact.entities) == 2
     assert fact.valid_from is not None
     assert bank.read(ReadHead()).counters["derived"] == 1
+    bank.check()
+
+
+@in_loop
+async def test_many_facts_are_compared_with_the_others_beside_the_loop(bank, monkeypatch):
+    beside: list[str] = []
+    real = asyncio.to_thread
+
+    async def noted(work, *args, **kwargs):
+        beside.append(work.__name__)
+        return await real(work, *args, **kwargs)
+
+    monkeypatch.setattr(bank_ports.asyncio, "to_thread", noted)
+    await bank.tell(ana("I moved to Oslo yesterday."))
+    assert "follow" not in beside
+    await bank.tell(ana(*(f"I bought the box q{number}x." for number in range(80))), document_id="many", op="many")
+    assert "follow" in beside
+    assert len(bank.facts()) == 81
     bank.check()
 
 
