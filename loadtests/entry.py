@@ -9,6 +9,7 @@ from rich.console import Console
 
 from loadtests.timed_connection import LoadError
 from lorebank import LorebankError
+from lorebank.own_server import ended_by_sigterm
 from memory.errors import LorebankError as ProductError
 
 TOLD = (LoadError, LorebankError, ProductError, OSError, ValueError)
@@ -16,9 +17,10 @@ TOLD = (LoadError, LorebankError, ProductError, OSError, ValueError)
 
 
 def start(main: Callable[..., Any]) -> None:
-    """Parse the command line and call `main`."""
+    """Parse the command line and call `main`; servers that it started end with it, by SIGTERM, too."""
     try:
-        typer.run(main)
+        with ended_by_sigterm():
+            typer.run(main)
     except TOLD as error:
         Console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False)
         sys.exit(1)

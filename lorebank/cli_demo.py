@@ -2,15 +2,12 @@
 
 import contextlib
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -34,7 +31,7 @@ from lorebank.cli_output import (
     short_time,
     table_of,
 )
-from lorebank.own_server import OwnServer, ServerNotStartedError, free_port, up_command
+from lorebank.own_server import OwnServer, ServerNotStartedError, ended_by_sigterm, free_port, up_command
 from lorebank.transcripts import BadLine, Transcript, read_transcripts
 from lorebank.wire import RecallResult
 
@@ -182,7 +179,7 @@ def _own_server(out: Console) -> Iterator[str]:
     """
     data = Path(tempfile.mkdtemp(prefix="lorebank-demo-"))
     try:
-        with _ended_by_sigterm(), contextlib.ExitStack() as stack:
+        with ended_by_sigterm(), contextlib.ExitStack() as stack:
             started_s = time.perf_counter()
             with out.status("starting a server …") as status:
                 server = OwnServer(up_command(free_port(), data), _shown_in(status.update))
@@ -203,20 +200,3 @@ def _shown_in(update: Callable[[str], None]) -> Callable[[str], None]:
         update(f"starting a server … {Text(one_line(line, 80)).markup}")
 
     return show
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an exit that runs the cleanup, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from lorebank._errors import LorebankError
@@ -40,6 +40,23 @@ def up_command(port: int, data: Path) -> list[str]:
     """The command line of `lorebank up`."""
     program = [sys.executable, "-m", "lorebank.cli"]
     return [*program, "up", "--port", str(port), "--data", str(data), "--no-ui"]
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exit that runs the cleanup, as Ctrl-C does, so that no server is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class OwnServer:
