@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, cast
 
 from actors.bank_curation import BankCuration
@@ -180,9 +181,9 @@ class Bank:
     async def settle(self, *, work: bool = True) -> None:
         """Take the bank, and with that apply what a former owner committed and did not settle, and sweep what is old.
 
-        Then do what is due. An activation that is the owner the head knows, with nothing left to settle and nothing
-        due, stays as it is. Without `work` only what readers would notice is done: a bank with nothing to settle is not
-        even taken.
+        Then do what is due. An activation that is the owner the head knows, with nothing left to settle or to sweep,
+        stays as it is: what it holds of a big bank takes seconds to read. Without `work` only what readers would notice
+        is done: a bank with nothing to settle is not even taken.
         """
         async with self._line.ticket().turn():
             if not work and not await self._unsettled():
@@ -191,7 +192,7 @@ class Bank:
             if active is not None:
                 head = await self._ports.store.perform(self._scope, ReadHead())
                 known = head is not None and (head.epoch, head.settled) == (active.head.epoch, active.head.settled)
-                if not known or self._is_due(active.head):
+                if not known or self._is_past(active.sweep_due):
                     self._doubt()
             active = await self._activated()
             if work:
@@ -247,8 +248,8 @@ class Bank:
         self._doubt()
         return await asyncio.shield(self._begin(above_epoch, above_seq))
 
-    def _is_due(self, head: Head) -> bool:
-        return head.due_at is not None and head.due_at <= self._ports.clock.now()
+    def _is_past(self, due_at: datetime | None) -> bool:
+        return due_at is not None and due_at <= self._ports.clock.now()
 
     # -- outside the turn
 

@@ -62,7 +62,7 @@ async def test_without_its_answer_the_ranking_stays_and_the_answer_says_so(fault
     plain = await (await client_of(load_settings(embedder="hash", embedding_dim=DIM, data=tmp_path))).recall(
         SCOPE, QUERY
     )
-    client = await client_of(settings_of(server, tmp_path, reranker_timeout_ms=50 if fault == "hang" else 5000))
+    client = await client_of(settings_of(server, tmp_path, reranker_timeout_ms=1000 if fault == "hang" else 5000))
     server.script = [{"hang": server.hang, "500": status(500, "boom"), "shape": raw("[]")}[fault]]
     found = await client.recall(SCOPE, QUERY)
     assert found.reranked is False

@@ -76,6 +76,22 @@ async def test_a_host_that_starts_takes_only_banks_that_readers_would_notice(kee
 
 
 @in_loop
+async def test_a_bank_that_its_owner_knows_is_not_taken_anew_for_what_is_due_until_something_is_to_be_swept(edge):
+    owner = Owner(edge, policy=BankPolicy(operation_retention_s=600.0))
+    await owner.retain(user("one"))
+    await owner.bank.perform(DeleteDocument("d", "d"))  # its tombstones are to be swept in an hour
+    epoch = owner.read(ReadHead()).epoch
+    owner.clock.pass_by(700.0)
+    await owner.bank.settle()
+    assert operations(owner) == set(), "what was due was done"
+    assert owner.read(ReadHead()).epoch == epoch
+    owner.clock.pass_by(DAY_S)
+    await owner.bank.settle()
+    assert owner.read(ReadHead()).epoch == epoch + 1
+    owner.check()
+
+
+@in_loop
 async def test_events_tell_what_happened_in_order_and_where_to_go_on(owner):
     await owner.retain(user("one"))
     await owner.bank.perform(DeleteDocument("d", "d"))
