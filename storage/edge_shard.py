@@ -30,7 +30,7 @@ from storage.edge_collection import EdgeCollection
 from storage.edge_errors import RESTORE, translate_edge
 from storage.edge_scroll import all_points
 from storage.edge_spaces import CONFIG_FILE as _CONFIG_FILE
-from storage.edge_spaces import add_vector, named_vectors
+from storage.edge_spaces import match_vectors, named_vectors
 from storage.lock_holders import name_holders
 from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
@@ -80,8 +80,7 @@ def write_anew(path: Path, shard: EdgeShard, make: Callable[[Path], EdgeShard]) 
     aside, old = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}"), path.with_name(path.name + _OLD)
     try:
         anew = make(aside)
-        for name, dim in named_vectors(path).items():
-            add_vector(anew, name, dim)
+        match_vectors(anew, aside, named_vectors(path))
         stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
         EdgeCollection(anew).put(Point(p.id, cast("Any", p.vector) or {}, p.payload or {}) for p in stored)
         anew.flush()
@@ -127,8 +126,7 @@ def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str
     aside.mkdir()
     try:
         anew = _made(aside, config, indexes)
-        for name, dim in named_vectors(path).items():
-            add_vector(anew, name, dim)
+        match_vectors(anew, aside, named_vectors(path))
         copy = EdgeCollection(anew)
         stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
         copy.put(Point(point.id, cast("Any", point.vector) or {}, point.payload or {}) for point in stored)
