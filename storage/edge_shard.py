@@ -75,8 +75,10 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
 def write_anew(path: Path, shard: EdgeShard, make: Callable[[Path], EdgeShard]) -> None:
     """Put a collection that holds the points there are in the place of one whose files hold removed ones, too.
 
-    The shard is closed by that; nobody may write meanwhile. Killed anywhere, the old or the new one is there.
+    The shard is closed by that; nobody may write meanwhile. Killed anywhere, the old or the new one is there, and what
+    was half made goes when this is done again.
     """
+    _remove_half_made(path)
     aside, old = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}"), path.with_name(path.name + _OLD)
     try:
         anew = make(aside)
@@ -182,8 +184,12 @@ def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> No
         if not (path / _CONFIG_FILE).exists():  # else another process was faster: it holds the lock
             raise translate_edge(exc, str(path)) from exc
     finally:
-        for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
-            shutil.rmtree(left, ignore_errors=True)
+        _remove_half_made(path)
+
+
+def _remove_half_made(path: Path) -> None:
+    for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _made(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> EdgeShard:
