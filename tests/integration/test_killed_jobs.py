@@ -136,7 +136,7 @@ OPEN = Scope("default", "ana")
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A closed directory with a bank of which a part was deleted; in memory, for opening one is waiting for the disk."""
+    """A closed directory with a bank of which a part was deleted; in memory: to open one is to wait for the disk."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
         yield filled(Path(place) / "data", monkeypatch)
 
