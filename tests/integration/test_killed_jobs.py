@@ -91,7 +91,7 @@ def test_an_export_killed_again_and_again_holds_what_an_undisturbed_one_does(
     )
     assert undisturbed.returncode == 0, undisturbed.stderr
     made, wanted = tables(out), tables(whole)
-    print(f"seed {seed}: {KILLS} kills, then {report}; {len(made)} files as in an undisturbed export")
+    print(f"seed {seed}: {KILLS} kills, then {report['counts']}; {len(made)} files as in an undisturbed export")
     assert len([name for name in made if "documents" in name]) == BANKS
     assert made == wanted
     read = subprocess.run(
