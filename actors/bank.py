@@ -302,7 +302,7 @@ class Bank:
 
     async def _repair(self, command: RepairBank) -> RepairReceipt:
         """Take the bank anew, which settles and sweeps it, then mend what an audit finds."""
-        mender = Mender(self._scope, self._ports.store, self._ports.embed, self._ports.clock)
+        mender = Mender(self._scope, self._ports)
         before = await mender.audit()
         active = await self._taken_anew(before.highest_epoch, before.highest_seq)
 

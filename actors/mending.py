@@ -3,32 +3,33 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from actors.bank_ports import Embed
+from actors.bank_ports import BankPorts
 from memory.audit import AuditBank
 from memory.breaches import Audit
 from memory.commands import RepairBank, RepairReceipt
 from memory.ids import Scope
 from memory.ingest import unit_dense_text, unit_vectors
 from memory.plans import Plan
-from memory.ports import Clock
 from memory.records import Head, Unit
 from memory.repair import REMADE_UNITS, Mending, ReadMending, plan_repair
 from memory.stepping import drive
-from memory.store_calls import NewUnit, Store
+from memory.store_calls import NewUnit
 
 
 class Mender:
     """Mends a bank whose owner calls it with no other command under way."""
 
-    def __init__(self, scope: Scope, store: Store, embed: Embed, clock: Clock) -> None:
+    def __init__(self, scope: Scope, ports: BankPorts) -> None:
         self._scope = scope
-        self._store = store
-        self._embed = embed
-        self._clock = clock
+        self._ports = ports
+        self._store = ports.store
+        self._embed = ports.embed
+        self._clock = ports.clock
 
     async def audit(self) -> Audit:
         """Everything that is wrong with the bank, its vectors included."""
-        return await drive(self._store.perform, self._scope, AuditBank(self._scope, "all").steps())
+        asked, *_ = await self._ports.spaces()
+        return await drive(self._store.perform, self._scope, AuditBank(self._scope, "all", space=asked).steps())
 
     async def mend(
         self,

@@ -19,12 +19,13 @@ from actors.wiring import ShardEngine, build_embedder, build_tokenizer, open_sha
 from memory.audit_calls import ScopePage, Stray
 from memory.commands import RepairBank, RepairReceipt
 from memory.errors import BadSettings, StoreLocked
-from memory.ids import BUCKETS, Scope
+from memory.ids import BUCKETS, SYSTEM, Scope
 from memory.leftovers import FindLeftovers
 from memory.ports import Embedder
 from memory.protocol import Recover, TakeEpoch
-from memory.records import Embedding
-from memory.store_calls import Call, Request, Store
+from memory.records import Embedding, RecordKind
+from memory.spaces import SPACES_KEY, Spaces, spaces_of
+from memory.store_calls import Call, GetRecords, Request, Store
 
 T = TypeVar("T")
 PATIENCE_S = 10.0
@@ -82,7 +83,9 @@ class OfflineStore:
         """
         store = cast("Store", self)  # a bank asks nothing of its store but to perform
         tokenizer, retention = build_tokenizer(), retention_of(self._settings)
-        ports = BankPorts(store, self._embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention)
+        ports = BankPorts(
+            store, self._embed, tokenizer, SystemClock(), lambda: uuid4().hex, retention, spaces=self._asked
+        )
         receipt = await Bank(scope, ports, mailbox_commands=1).perform(command)
         assert isinstance(receipt, RepairReceipt)
         return receipt
@@ -107,6 +110,12 @@ class OfflineStore:
         while self._shards:
             self._shards.pop().compact()
 
+    def spaces(self) -> Spaces:
+        """Which models' vectors it holds, and which of them is asked."""
+        return spaces_of(
+            run(self._shard_of(SYSTEM), SYSTEM, GetRecords(RecordKind.SPACES, (SPACES_KEY,))).get(SPACES_KEY)
+        )
+
     async def inspect(self, scope: Scope, call: Call[Any]) -> Any:
         """Answer of one reading call of the store."""
         return await self.perform(scope, call)
@@ -122,18 +131,29 @@ class OfflineStore:
 
     async def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure at the bank's shard."""
-        return run(self._shards[scope.bucket * len(self._shards) // BUCKETS], scope, request)
+        return run(self._shard_of(scope), scope, request)
+
+    def _shard_of(self, scope: Scope) -> ShardEngine:
+        return self._shards[scope.bucket * len(self._shards) // BUCKETS]
 
     async def _embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """By the model that is asked; vectors of another that is written beside it the next pass of its job adds."""
+        spaces = self.spaces()
         if self._embedder is None:
-            self._embedder = build_embedder(self._settings)
-            if self._embedder.name != self._name:
+            asked = spaces.model(spaces.active)
+            wanted = asked.embedder if asked else self._name
+            settings = self._settings.model_copy(update=dict(asked.settings)) if asked else self._settings
+            self._embedder = build_embedder(settings)
+            if self._embedder.name != wanted:
                 raise BadSettings(
-                    f"{self._settings.data} was made with the embedder {self._name}, the settings say"
+                    f"{self._settings.data} was made with the embedder {wanted}, the settings say"
                     f" {self._embedder.name}: a repair needs the one it was made with"
                 )
         made: list[Embedding] = []
         for start in range(0, len(texts), EMBEDDED_TEXTS):
             part = list(texts[start : start + EMBEDDED_TEXTS])
             made.extend(await asyncio.to_thread(self._embedder.embed_with_tokens, part))
-        return made
+        return [replace(one, space=spaces.active) for one in made]
+
+    async def _asked(self) -> tuple[str, ...]:
+        return (self.spaces().active,)

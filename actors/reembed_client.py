@@ -15,7 +15,7 @@ from memory.ids import SYSTEM, Scope
 from memory.records import Embedding
 from memory.spaces import MADE_WITH, Filled, FillPage, Model, Spaces, space_key, spaces_of
 from memory.store_calls import Lane, ListUnits, SearchLanes
-from memory.upkeep_calls import GetEmbeddings
+from memory.upkeep_calls import DroppedPage, DropVectors, GetEmbeddings
 
 MODEL_SETTINGS = (
     *("embedder", "embedding_precision", "token_vectors"),
@@ -87,6 +87,30 @@ class ReembedClient:
         stands = before if wanted == before else await change_spaces(self._store, before, wanted)
         await self._cluster.follow_spaces()
         return stands
+
+    async def unused(self, spaces: Spaces) -> list[str]:
+        """Spaces that units have vectors of, and that are not written any more.
+
+        Raises:
+            RetryLater: the store does not answer.
+        """
+        return sorted(await self._store.stored_spaces() - set(spaces.written))
+
+    async def drop_page(self, scope: Scope, page: DropVectors) -> DroppedPage:
+        """Take vectors of a space that is not written any more from some of a bank's units.
+
+        Raises:
+            RetryLater: the store does not answer.
+        """
+        return await self._store.perform(scope, page)
+
+    async def drop_space(self, space: str) -> None:
+        """Give back the room that the vectors of a space took; done again, it changes nothing.
+
+        Raises:
+            RetryLater: the store does not answer.
+        """
+        await self._store.drop_space(space)
 
     async def banks(self) -> AsyncIterator[Scope]:
         """Every bank of every tenant that has units, deleted ones too."""

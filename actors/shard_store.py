@@ -18,7 +18,7 @@ from memory.ids import BUCKETS, Scope, bucket_of_id
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Unit
 from memory.store_calls import HeadPage, Request, WriteRecords
-from memory.upkeep_calls import AddVectors
+from memory.upkeep_calls import AddVectors, DropVectors
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class ShardStore:
     async def perform(self, scope: Scope, request: Request[T]) -> T:
         """Run a call or a procedure at the bank's shard."""
         index = scope.bucket * len(self._shards) // BUCKETS
-        if isinstance(request, (TakeEpoch, Execute, Recover, AddVectors)):
+        if isinstance(request, (TakeEpoch, Execute, Recover, AddVectors, DropVectors)):
             return cast("T", await self._groups[index].perform(scope, request))
         if self._direct and not isinstance(request, WriteRecords):  # a write, but guarded: it may be sent again
             with suppress(Unavailable):  # then Ray may reach it, and waits for it
@@ -94,6 +94,20 @@ class ShardStore:
         return list(
             await asyncio.gather(*(ask(shard.ping.remote(), timeout_s, "storage shard") for shard in self._shards))
         )
+
+    async def stored_spaces(self) -> frozenset[str]:
+        """Spaces that units of any shard may have vectors of."""
+        found = await asyncio.gather(*(self._read(shard.stored_spaces) for shard in self._shards))
+        return frozenset[str]().union(*found)
+
+    async def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space in all shards; done again, it changes nothing.
+
+        Raises:
+            RetryLater: one of them does not answer.
+        """
+        asked = (self._ask(self._timeout_s, shard.drop_space, space) for shard in self._shards)
+        await asyncio.gather(*asked)
 
     async def close(self) -> None:
         """Give up connections; the shards are actors of their own."""

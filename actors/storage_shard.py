@@ -24,7 +24,7 @@ from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
 from memory.store_calls import HeadPage, Request, WriteRecords
-from memory.upkeep_calls import AddVectors
+from memory.upkeep_calls import AddVectors, DropVectors
 
 T = TypeVar("T")
 log = logging.getLogger("lorebank.storage_shard")
@@ -48,7 +48,7 @@ def shard_name(index: int) -> str:
 class StorageShard:
     """One directory, opened at the first call, so that a failure to open reaches the caller as its own error."""
 
-    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords, AddVectors)
+    WRITES: ClassVar = (TakeEpoch, Execute, Recover, WriteRecords, AddVectors, DropVectors)
 
     def __init__(self, settings: Settings, index: int, space: Any) -> None:
         self._settings = settings
@@ -191,6 +191,17 @@ class StorageShard:
                 raise Unavailable("the store is closing")
             self._write_back(engine)  # what was written since
             return engine.copy_to(target)
+
+    def stored_spaces(self) -> frozenset[str]:
+        """Spaces that units may have vectors of."""
+        return self._opened().stored_spaces()
+
+    def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space, which nobody asks for."""
+        engine = self._opened()
+        with self._writing:
+            engine.drop_space(space)
+            self._end_of_writes(engine)
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks in this shard."""

@@ -22,6 +22,14 @@ class DeploymentStore(Store, ScopedStore, Protocol):
         """Answers of reads of several banks, in order."""
         ...
 
+    async def stored_spaces(self) -> frozenset[str]:
+        """Vector spaces that units of any bank may have vectors of."""
+        ...
+
+    async def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space in all banks; done again, it changes nothing."""
+        ...
+
     async def ping(self, timeout_s: float) -> list[dict[str, Any]]:
         """What its parts say of themselves."""
         ...

@@ -39,12 +39,17 @@ class Source(ScopedStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to look at, and how. `live`: others may write meanwhile, so that a finding counts when it is seen twice."""
+    """What to look at, and how.
+
+    dim, space: of the model that is asked. live: others may write meanwhile, so that a finding counts when it is seen
+    twice.
+    """
 
     tenant: str | None = None
     bank: str | None = None
     vectors: Vectors = "sample"
     dim: int | None = None
+    space: str = ""
     live: bool = False
     concurrency: int = 4
     known: Mapping[Scope, Mark] = field(default_factory=dict)
@@ -184,7 +189,7 @@ async def _settled_audit(source: Source, task: Task, scope: Scope) -> Audit:
 
 async def _audit(source: Source, task: Task, scope: Scope) -> Audit:
     try:
-        audit = await drive(source.inspect, scope, AuditBank(scope, task.vectors, task.dim).steps())
+        audit = await drive(source.inspect, scope, AuditBank(scope, task.vectors, task.dim, task.space).steps())
     except StoreDamaged as exc:
         audit = Audit(scope)
         audit.report(BreachKind.UNREADABLE, "store", str(exc))

@@ -3,6 +3,7 @@
     python -m jobs.reembed --embedder http --base-url http://127.0.0.1:8001/v1 --model bge-small-en --dry-run
     python -m jobs.reembed --embedder http --base-url http://127.0.0.1:8001/v1 --model bge-small-en --switch
     python -m jobs.reembed --rollback
+    python -m jobs.reembed --drop --yes
 
 Retains and recalls go on meanwhile. Killed at any moment, it goes on where it was when it is run again: what is done is
 seen by the vectors themselves. Exit codes: 0 done; 1 the models agree too little to switch; 2 nothing more could be
@@ -28,7 +29,8 @@ from jobs.progress_bar import Bar, bar
 from jobs.report import counted
 from memory.errors import BadSettings
 from memory.ids import Scope, digest
-from memory.spaces import MADE_WITH, FillPage, Model, Spaces
+from memory.spaces import FillPage, Model, Spaces
+from memory.upkeep_calls import DropVectors
 
 if TYPE_CHECKING:
     from actors.client import BankClient
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 NAME = "reembed"
 PAGE_UNITS = 32
 """Embedded at once: a caller's texts wait for no more."""
+DROPPED_UNITS = 256
 
 T = TypeVar("T")
 
@@ -48,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
+    if options.dry_run and (options.switch or options.rollback or options.abandon):
+        raise BadSettings("--dry-run is for a first run, or for --drop: leave the other one out")
+    if options.drop and not (options.yes or options.dry_run):
+        raise BadSettings("there is no going back to a model whose vectors are dropped: say --yes, or --dry-run")
+
     async def attached(client: "BankClient") -> dict[str, Any]:
         return await reembed(client.reembedding, options)
 
@@ -70,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--switch", action="store_true", help="ask the new model once all is written and compared")
     action.add_argument("--rollback", action="store_true", help="ask the former model again")
     action.add_argument("--abandon", action="store_true", help="write the new model's vectors no more")
-    action.add_argument("--dry-run", action="store_true", help="load the model and count what there is, write nothing")
+    action.add_argument(
+        "--drop", action="store_true", help="let go of all vectors but those of the model that is asked: no way back"
+    )
+    parser.add_argument("--yes", action="store_true", help="drop without being asked again")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, write nothing")
     parser.add_argument("--concurrency", type=positive_count, default=2, help="banks at once (default: 2)")
     parser.add_argument("--max-items-per-s", type=positive_number, help="most units a second, beside live traffic")
     parser.add_argument(
@@ -88,6 +100,7 @@ class Tally:
     banks: int = 0
     units: int = 0
     embedded: int = 0
+    dropped: int = 0
     passes: int = 0
     sampled: list[Scope] = field(default_factory=list)
     """Banks that answers are compared in."""
@@ -103,7 +116,10 @@ async def reembed(client: "ReembedClient", options: argparse.Namespace) -> dict[
     """
     began_s = time.monotonic()
     job = _Reembedding(client, options)
-    report = await (job.give_up() if options.abandon else job.roll_back() if options.rollback else job.go_on())
+    if options.drop:
+        report = await job.drop()
+    else:
+        report = await (job.give_up() if options.abandon else job.roll_back() if options.rollback else job.go_on())
     seconds = time.monotonic() - began_s
     rate = round(job.tally.embedded / seconds, 1) if seconds else None
     return {"job": NAME, "dry_run": options.dry_run, **report, "seconds": round(seconds, 3), "units_per_s": rate}
@@ -138,34 +154,75 @@ class _Reembedding:
         return self._report(stands, other, switched=switched, agreement=compared, refused=options.switch and not enough)
 
     async def roll_back(self) -> dict[str, Any]:
-        """Ask the model again that the store was made with, whose vectors were written all the time."""
+        """Ask the model again that was there before, whose vectors were written all the time."""
         stands = await self._client.spaces()
-        first = stands.model(MADE_WITH)
+        first = stands.first
         if first is None:
             raise BadSettings("there is no other model to go back to")
         await self._count()
-        if stands.active != MADE_WITH:
-            await self._fill_all(MADE_WITH)
+        if stands.active != first.space:
+            await self._fill_all(first.space)
             stands = await self._client.change(stands, stands.switched())
-            await self._fill_all(MADE_WITH)
+            await self._fill_all(first.space)
         return self._report(stands, first, switched=True)
 
     async def give_up(self) -> dict[str, Any]:
         """Have new units get vectors of the first model alone; those of the other that are there stay, unasked."""
         stands = await self._client.spaces()
-        if not stands.models:
+        first = stands.first
+        if first is None:
             raise BadSettings("there is no other model to give up")
-        first = stands.model(MADE_WITH)
         stands = await self._client.change(stands, stands.abandoned())
         return self._report(stands, first, switched=False)
+
+    async def drop(self) -> dict[str, Any]:
+        """Let go of every vector that is not of the model that is asked; run again, it finishes what was begun.
+
+        Nobody embeds by the others from the change of the record on, so what is gone stays so.
+        """
+        before = await self._client.spaces()
+        wanted, asked = before.settled(), before.model(before.active)
+        await self._count()
+        if self._options.dry_run:
+            return self._report(before, asked, switched=False, unused=len(await self._unused(wanted)))
+        if asked is not None:
+            await self._fill_all(asked.space)  # nothing goes before all is there by which to find it
+        stands = await self._client.change(before, wanted)
+        if asked is not None:
+            await self._fill_all(asked.space)  # what a command under way then has written by the other model alone
+        gone: set[str] = set()
+        while spaces := await self._unused(stands):  # such a command may have begun a space anew
+            for space in spaces:
+                await self._drop_space(space)
+            gone.update(spaces)
+        return self._report(stands, asked, switched=False, unused=len(gone))
+
+    async def _unused(self, stands: Spaces) -> list[str]:
+        return await self._patiently(lambda: self._client.unused(stands))
+
+    async def _drop_space(self, space: str) -> None:
+        async for scope in self._client.banks():
+            await self._drop_of_bank(scope, space)
+        await self._patiently(lambda: self._client.drop_space(space))
+
+    async def _drop_of_bank(self, scope: Scope, space: str) -> None:
+        start: str | None = None
+        while True:
+            page = DropVectors(space, DROPPED_UNITS, start)
+            gone = await self._patiently(lambda page=page: self._client.drop_page(scope, page))  # type: ignore[misc]  # a lambda's default has no type
+            self.tally.dropped += gone.dropped
+            start = gone.following
+            if start is None:
+                return
+            await self._pace.wait(gone.dropped)
 
     async def _model(self, stands: Spaces) -> Model:
         """The one that the options name; without any, the one that is being written."""
         options = self._options
         if options.embedder is None:
-            if not stands.models:
+            if stands.first is None:
                 raise BadSettings("which model? give --embedder, and what belongs to it")
-            return next(model for model in stands.models if model.space != MADE_WITH)
+            return stands.models[-1]
         wanted = {
             "embedder": options.embedder,
             "embedding_precision": options.precision,
@@ -248,7 +305,8 @@ class _Reembedding:
         return {
             "model": other.embedder if other else None, "dim": other.dim if other else None,
             "active": active.embedder if active else None, "switched": switched,
-            "banks": tally.banks, "units": tally.units, "embedded": tally.embedded, "passes": tally.passes,
+            "banks": tally.banks, "units": tally.units, "embedded": tally.embedded, "dropped": tally.dropped,
+            "passes": tally.passes,
             **more, "rejects": int(refused),
         }  # fmt: skip
 
@@ -256,6 +314,14 @@ class _Reembedding:
 def sentence(report: dict[str, Any]) -> str:
     """The report in words."""
     where = f"{report['units']} units in {counted(report['banks'], 'bank')}"
+    used = report["active"] or "the one of the deployment's settings"
+    if "unused" in report:
+        gone = "would drop" if report["dry_run"] else f"dropped, in {report['seconds']:.1f} s,"
+        units = "" if report["dry_run"] else f" from {counted(report['dropped'], 'unit')}"
+        return (
+            f"{gone} vectors of {counted(report['unused'], 'model')}{units}, of {where}\n"
+            f"the model that queries use is {used}"
+        )
     if report["dry_run"]:
         return f"would embed {where} by {report['model']} ({report['dim']} dimensions)"
     lines = [f"embedded {report['embedded']} units by {report['model']}, of {where}, in {report['seconds']:.1f} s"]
@@ -264,7 +330,6 @@ def sentence(report: dict[str, Any]) -> str:
         lines.append(f"for {sampled} {agreement['share']:.1%} of the ten nearest are the same by both models")
     if report["rejects"]:
         lines.append("that is below --min-agreement: not switched")
-    used = report["active"] or "the one of the deployment's settings"
     lines.append(f"the model that queries use is {used}")
     return "\n".join(lines)
 

@@ -31,6 +31,7 @@ from jobs.verify_marks import read_marks, write_marks
 from jobs.verify_report import as_json, show
 from memory.errors import LorebankError
 from memory.ids import DEFAULT_TENANT
+from memory.spaces import Spaces
 
 if TYPE_CHECKING:
     from actors.client import BankClient
@@ -82,23 +83,27 @@ def _parser() -> argparse.ArgumentParser:
 def _of_directory(options: argparse.Namespace) -> Outcome:
     """Holds the directory as a server would; one in use is refused."""
     with OfflineStore(load_settings(data=options.data)) as store:
-        task = _task(options, str(options.data.absolute()), live=False, dim=store.dim)
+        task = _task(options, str(options.data.absolute()), store.spaces(), live=False, dim=store.dim)
         return asyncio.run(_verified(store, task, options, str(options.data.absolute())))
 
 
 def _of_deployment(options: argparse.Namespace) -> Outcome:
     async def run(client: "BankClient") -> Outcome:
         deployment = deployment_of(client.settings)
-        task = _task(options, deployment, live=True, dim=client.settings.embedding_dim)
+        spaces = await client.reembedding.spaces()
+        task = _task(options, deployment, spaces, live=True, dim=client.settings.embedding_dim)
         return await _verified(client, task, options, deployment)
 
     return run_attached(run)
 
 
-def _task(options: argparse.Namespace, deployment: str, *, live: bool, dim: int | None) -> Task:
+def _task(options: argparse.Namespace, deployment: str, spaces: Spaces, *, live: bool, dim: int | None) -> Task:
+    """`dim`: of the model that is asked, unless another was taken since."""
     tenant = options.tenant if options.bank is None else options.tenant or DEFAULT_TENANT
     known = read_marks(options.marks, deployment, options.vectors) if options.marks and not options.all else {}
-    return Task(tenant, options.bank, options.vectors, dim, live, options.concurrency, known)
+    asked = spaces.model(spaces.active)
+    length = asked.dim if asked else dim
+    return Task(tenant, options.bank, options.vectors, length, spaces.active, live, options.concurrency, known)
 
 
 async def _verified(source: Source, task: Task, options: argparse.Namespace, deployment: str) -> Outcome:

@@ -190,6 +190,10 @@ class AsyncClient:
         """Delete a bank with everything in it. There is no way back."""
         return await self._write(bank_id, _calls.delete_bank(bank_id))
 
+    async def delete_banks(self, confirm: str) -> wire.DeleteTenantResponse:
+        """Delete banks of this key's tenant, whose name `confirm` repeats, some at a time: again until `left` is 0."""
+        return await self._write(None, _calls.delete_banks(confirm))
+
     async def stats(self, bank_id: str) -> wire.BankStatsResponse:
         """Counts over a bank."""
         return await self._ask(_calls.stats(bank_id))
@@ -370,7 +374,7 @@ class AsyncClient:
     async def _ask(self, call: _calls.Call[AnswerT]) -> AnswerT:
         return call.read(await self._transport.send(call.request))
 
-    async def _write(self, bank_id: str, call: _calls.Call[AnswerT]) -> AnswerT:
+    async def _write(self, bank_id: str | None, call: _calls.Call[AnswerT]) -> AnswerT:
         try:
             return await self._ask(call)
         finally:

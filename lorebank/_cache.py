@@ -45,9 +45,9 @@ class RecallCache:
             while len(self._entries) > MAX_ENTRIES:
                 self._entries.popitem(last=False)
 
-    def forget(self, bank_id: str) -> None:
-        """Drop what is kept for a bank; call it after every write to it, whatever its outcome."""
+    def forget(self, bank_id: str | None) -> None:
+        """Drop what is kept for a bank, None: for all; call it after every write to it, whatever its outcome."""
         with self._lock:
             self._writes += 1
-            for key in [key for key in self._entries if key[0] == bank_id]:
+            for key in [key for key in self._entries if bank_id in {None, key[0]}]:
                 del self._entries[key]

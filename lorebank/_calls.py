@@ -159,6 +159,11 @@ def delete_bank(bank_id: str) -> Call[wire.DeleteResponse]:
     return Call(Request("DELETE", bank_path(bank_id)), wire.DeleteResponse)
 
 
+def delete_banks(confirm: str) -> Call[wire.DeleteTenantResponse]:
+    """Delete banks of the caller's tenant, some at a time."""
+    return Call(Request("DELETE", BANKS, {"confirm": confirm}), wire.DeleteTenantResponse)
+
+
 def stats(bank_id: str) -> Call[wire.BankStatsResponse]:
     """Counts over a bank."""
     return get_call(wire.BankStatsResponse, bank_path(bank_id, "stats"))

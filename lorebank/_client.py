@@ -188,6 +188,10 @@ class Client:
         """Delete a bank with everything in it. There is no way back."""
         return self._write(bank_id, _calls.delete_bank(bank_id))
 
+    def delete_banks(self, confirm: str) -> wire.DeleteTenantResponse:
+        """Delete banks of this key's tenant, whose name `confirm` repeats, some at a time: again until `left` is 0."""
+        return self._write(None, _calls.delete_banks(confirm))
+
     def stats(self, bank_id: str) -> wire.BankStatsResponse:
         """Counts over a bank."""
         return self._ask(_calls.stats(bank_id))
@@ -362,7 +366,7 @@ class Client:
     def _ask(self, call: _calls.Call[AnswerT]) -> AnswerT:
         return call.read(self._transport.send(call.request))
 
-    def _write(self, bank_id: str, call: _calls.Call[AnswerT]) -> AnswerT:
+    def _write(self, bank_id: str | None, call: _calls.Call[AnswerT]) -> AnswerT:
         try:
             return self._ask(call)
         finally:

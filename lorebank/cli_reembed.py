@@ -28,6 +28,8 @@ def reembed(
     switch: Annotated[bool, typer.Option("--switch", help="Ask the new model once all is written.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Ask the former model again.")] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Write the new model's vectors no more.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Let go of other models' vectors: no way back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop without being asked again.")] = False,
     concurrency: ConcurrencyOption = None,
     max_items_per_s: RateOption = None,
     patience_s: PatienceOption = None,
@@ -41,6 +43,7 @@ def reembed(
             ("--embedder", embedder.value if embedder else None), ("--model", model), ("--base-url", base_url),
             ("--dim", dim), ("--precision", precision), ("--verify-sample", verify_sample),
             ("--min-agreement", min_agreement), ("--switch", switch), ("--rollback", rollback), ("--abandon", abandon),
+            ("--drop", drop), ("--yes", yes),
             ("--concurrency", concurrency), ("--max-items-per-s", max_items_per_s), ("--patience-s", patience_s),
             ("--report", report), ("--dry-run", dry_run), ("--json", json),
         ]

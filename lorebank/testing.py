@@ -118,6 +118,11 @@ class FakeServer:
                 return wire.HealthResponse(status="healthy")
             case ("GET", "v1", "default", "banks"):
                 return self._list_banks()
+            case ("DELETE", "v1", "default", "banks"):
+                deleted = len(self.banks)
+                self.banks.clear()
+                self.sessions.clear()
+                return wire.DeleteTenantResponse(success=True, deleted_banks=deleted, left=0)
             case ("POST", "v1", "default", "memories", "recall"):
                 return self._recall_stack(wire.StackRecallRequest.model_validate_json(request.body))
             case (method, "v1", "default", "banks", bank_id, *rest):

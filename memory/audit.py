@@ -30,11 +30,15 @@ _UNBOUNDED = Head(epoch=1 << 62, seq=1 << 62)
 
 @dataclass(frozen=True, slots=True)
 class AuditBank:
-    """Look at everything that is stored of one bank; `dim` None: vectors may have any length."""
+    """Look at everything that is stored of one bank; `dim` None: vectors may have any length.
+
+    space: whose vectors are looked at: those of the model that is asked.
+    """
 
     scope: Scope
     vectors: Vectors = "sample"
     dim: int | None = None
+    space: str = ""
 
     def steps(self) -> Steps[Audit]:
         """What was found, and whether the head moved meanwhile."""
@@ -81,7 +85,7 @@ class AuditBank:
                 observations.look_at_unit(point, payload)
             wanted = tuple(point for point in live if self._wanted(point, first=first))
             if wanted:
-                units.look_at_vectors(wanted, (yield GetDense(wanted)), self.dim)
+                units.look_at_vectors(wanted, (yield GetDense(wanted, self.space)), self.dim)
                 found_by = units.texts_of(page.points, frozenset(wanted))
                 units.look_at_words((yield FindUnlike(found_by)))
             start, first = page.next, False

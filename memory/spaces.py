@@ -1,4 +1,4 @@
-"""Vector spaces of a store: the model it was made with, another that is written beside it, and which one is asked.
+"""Vector spaces of a store: the model it has, another that is written beside it, and which one is asked.
 
 Vectors of two models never mix: each space has vectors of its own on every unit, and a query names the space of its
 own. Which spaces are written, and which one queries use, is one record; changing it is a compare-and-set, made of the
@@ -48,6 +48,11 @@ class Spaces:
         return next((model for model in self.models if model.space == space), None)
 
     @property
+    def first(self) -> Model | None:
+        """Of two models the one that was there before the other; None: there are not two."""
+        return self.models[0] if len(self.models) > 1 else None
+
+    @property
     def beside(self) -> Model:
         """The model that is written and not asked.
 
@@ -65,12 +70,13 @@ class Spaces:
         Raises:
             Conflict: another model is being written beside it already.
         """
-        known = {model.space for model in self.models}
-        if known and other.space not in known:
+        if self.first is None:
+            return replace(self, models=(replace(made, space=self.active), other))
+        if other.space not in {model.space for model in self.models}:
             raise Conflict(
                 f"vectors of {self.beside.embedder} are written already: use them with --switch, or --abandon them"
             )
-        return self if known else replace(self, models=(replace(made, space=self.active), other))
+        return self
 
     def switched(self) -> "Spaces":
         """The other model is asked from now on."""
@@ -82,9 +88,19 @@ class Spaces:
         Raises:
             Conflict: the other one is asked.
         """
-        if self.active != MADE_WITH:
+        if self.first is not None and self.active != self.first.space:
             raise Conflict("the other model is the one that is asked: --rollback first")
-        return replace(self, models=())
+        return replace(self, models=tuple(model for model in self.models[:1] if model.space != MADE_WITH))
+
+    def settled(self) -> "Spaces":
+        """Vectors of the model that is asked alone are written: there is no way back any more.
+
+        Raises:
+            Conflict: the other one was never switched to.
+        """
+        if self.first is not None and self.active == self.first.space:
+            raise Conflict(f"{self.beside.embedder} is written beside and not asked: --switch, or --abandon first")
+        return replace(self, models=tuple(model for model in self.models if model.space == self.active))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,3 +67,21 @@ class AddVectors(Call[None]):
     """
 
     vectors: Mapping[str, Embedding]
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedPage:
+    """How many units of a page had vectors of a space, how many it looked at, where to go on; None after the last."""
+
+    dropped: int
+    looked_at: int
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropVectors(Call[DroppedPage]):
+    """Take the vectors of a space from the bank's units, in order of their ids, from `start` on; all else stays."""
+
+    space: str
+    limit: int
+    start: str | None = None

@@ -24,6 +24,7 @@ from memory.records import Head, UnitState
 from storage import schema
 from storage.cell_index import CellIndex, Unusable, open_index, read_card
 from storage.edge_scroll import all_points
+from storage.edge_spaces import EdgeSpaces
 from storage.index_making import MAKING, IndexMaker, Stopped, name_of
 from storage.query_to_edge import scoped
 
@@ -73,17 +74,23 @@ class BankIndexes:
     """
 
     def __init__(
-        self, directory: Path, units: EdgeShard, read_head: Callable[[Scope], Head | None], least_units: int | None
+        self,
+        directory: Path,
+        units: EdgeShard,
+        spaces: EdgeSpaces,
+        read_head: Callable[[Scope], Head | None],
+        least_units: int | None,
     ) -> None:
         self._directory = directory / DIRECTORY
         self._units = units
+        self._spaces = spaces
         self._read_head = read_head
         self._least_units = least_units
         self._banks: dict[str, _Bank] = {}
         self._lock = threading.Lock()
         self._wanted: queue.SimpleQueue[Scope | None] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._maker = IndexMaker(self._directory, units)
+        self._maker = IndexMaker(self._directory, units, spaces)
         self._worker: threading.Thread | None = None
 
     def clean(self, *, everything: bool) -> None:
@@ -128,6 +135,14 @@ class BankIndexes:
             bank.gone.set()
         for path in self._made(scope.key):
             shutil.rmtree(path, ignore_errors=True)
+
+    def drop_all(self) -> None:
+        """The vectors they hold go: so do they all, and those that are being built. Big banks get others."""
+        with self._lock:
+            banks, self._banks = self._banks, {}
+        for bank in banks.values():
+            bank.gone.set()
+        self.clean(everything=True)
 
     def close(self) -> None:
         """End what is being built, and wait for it."""
@@ -227,7 +242,7 @@ class BankIndexes:
             if found is None:
                 try:
                     found = open_index(path)
-                    if found.card.bank_key == scope.key:
+                    if (found.card.bank_key, found.card.space) == (scope.key, self._spaces.indexed):
                         continue
                     found = None
                 except Unusable as exc:

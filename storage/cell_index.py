@@ -34,12 +34,16 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What an index was built of: every live unit of the bank with a seq up to `seq`, under the owner of `epoch`."""
+    """What an index was built of: every live unit of the bank with a seq up to `seq`, under the owner of `epoch`.
+
+    space: whose vectors it holds (memory.spaces).
+    """
 
     bank_key: str
     seq: int
     epoch: int
     units: int
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)

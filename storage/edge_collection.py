@@ -7,7 +7,7 @@ conditions are judged here, by the one process that writes, and what reaches the
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from qdrant_edge import EdgeShard, Filter, Point, PointVectors, UpdateOperation
 
@@ -40,6 +40,12 @@ class EdgeCollection:
         wanted: list[Any] = list(ids)
         return {str(record.id): record.payload or {} for record in self.shard.retrieve(wanted, list(keys), False)}
 
+    def having(self, ids: Sequence[str], name: str) -> set[str]:
+        """Which of the points have a vector of that name."""
+        wanted: list[Any] = list(ids)
+        found = self.shard.retrieve(wanted, False, [name])
+        return {str(record.id) for record in found if name in cast("Any", record.vector or {})}
+
     def matching(self, where: Filter, keys: Sequence[str]) -> Iterator[tuple[str, Payload]]:
         """Ids and these keys of the payloads of all points that match, by id."""
         return ((str(point.id), point.payload or {}) for point in all_points(self.shard, where, keys))
@@ -66,6 +72,18 @@ class EdgeCollection:
         """Set keys of points that are there."""
         for part in _slices(ids):
             self.shard.update(UpdateOperation.set_payload(part, payload))
+            self._on_change(len(part))
+
+    def drop_vectors(self, ids: Iterable[str], name: str) -> None:
+        """Take a named vector from points that are there."""
+        for part in _slices(ids):
+            self.shard.update(UpdateOperation.delete_vectors(part, [name]))
+            self._on_change(len(part))
+
+    def drop_keys(self, ids: Iterable[str], keys: Sequence[str]) -> None:
+        """Take keys from the payloads of points that are there."""
+        for part in _slices(ids):
+            self.shard.update(UpdateOperation.delete_payload(part, list(keys)))
             self._on_change(len(part))
 
     def drop(self, ids: Iterable[str]) -> None:

@@ -37,7 +37,7 @@ _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 
 
 class EdgeLanes:
-    """Searches over one shard's units. Indexes hold evidence, by its first vectors, alone: other lanes are scanned."""
+    """Searches over one shard's units. Indexes hold evidence, and vectors of one space: other lanes are scanned."""
 
     def __init__(self, units: EdgeShard, indexes: BankIndexes, spaces: EdgeSpaces) -> None:
         self._units = units
@@ -46,8 +46,8 @@ class EdgeLanes:
 
     def best(self, scope: Scope, lane: Lane, where: Where) -> Scored:
         """Live units of the bank that match, best first, with their scores."""
-        use = self._indexes.find(scope) if lane.where == EVIDENCE and not lane.space else None
-        if use is None:
+        use = self._indexes.find(scope) if lane.where == EVIDENCE else None
+        if use is None or (lane.dense is not None and lane.space != use.index.card.space):
             return self._scan(scope, lane, where, None)
         found = self._find_by(use, scope, lane, where)
         return self._scan(scope, lane, where, use.index) if found is None else found
@@ -74,7 +74,7 @@ class EdgeLanes:
         return sorted(merged.items(), key=lambda one: (-one[1], one[0]))[: lane.limit]
 
     def _scan(self, scope: Scope, lane: Lane, where: Where, index: CellIndex | None) -> Scored:
-        if not lane.limit or not self._spaces.has(lane.space):
+        if not lane.limit or (lane.dense is not None and not self._spaces.has(lane.space)):
             return []
         matching = scoped(scope, _LIVE, where, lane.where)
         query, params = _dense(lane) if lane.dense is not None else _words(lane, scope, index)

@@ -30,7 +30,7 @@ from storage.edge_collection import EdgeCollection
 from storage.edge_errors import RESTORE, translate_edge
 from storage.edge_scroll import all_points
 from storage.edge_spaces import CONFIG_FILE as _CONFIG_FILE
-from storage.edge_spaces import add_vector, named_vectors
+from storage.edge_spaces import match_vectors, named_vectors
 from storage.lock_holders import name_holders
 from storage.operation_marks import takes_writes
 from storage.schema import IndexKind
@@ -75,13 +75,14 @@ def open_records(path: Path, lock_timeout_s: float) -> EdgeShard:
 def write_anew(path: Path, shard: EdgeShard, make: Callable[[Path], EdgeShard]) -> None:
     """Put a collection that holds the points there are in the place of one whose files hold removed ones, too.
 
-    The shard is closed by that; nobody may write meanwhile. Killed anywhere, the old or the new one is there.
+    The shard is closed by that; nobody may write meanwhile. Killed anywhere, the old or the new one is there, and what
+    was half made goes when this is done again.
     """
+    _remove_half_made(path)
     aside, old = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_ASIDE}"), path.with_name(path.name + _OLD)
     try:
         anew = make(aside)
-        for name, dim in named_vectors(path).items():
-            add_vector(anew, name, dim)
+        match_vectors(anew, aside, named_vectors(path))
         stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
         EdgeCollection(anew).put(Point(p.id, cast("Any", p.vector) or {}, p.payload or {}) for p in stored)
         anew.flush()
@@ -127,8 +128,7 @@ def _rewrite(path: Path, shard: EdgeShard, config: EdgeConfig, indexes: dict[str
     aside.mkdir()
     try:
         anew = _made(aside, config, indexes)
-        for name, dim in named_vectors(path).items():
-            add_vector(anew, name, dim)
+        match_vectors(anew, aside, named_vectors(path))
         copy = EdgeCollection(anew)
         stored = all_points(shard, vectors=True, page_points=_COPIED_POINTS)
         copy.put(Point(point.id, cast("Any", point.vector) or {}, point.payload or {}) for point in stored)
@@ -184,8 +184,12 @@ def _create(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> No
         if not (path / _CONFIG_FILE).exists():  # else another process was faster: it holds the lock
             raise translate_edge(exc, str(path)) from exc
     finally:
-        for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
-            shutil.rmtree(left, ignore_errors=True)
+        _remove_half_made(path)
+
+
+def _remove_half_made(path: Path) -> None:
+    for left in path.parent.glob(f"{path.name}.*{_ASIDE}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _made(path: Path, config: EdgeConfig, indexes: dict[str, IndexKind]) -> EdgeShard:

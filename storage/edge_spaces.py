@@ -1,5 +1,6 @@
 """Which vector spaces a collection of units has on the embedded engine; each is a named vector of its own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ def add_vector(shard: EdgeShard, name: str, dim: int) -> None:
     shard.update(UpdateOperation.create_dense_vector(name, dim, Distance.Cosine))
 
 
+def drop_vector(shard: EdgeShard, name: str) -> None:
+    """Have points take no vectors of that name; those that are there go, at once and with the room they took."""
+    shard.update(UpdateOperation.delete_vector_name(name))
+
+
+def match_vectors(shard: EdgeShard, path: Path, dims: Mapping[str, int]) -> None:
+    """Have a new collection's points take the dense vectors of these names, and no others."""
+    for name in named_vectors(path).keys() - dims:
+        drop_vector(shard, name)
+    for name, dim in dims.items():
+        add_vector(shard, name, dim)
+
+
 class EdgeSpaces:
     """What is there is known without asking the engine: one process writes."""
 
@@ -37,6 +51,22 @@ class EdgeSpaces:
     def dim(self, space: str) -> int | None:
         """Length of the vectors of a space; None: there are none."""
         return self._dims.get(schema.dense_name(space))
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Spaces that units may have vectors of."""
+        return schema.spaces_of(self._dims)
+
+    @property
+    def indexed(self) -> str:
+        """The space that indexes of big banks are of: that of the store's first model, as long as it is there."""
+        return min(self.all, default="")
+
+    def drop(self, space: str) -> None:
+        """Let go of the vectors of a space, with the room they take."""
+        if self.has(space):
+            drop_vector(self._shard, schema.dense_name(space))
+            del self._dims[schema.dense_name(space)]
 
     def ensure(self, space: str, dim: int) -> None:
         """Have units take vectors of a space.

@@ -73,10 +73,10 @@ class EdgeStore:
         self._units: EdgeShard = open_units(self._units_path, dim, lock_timeout_s)
         self._records: EdgeShard = open_records(self._records_path, lock_timeout_s)
         cache, places = PayloadCache(CACHED_PAYLOADS), DocumentPlaces(CACHED_PLACES)
-        self._indexes = BankIndexes(directory, self._units, self._read_head, index_units)
+        self._spaces = spaces = EdgeSpaces(self._units, self._units_path)
+        self._indexes = BankIndexes(directory, self._units, spaces, self._read_head, index_units)
         self._crowd = Crowd()
         units, records = courteous(self._units, self._crowd), courteous(self._records, self._crowd)
-        spaces = EdgeSpaces(self._units, self._units_path)
         self._reads = EdgeReads(units, records, cache, places, self._indexes, spaces)
         self._writes = EdgeWrites(self._units, self._records, cache, places, spaces)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
@@ -220,6 +220,22 @@ class EdgeStore:
 
     def _read_head(self, scope: Scope) -> Head | None:
         return self.call(scope, ReadHead())
+
+    def stored_spaces(self) -> frozenset[str]:
+        """Spaces that units may have vectors of."""
+        return self._spaces.all
+
+    def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space in all banks, at once and with the room they take. Nobody asks for them.
+
+        Token vectors are in payloads: those go by DropVectors.
+        """
+        if self._spaces.has(space):
+            if space == self._spaces.indexed:
+                self._indexes.drop_all()
+            _guarded(lambda: self._spaces.drop(space), self._units_path)
+            self._writes.wrote_units = True
+            self._writes.dirty_bytes += 1
 
     def list_heads(self, tenant: str, limit: int, offset: int) -> HeadPage:
         """Heads of the tenant's banks that exist, by name."""

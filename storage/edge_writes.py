@@ -28,7 +28,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import AddVectors, RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import AddVectors, DroppedPage, DropVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.document_places import DocumentPlaces
@@ -55,6 +55,7 @@ WRITES: Final = (
     MoveUnits,
     RelinkUnits,
     AddVectors,
+    DropVectors,
     RetireUnits,
     RemoveRecords,
     ClearBank,
@@ -63,7 +64,10 @@ WRITES: Final = (
     ForgetText,
     TrimCommits,
 )
-_UNITS_ONLY: Final = (InsertUnits, SetLive, MoveUnits, RelinkUnits, AddVectors, RetireUnits, SweepPending)
+_UNITS_ONLY: Final = (
+    *(InsertUnits, SetLive, MoveUnits, RelinkUnits),
+    *(AddVectors, DropVectors, RetireUnits, SweepPending),
+)
 
 
 class EdgeWrites:
@@ -116,6 +120,8 @@ class EdgeWrites:
                 self._relink(scope, units, epoch)
             case AddVectors(vectors):
                 self._add_vectors(scope, vectors)
+            case DropVectors():
+                return self._drop_vectors(scope, call)
             case RetireUnits(ids, seq, epoch):
                 self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
                 self._cache.forget(ids)
@@ -214,6 +220,16 @@ class EdgeWrites:
             if payload := codec.tokens_payload(vectors[unit]):
                 self._units.change([unit], payload)
         self._cache.forget(there)
+
+    def _drop_vectors(self, scope: Scope, call: DropVectors) -> DroppedPage:
+        name, key = schema.dense_name(call.space), schema.tokens_key(call.space)
+        page, following = self._units.page_of_bank(scope, call.start, call.limit, [key])
+        there = self._units.having(tuple(unit for unit, _ in page), name) if self._spaces.has(call.space) else set()
+        packed = [unit for unit, payload in page if key in payload]
+        self._units.drop_vectors(sorted(there), name)
+        self._units.drop_keys(packed, [key])
+        self._cache.forget(packed)
+        return DroppedPage(len(there.union(packed)), len(page), following)
 
     def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         point = codec.head_id(scope)

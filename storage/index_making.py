@@ -20,6 +20,7 @@ from memory.records import Head, UnitKind, UnitState
 from storage import schema
 from storage.cell_builder import RawColumns
 from storage.cell_index import Card
+from storage.edge_spaces import EdgeSpaces
 
 BUILDER: Final = (sys.executable, "-m", "storage.cell_builder")
 MAKING: Final = ".making"
@@ -38,9 +39,10 @@ class Stopped(Exception):
 class IndexMaker:
     """Makes indexes below a directory, one at a time."""
 
-    def __init__(self, directory: Path, units: EdgeShard) -> None:
+    def __init__(self, directory: Path, units: EdgeShard, spaces: EdgeSpaces) -> None:
         self._directory = directory
         self._units = units
+        self._spaces = spaces
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,25 +66,27 @@ class IndexMaker:
         name = f"{name_of(scope.key)}.{uuid.uuid4().hex}"
         making, made = self._directory / f"{name}{MAKING}", self._directory / name
         source, target = making / "raw", making / "index"
+        space = self._spaces.indexed
         source.mkdir(parents=True)
         target.mkdir()
         try:
             with contextlib.closing(RawColumns(source)) as raw:
-                self._read(scope, raw, check)
+                self._read(scope, space, raw, check)
             if not raw.units:
                 raise Stopped
-            raw.finish(Card(scope.key, head.seq, head.epoch, raw.units))
+            raw.finish(Card(scope.key, head.seq, head.epoch, raw.units, space))
             self._run_builder(source, target, check)
             target.rename(made)
         finally:
             shutil.rmtree(making, ignore_errors=True)
         return made
 
-    def _read(self, scope: Scope, raw: RawColumns, check: Callable[[], None]) -> None:
+    def _read(self, scope: Scope, space: str, raw: RawColumns, check: Callable[[], None]) -> None:
         """Hand over the bank's live units, in pages small enough to hold nobody up, as a range of ids.
 
         A page by filter would cost what the bank costs (storage.edge_bank_scroll).
         """
+        name = schema.dense_name(space)
         start, end = first_id(scope.bucket), first_id(scope.bucket + 1)
         while start < end:
             check()
@@ -91,13 +95,13 @@ class IndexMaker:
                 offset=cast("Any", start),
                 limit=_PAGE_UNITS,
                 with_payload=[schema.BANK_KEY, schema.STATE, schema.KIND],
-                with_vector=[schema.DENSE, schema.LEXICAL],
+                with_vector=[name, schema.LEXICAL],
             )
             records, following = self._units.scroll(request)
             own = [record for record in records if str(record.id) < end and _belongs(scope, record.payload)]
             if own:
                 vectors: list[Any] = [record.vector for record in own]
-                dense = np.array([vector[schema.DENSE] for vector in vectors], dtype=np.float32)
+                dense = np.array([vector[name] for vector in vectors], dtype=np.float32)
                 words = [_words(vector.get(schema.LEXICAL)) for vector in vectors]
                 raw.append(b"".join(uuid.UUID(str(record.id)).bytes for record in own), dense, words)
             start = end if following is None else str(following)

@@ -20,10 +20,18 @@ from memory.neighbours import Near
 from memory.plans import WHOLE
 from memory.records import Head, RecordKind, Unit, UnitState
 from memory.store_calls import Call
-from memory.upkeep_calls import AddVectors, FindUnembedded, GetEmbeddings, RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import (
+    AddVectors,
+    DropVectors,
+    FindUnembedded,
+    GetEmbeddings,
+    RelinkUnits,
+    SweepRemoved,
+    Swept,
+)
 from storage import codec, reference_audit, schema
 from storage.bm25 import query_weights
-from storage.reference_vectors import Kept, Spaces, unembedded
+from storage.reference_vectors import Kept, Spaces, drop_vectors, unembedded
 
 T = TypeVar("T")
 Payload = dict[str, Any]
@@ -57,6 +65,16 @@ class ReferenceStore:
 
     def count_operation(self) -> None:
         """Nothing to do: there is no log to load short."""
+
+    def stored_spaces(self) -> frozenset[str]:
+        """Spaces that units may have vectors of."""
+        return self._spaces.all
+
+    def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space in all banks."""
+        self._spaces.drop(space)
+        for point, kept in self._vectors.items():
+            self._vectors[point] = kept.without(space)
 
     def flush(self) -> None:
         """Nothing to do: there is no disk."""
@@ -272,6 +290,8 @@ class ReferenceStore:
                     kept, made = self._vectors[point], vectors[point]
                     self._vectors[point] = replace(kept, dense={**kept.dense, **self._spaces.of([made])})
                     self._units[point] = payload | codec.tokens_payload(made)
+            case DropVectors():
+                return drop_vectors(self._units, self._vectors, list(_matching(self._units, scope)), call)
             case calls.RetireUnits(ids, seq, epoch):
                 self._drop_units(scope, HasId(ids), *_older(seq, epoch))
             case calls.RemoveRecords(kind, keys, seq, epoch, at_us):

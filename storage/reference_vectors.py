@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from memory.errors import Unprocessable
 from memory.records import Embedding
 from memory.store_calls import NewUnit
-from memory.upkeep_calls import UnembeddedPage
+from memory.upkeep_calls import DroppedPage, DropVectors, UnembeddedPage
 from storage import codec, schema
 from storage.bm25 import document_weights
 
@@ -27,6 +27,10 @@ class Kept:
         words = document_weights(text)
         return dict(self.lexical) == dict(zip(words.indices, words.values, strict=True))
 
+    def without(self, space: str) -> "Kept":
+        """The same without the vector of a space."""
+        return Kept({own: vector for own, vector in self.dense.items() if own != space}, self.lexical)
+
     @property
     def named(self) -> dict[str, NDArray[np.float64]]:
         """Vectors by the names they have in other engines."""
@@ -38,6 +42,15 @@ class Spaces:
 
     def __init__(self, dim: int) -> None:
         self._dims = {"": dim}
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Every space that vectors were stored of."""
+        return frozenset(self._dims)
+
+    def drop(self, space: str) -> None:
+        """Forget how long the vectors of a space are."""
+        self._dims.pop(space, None)
 
     def kept(self, new: NewUnit) -> Kept:
         """What is kept of a unit to insert.
@@ -77,3 +90,20 @@ def unembedded(
     page = left[:limit]
     units = tuple(codec.unit_of(point, payload) for point, payload in page if space not in vectors[point].dense)
     return UnembeddedPage(units, len(page), left[limit][0] if len(left) > limit else None)
+
+
+def drop_vectors(
+    units: dict[str, dict[str, Any]],
+    vectors: dict[str, Kept],
+    points: Sequence[tuple[str, Mapping[str, Any]]],
+    call: DropVectors,
+) -> DroppedPage:
+    """Take the vectors of a space from a page of a bank's points, in order of their ids."""
+    left = sorted((point, payload) for point, payload in points if point >= (call.start or ""))
+    key, dropped = schema.tokens_key(call.space), 0
+    for point, payload in left[: call.limit]:
+        dropped += call.space in vectors[point].dense or key in payload
+        vectors[point] = vectors[point].without(call.space)
+        units[point] = {name: value for name, value in payload.items() if name != key}
+    following = left[call.limit][0] if len(left) > call.limit else None
+    return DroppedPage(dropped, min(len(left), call.limit), following)

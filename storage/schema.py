@@ -1,5 +1,6 @@
 """Collections, vectors, payload keys, indexes and the schema version: the one list of what a directory holds."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from memory.errors import Unprocessable
@@ -39,6 +40,11 @@ def space_of(name: str) -> str | None:
     """The space of a vector's name; None: it is no sentence vector."""
     bare, _, space = name.partition("-")
     return space if bare == DENSE else None
+
+
+def spaces_of(names: Iterable[str]) -> frozenset[str]:
+    """The spaces of vectors' names."""
+    return frozenset(space for name in names if (space := space_of(name)) is not None)
 
 
 IndexKind = Literal["tenant", "keyword", "integer", "datetime"]

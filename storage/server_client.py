@@ -187,6 +187,18 @@ class Collection:
         )
         _applied(done)
 
+    async def drop_vector(self, name: str) -> None:
+        """Have points take no vectors of that name, in all shards; those that are there go."""
+        _applied(await self.client.delete_vector_name(self.name, name, wait=True, ordering=models.WriteOrdering.STRONG))
+
+    async def delete_vectors(self, bucket: int, where: models.Filter, name: str) -> None:
+        """Take a named vector from every point that matches."""
+        _applied(await self.client.delete_vectors(self.name, [name], where, **self._write(bucket)))
+
+    async def delete_payload(self, bucket: int, where: models.Filter, keys: Sequence[str]) -> None:
+        """Take these keys from the payload of every point that matches."""
+        _applied(await self.client.delete_payload(self.name, list(keys), where, **self._write(bucket)))
+
     async def delete(self, bucket: int, where: models.Filter) -> None:
         """Remove every point that matches."""
         _applied(await self.client.delete(self.name, where, **self._write(bucket)))

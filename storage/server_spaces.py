@@ -25,6 +25,18 @@ class ServerSpaces:
             self._dims |= await self._units.vector_dims()
         return self.dim(space) is not None
 
+    async def all(self) -> frozenset[str]:
+        """Spaces that units may have vectors of, whoever made them."""
+        return schema.spaces_of(await self._units.vector_dims())
+
+    async def drop(self, space: str) -> None:
+        """Let go of the vectors of a space, in all banks."""
+        async with self._making:
+            name = schema.dense_name(space)
+            if name in await self._units.vector_dims():
+                await self._units.drop_vector(name)
+            self._dims.pop(name, None)
+
     async def ensure(self, space: str, dim: int) -> None:
         """Have units take vectors of a space. Making one that is there changes nothing.
 

@@ -34,6 +34,7 @@ class _Engines:
     reads: ServerReads
     writes: ServerWrites
     audit: ServerAudit
+    spaces: ServerSpaces
 
 
 class ServerStore:
@@ -140,6 +141,19 @@ class ServerStore:
         audit = (await self._opened()).audit
         return await self._retried(audit.list_strays)
 
+    async def stored_spaces(self) -> frozenset[str]:
+        """Spaces that units may have vectors of."""
+        engines = await self._opened()
+        return await self._retried(engines.spaces.all)
+
+    async def drop_space(self, space: str) -> None:
+        """Let go of the vectors of a space in all banks; done again, it changes nothing.
+
+        Token vectors are in payloads: those go by DropVectors.
+        """
+        engines = await self._opened()
+        await _guarded(lambda: engines.spaces.drop(space))
+
     async def _opened(self) -> _Engines:
         if self._engines is None:
             async with self._opening:
@@ -150,7 +164,7 @@ class ServerStore:
                     )
                     spaces = ServerSpaces(units, dim)
                     reads, writes = ServerReads(units, records, spaces), ServerWrites(units, records, spaces)
-                    self._engines = _Engines(reads, writes, ServerAudit(units, records))
+                    self._engines = _Engines(reads, writes, ServerAudit(units, records), spaces)
         return self._engines
 
     async def _retried(self, read: Callable[[], Awaitable[T]]) -> T:

@@ -27,7 +27,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import AddVectors, RelinkUnits, SweepRemoved, Swept
+from memory.upkeep_calls import AddVectors, DroppedPage, DropVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
 from storage.bm25 import document_weights
 from storage.query_to_client import scoped
@@ -74,6 +74,8 @@ class ServerWrites:
                 await self._relink(scope, units, epoch)
             case AddVectors(vectors):
                 await self._add_vectors(scope, vectors)
+            case DropVectors():
+                return await self._drop_vectors(scope, call)
             case RetireUnits(ids, seq, epoch):
                 await self._units.delete(at, scoped(scope, HasId(ids), *_older(seq, epoch)))
             case RemoveRecords(kind, keys, seq, epoch, at_us):
@@ -139,6 +141,21 @@ class ServerWrites:
         changes = [(scoped(scope, HasId((unit,))), codec.tokens_payload(vectors[unit])) for unit in sorted(there)]
         if changes := [(where, payload) for where, payload in changes if payload]:
             await self._units.set_payloads(scope.bucket, changes)
+
+    async def _drop_vectors(self, scope: Scope, call: DropVectors) -> DroppedPage:
+        at, name, key = scope.bucket, schema.dense_name(call.space), schema.tokens_key(call.space)
+        found, following = await self._units.scroll(at, scoped(scope), call.limit, payload=[key], offset=call.start)
+        ids = [str(record.id) for record in found]
+        packed = {str(record.id) for record in found if key in (record.payload or {})}
+        there: set[str] = set()
+        if await self._spaces.has(call.space):
+            named = await self._units.retrieve(at, ids, False, [name])
+            there = {str(record.id) for record in named if name in cast("Any", record.vector or {})}
+        if there:
+            await self._units.delete_vectors(at, scoped(scope, HasId(tuple(sorted(there)))), name)
+        if packed:
+            await self._units.delete_payload(at, scoped(scope, HasId(tuple(sorted(packed)))), [key])
+        return DroppedPage(len(there | packed), len(ids), None if following is None else str(following))
 
     async def _swap_head(self, scope: Scope, expected: Head, head: Head, nonce: str) -> bool:
         """An update with a condition changes nothing where it does not hold; the nonce read back tells who won."""

@@ -38,6 +38,12 @@ class LocalStore:
     async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         return self.engine.list_scopes(start, limit)
 
+    async def stored_spaces(self) -> frozenset[str]:
+        return self.engine.stored_spaces()
+
+    async def drop_space(self, space: str) -> None:
+        self.engine.drop_space(space)
+
     async def list_strays(self) -> tuple[Stray, ...]:
         return self.engine.list_strays()
 

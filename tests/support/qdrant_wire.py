@@ -154,6 +154,21 @@ class QdrantWire:
                         named = models.DenseVectorNameConfig(dense=dense)
                         await made_before.create_vector_name(name, what.removeprefix("vectors/"), named)
                 return _DONE
+            case ("DELETE", _) if what.startswith("vectors/"):
+                stored.config["vectors"].pop(what.removeprefix("vectors/"))
+                for made_before in stored.shards.values():
+                    if made_before is not None:
+                        await made_before.delete_vector_name(name, what.removeprefix("vectors/"))
+                return _DONE
+            case ("POST", "points/vectors/delete"):
+                fewer = models.DeleteVectors(**body)
+                engine = await self._written(name, stored, fewer.shard_key)
+                await engine.delete_vectors(name, fewer.vector, fewer.filter)
+                return _DONE
+            case ("POST", "points/payload/delete"):
+                keys = models.DeletePayload(**body)
+                await (await self._written(name, stored, keys.shard_key)).delete_payload(name, keys.keys, keys.filter)
+                return _DONE
             case ("PUT", "points/vectors"):
                 change = models.UpdateVectors(**body)
                 engine = await self._written(name, stored, change.shard_key)

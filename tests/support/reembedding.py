@@ -16,6 +16,8 @@ from memory.errors import Unavailable
 from memory.ids import Scope
 from memory.records import Embedding
 from memory.spaces import Filled, FillPage
+from memory.store_calls import WriteRecords
+from memory.upkeep_calls import DropVectors, FindUnembedded
 from storage.directory import Space, prepare_directory, shard_path
 from tests.support.bank_process import bank_ports
 from tests.support.builders import DIM
@@ -27,6 +29,24 @@ class Killed(BaseException):
 
 
 class _Store(LocalStore):
+    """`kill_at`: the job dies before the nth of the requests that a drop makes from now on."""
+
+    kill_at = 0
+
+    async def perform(self, scope: Scope, request: Any) -> Any:
+        if isinstance(request, DropVectors | WriteRecords | FindUnembedded):
+            self._live_on()
+        return await super().perform(scope, request)
+
+    async def drop_space(self, space: str) -> None:
+        self._live_on()
+        await super().drop_space(space)
+
+    def _live_on(self) -> None:
+        self.kill_at -= 1
+        if self.kill_at == 0:
+            raise Killed
+
     async def list_scopes(self, start: str | None, limit: int) -> ScopePage:
         return self.engine.list_scopes(start, limit)
 

@@ -71,6 +71,12 @@ class ServerEngine:
     def list_strays(self) -> tuple[Stray, ...]:
         return wait_for(self.store.list_strays())
 
+    def stored_spaces(self) -> frozenset[str]:
+        return wait_for(self.store.stored_spaces())
+
+    def drop_space(self, space: str) -> None:
+        wait_for(self.store.drop_space(space))
+
     def count_operation(self) -> None:
         """Nothing to do: what a server lost is the server's to say."""
 

@@ -8,6 +8,8 @@ import pytest
 
 from actors import spaces as watched
 from actors.spaces import change_spaces, read_record
+from jobs import reembed
+from memory.audit_calls import ScanUnits
 from memory.commands import Item, Retain
 from memory.errors import BadSettings, Conflict, Unavailable
 from memory.ids import Scope
@@ -203,12 +205,90 @@ async def test_a_dry_run_changes_nothing_and_too_little_agreement_switches_nothi
     assert (report["switched"], report["rejects"], report["active"]) == (False, 1, f"hash/{DIM}")
 
 
+async def live_on_without_the_former(deployment: Deployment) -> None:
+    """Switched and dropped for good, then on to a third model, with retains and recalls in between."""
+    scopes = [fresh_scope(), fresh_scope()]
+    for scope in scopes:
+        await write(deployment, scope, *TEXTS[:10])
+    await deployment.job(*NEW)
+    with pytest.raises(Conflict, match="--switch, or --abandon first"):
+        await deployment.job("--drop", "--yes")
+    await deployment.job("--switch")
+    await asked_in(deployment, scopes[0], KEY)
+    dry = await deployment.job("--drop", "--dry-run")
+    assert (dry["unused"], dry["dropped"], stored(deployment, scopes[0])[TEXTS[0]]) == (1, 0, ["", KEY])
+    report = await deployment.job("--drop", "--yes")
+    assert (report["unused"], report["dropped"], report["active"]) == (1, 20, f"hash/{NEW_DIM}")
+    assert "dropped, in" in reembed.sentence(report)
+    assert (await deployment.job("--drop", "--yes"))["dropped"] == 0
+    await write(deployment, scopes[0], TEXTS[10])
+    for scope in scopes:
+        assert set(map(tuple, stored(deployment, scope).values())) == {(KEY,)}
+        assert not [payload for payload in units_of(deployment, scope) if "tokens" in payload]
+        for text in TEXTS[:5]:
+            assert await found(deployment, scope, text) == text
+    assert await found(deployment, scopes[0], TEXTS[10]) == TEXTS[10]
+    for gone in ("--rollback", "--abandon"):
+        with pytest.raises(BadSettings, match="no other model"):
+            await deployment.job(gone)
+    third = space_key("hash/7", 7)
+    switched = await deployment.job("--embedder", "hash", "--dim", "7", "--switch")
+    assert (switched["active"], switched["embedded"]) == ("hash/7", 21)
+    back = await deployment.job("--rollback")
+    assert (back["active"], back["embedded"]) == (f"hash/{NEW_DIM}", 0)
+    await deployment.job("--abandon")
+    await write(deployment, scopes[1], TEXTS[11])
+    assert stored(deployment, scopes[1]) == {**{text: sorted([KEY, third]) for text in TEXTS[:10]}, TEXTS[11]: [KEY]}
+    left = await deployment.job("--drop", "--yes")
+    assert (left["unused"], left["active"]) == (1, f"hash/{NEW_DIM}")
+    assert set(map(tuple, stored(deployment, scopes[1]).values())) == {(KEY,)}
+
+
+def units_of(deployment: Deployment, scope: Scope) -> list[dict]:
+    return [payload for _, payload in deployment.store.engine.call(scope, ScanUnits(None, 1000)).points]
+
+
 @in_loop
-async def test_what_cannot_be_done_is_said(deployment):
+async def test_a_model_that_was_switched_from_is_dropped_for_good(deployment):
+    await live_on_without_the_former(deployment)
+
+
+@in_loop
+async def test_the_embedded_store_gives_the_room_of_a_dropped_model_back(on_disk):
+    await live_on_without_the_former(on_disk)
+
+
+@pytest.mark.parametrize("kill_at", range(1, 6))
+def test_a_drop_that_is_killed_anywhere_is_finished_by_the_next(tmp_path, kill_at):
+    deployment = Deployment(ReferenceStore(DIM), tmp_path / "data")
+    scope = Scope("default", "ana")
+
+    async def dropped() -> None:
+        await write(deployment, scope, *TEXTS[:10])
+        await deployment.job(*NEW, "--switch")
+        deployment.store.requests.clear()
+        deployment.store.kill_at = kill_at
+        with pytest.raises((Killed, BaseExceptionGroup)):
+            await deployment.job("--drop", "--yes")
+        deployment.store.kill_at = 0
+        await write(deployment, scope, TEXTS[10])
+        for text in TEXTS[:11]:
+            assert await found(deployment, scope, text) == text
+        await deployment.job("--drop", "--yes")
+
+    asyncio.run(dropped())
+    assert stored(deployment, scope) == {text: [KEY] for text in TEXTS[:11]}
+
+
+@in_loop
+async def test_what_cannot_be_done_is_said(deployment, capsys):
     with pytest.raises(BadSettings, match="--embedder"):
         await deployment.job()
     with pytest.raises(BadSettings, match="no other model"):
         await deployment.job("--rollback")
+    for options in (["--drop"], ["--switch", "--dry-run"]):
+        assert reembed.main(options) == 2
+    assert "say --yes" in capsys.readouterr().err
     with pytest.raises(BadSettings, match="is the model that is used"):
         await deployment.job("--embedder", "hash", "--dim", str(DIM))
     await deployment.job(*NEW)

@@ -66,3 +66,13 @@ def test_a_compaction_killed_between_its_renames_loses_nothing(tmp_path):
     store = EdgeStore(tmp_path / "shard", DIM)
     assert read_bank(store, KEPT) == before
     store.close()
+
+
+def test_what_a_killed_compaction_has_half_made_goes_with_the_next(tmp_path):
+    store = EdgeStore(tmp_path / "shard", DIM)
+    perform_all(store, KEPT, [Retain("r", (Item("what stays is here", "letter"),))])
+    for left in ("units.1234.making", "units.1234.making.5678.making", "records.9.making", "units.old"):
+        (tmp_path / "shard" / left).mkdir()
+        (tmp_path / "shard" / left / "page.dat").write_bytes(b"what was deleted since")
+    store.compact()
+    assert not holding(tmp_path, b"what was deleted since")

@@ -93,6 +93,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ready", (), {}),
     ("delete_document", ("b", "d"), {}),
     ("delete_bank", ("b",), {}),
+    ("delete_banks", ("default",), {}),
 ]  # fmt: skip
 
 

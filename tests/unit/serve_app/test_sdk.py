@@ -49,6 +49,11 @@ def test_every_method(settings: Settings) -> None:
         assert (await client.health()).status == (await client.ready()).status == "healthy"
         assert (await client.delete_document(BANK, "d/1")).memory_units_deleted == 1
         assert (await client.delete_bank(BANK)).success
+        await client.retain("other", "Bob drinks tea.")
+        with pytest.raises(InvalidRequestError, match="confirm"):
+            await client.delete_banks("somebody else's")
+        gone = await client.delete_banks("default")
+        assert (gone.deleted_banks, gone.left, (await client.list_banks()).banks) == (1, 0, [])
 
     run(settings, talk)
 

@@ -15,8 +15,9 @@ import pytest
 from memory.filters import EVIDENCE, TRUE, AnyOf, Filter
 from memory.ids import Scope
 from memory.recall import FindCandidates
-from memory.records import Head, Vectors
+from memory.records import Embedding, Head, Vectors
 from memory.store_calls import ClearBank, CreateHead, Hits, Lane, LaneHits, NewUnit, RetireUnits, SearchLanes
+from memory.upkeep_calls import AddVectors, DropVectors
 from storage import bank_indexes, cell_index, edge_lanes, index_making
 from storage.edge_store import EdgeStore
 from storage.run import run
@@ -335,3 +336,22 @@ def test_a_process_that_is_killed_while_it_builds_leaves_nothing_that_stays(tmp_
     assert len(indexes(tmp_path)) == 1
     EdgeStore(tmp_path, DIM, index_units=BIG).close()
     assert indexes(tmp_path) == []
+
+
+def test_a_big_bank_has_an_index_again_once_the_first_vectors_are_dropped(store: EdgeStore):
+    scope = fresh_scope()
+    ids = fill(store, scope)
+    wait_for_index(store, scope)
+    rows = vectors(UNITS, 4)
+    store.call(scope, AddVectors({unit: Embedding(row, space="next") for unit, row in zip(ids, rows, strict=True)}))
+    lanes = [Lane(20, dense=rows[number], space="next") for number in (3, 77)]
+    scanned = [search(store, scope, lane).ids for lane in lanes]
+    store.call(scope, DropVectors("", UNITS))
+    store.drop_space("")
+    wait_for_index(store, scope)
+    assert store._indexes.find(scope).index.card.space == "next"
+    for lane, exact in zip(lanes, scanned, strict=True):
+        found = search(store, scope, lane).ids
+        assert found[0] == exact[0]
+        assert len(set(found) & set(exact)) >= 18
+    assert search(store, scope, WORD_LANES[0]).ids

@@ -48,7 +48,7 @@ from memory.store_calls import (
     TrimCommits,
     WriteRecords,
 )
-from memory.upkeep_calls import AddVectors, FindUnembedded, GetEmbeddings, RelinkUnits, SweepRemoved
+from memory.upkeep_calls import AddVectors, DropVectors, FindUnembedded, GetEmbeddings, RelinkUnits, SweepRemoved
 from storage.directory import Space
 from storage.edge_writes import WRITES
 from storage.server_client import ServerSettings
@@ -96,6 +96,7 @@ WRITING = (
     SweepPending(1),
     SweepRemoved(9, 5),
     AddVectors({ID: Embedding(dense("apple"), b"\x12" * 64)}),
+    DropVectors("", 5),
     RelinkUnits((Relinked(ID, (), None, None),), 1),
     ForgetText(Record(RecordKind.COMMIT, "c", {}, status="settled")),
     TrimCommits(1),
@@ -161,7 +162,7 @@ def test_writes_are_applied_in_one_order_before_they_are_acknowledged(engine, wi
         engine.call(SCOPE, WriteRecords((Record(OPERATION, "old", {}),)))
         engine.call(SCOPE, RemoveRecords(OPERATION, ("old",), 2, 1, 7))
         wire.sent.clear()
-    if isinstance(call, AddVectors):  # to units that are there
+    if isinstance(call, AddVectors | DropVectors):  # of units that are there
         engine.call(SCOPE, InsertUnits((UNIT,)))
         wire.sent.clear()
     engine.call(SCOPE, call)
@@ -169,7 +170,7 @@ def test_writes_are_applied_in_one_order_before_they_are_acknowledged(engine, wi
     assert writes
     assert {(sent.params["ordering"], sent.params["wait"]) for sent in writes} == {("strong", "true")}
     reading = [sent for sent in wire.sent if sent not in writes]
-    look = {SwapHead: 1, SweepRemoved: 2, AddVectors: 1}
+    look = {SwapHead: 1, SweepRemoved: 2, AddVectors: 1, DropVectors: 2}
     assert len(reading) == look.get(type(call), 0), "to see who won, what is to be swept, what is there"
 
 

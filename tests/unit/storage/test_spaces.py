@@ -1,5 +1,6 @@
 """Vectors of a second model beside the first ones, on every engine: each query sees its own, and nothing else moves."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from memory.late import TOKEN_DIM, pack_tokens
 from memory.recall import FindCandidates, Rerank
 from memory.records import Embedding, Head
 from memory.store_calls import CompleteHits, CreateHead, GetDense, InsertUnits, Lane, NewUnit, SearchLanes, SetLive
-from memory.upkeep_calls import AddVectors, FindUnembedded, GetEmbeddings
+from memory.upkeep_calls import AddVectors, DroppedPage, DropVectors, FindUnembedded, GetEmbeddings
 from providers.hash_embedder import HashEmbedder
 from storage.edge_store import EdgeStore
 from storage.run import run
@@ -136,6 +137,87 @@ def test_a_walk_in_pages_meets_each_unit_once(engine):
             break
     assert sorted(seen) == sorted(ids.values())
     assert start is None
+
+
+def test_vectors_of_a_space_are_dropped_page_by_page_and_nothing_else_is(engine):
+    scope, ids = filled(engine)
+    neighbour, theirs = filled(engine)
+    for one, named in ((scope, ids), (neighbour, theirs)):
+        engine.call(one, AddVectors({unit: other(text) for text, unit in named.items()}))
+    found, start = [], None
+    for _ in TEXTS:
+        page = engine.call(scope, DropVectors("next", 3, start))
+        found.append((page.dropped, page.looked_at))
+        start = page.following
+        if start is None:
+            break
+    assert found == [(3, 3), (1, 1)]
+    assert engine.call(scope, DropVectors("next", 9)) == DroppedPage(0, len(TEXTS), None)
+    assert len(engine.call(scope, ALL).units) == len(TEXTS)
+    assert engine.call(neighbour, ALL).units == ()
+    for text, unit in ids.items():
+        stored = engine.call(scope, GetEmbeddings((unit,)))[unit]
+        assert [one.space for one in stored.all] == [""]
+        assert stored.tokens == tokens(text)
+        asked = CompleteHits({unit: 0.5}, {}, other(text).dense, "", (), (), with_tokens=True, space="next")
+        assert engine.call(scope, asked).tokens == (b"",)
+    assert nearest(engine, scope, Embedding(dense("red apple")))[0] == ids["red apple"]
+    assert nearest(engine, neighbour, other("red apple"))[0] == theirs["red apple"]
+
+
+def check_without_the_first(engine, scope: Scope, ids: dict[str, str]) -> None:
+    """The second model's vectors alone are there, and all is found by them and by words."""
+    (words,) = engine.call(scope, SearchLanes((Lane(3, lexical="apple pie"),)))
+    assert words.ids[0] == ids["green apple pie"]
+    assert nearest(engine, scope, Embedding(dense("red apple"))) == []
+    assert engine.call(scope, GetDense(tuple(ids.values()))) == {}
+    for text, unit in ids.items():
+        assert nearest(engine, scope, other(text))[0] == unit
+        stored = engine.call(scope, GetEmbeddings((unit,)))[unit]
+        assert ([one.space for one in stored.all], stored.tokens) == (["next"], other(text).tokens)
+
+
+@pytest.mark.parametrize("name", ["reference", "edge", "local", "wired"])
+def test_a_store_goes_on_without_the_vectors_it_was_made_with(request, name):
+    engine = request.getfixturevalue(name)
+    scope, ids = filled(engine)
+    engine.call(scope, AddVectors({unit: other(text) for text, unit in ids.items()}))
+    for _ in range(2):  # done again, it changes nothing
+        engine.call(scope, DropVectors("", 64))
+        engine.drop_space("")
+    check_without_the_first(engine, scope, ids)
+    late = new_unit(scope, "a late arrival")
+    engine.call(scope, InsertUnits((NewUnit(late.unit, replace(late.vectors, **one_space("a late arrival"))),)))
+    engine.call(scope, SetLive((late.unit.id,), 1, 1))
+    check_without_the_first(engine, scope, {**ids, "a late arrival": late.unit.id})
+
+
+def one_space(text: str) -> dict[str, object]:
+    """What vectors are that the second model alone has made."""
+    made = other(text)
+    return {"dense": made.dense, "tokens": made.tokens, "space": made.space}
+
+
+@pytest.mark.parametrize("closed", ["killed", "compacted", "without its configuration"])
+def test_what_was_dropped_stays_so_and_its_room_is_free(tmp_path: Path, closed: str):
+    store = EdgeStore(tmp_path, DIM)
+    scope, ids = filled(store)
+    store.call(scope, AddVectors({unit: other(text) for text, unit in ids.items()}))
+    store.flush()
+    store.call(scope, DropVectors("", 64))
+    store.drop_space("")
+    store.count_operation()
+    if closed == "killed":  # what the engine finds then: files of the last flush, and the logs
+        shutil.copytree(tmp_path, tmp_path.with_name("killed"))
+        tmp_path = tmp_path.with_name("killed")
+    store.compact() if closed == "compacted" else store.close()
+    if closed == "without its configuration":
+        (tmp_path / "units" / "edge_config.json").unlink()
+    again = EdgeStore(tmp_path, DIM)
+    assert again.losses == []
+    check_without_the_first(again, scope, ids)
+    assert not list((tmp_path / "units").glob("segments/*/vector_storage-dense/*"))
+    again.close()
 
 
 @pytest.mark.parametrize("config", ["whole", "gone", "cut"])

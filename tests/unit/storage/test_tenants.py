@@ -80,6 +80,7 @@ def call_strategies(scope: Scope, scopes: list[Scope]) -> dict[type[calls.Call],
             ids,
             queries,
         ),
+        upkeep_calls.DropVectors: st.builds(upkeep_calls.DropVectors, st.sampled_from(["", "new"]), st.just(9)),
         calls.ListUnits: st.builds(calls.ListUnits, st.integers(0, 9), st.integers(0, 2)),
         calls.CountValues: st.builds(calls.CountValues, st.sampled_from(["tags", "type", "document_id"]), st.just(9)),
         calls.SearchLanes: queries.map(
