@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from actors.calls import RESTART_S
+from actors.packed_answers import unpack_answer
 from actors.read_socket import HEADER_BYTES, encode
 from memory.errors import DeadlineExceeded, Unavailable
 from memory.ids import Scope
@@ -46,7 +47,7 @@ class DirectReads:
             self._busy -= 1
         if not answered:
             raise answer
-        return cast("T", answer)
+        return cast("T", unpack_answer(answer))
 
     def close(self) -> None:
         """End the connections that are not in use."""
