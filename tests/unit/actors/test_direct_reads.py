@@ -152,23 +152,26 @@ def test_an_answer_that_does_not_come_in_time_is_not_taken_for_the_next_one(path
 
 
 def test_reads_go_side_by_side_up_to_a_bound_and_get_their_own_answers(path: Path) -> None:
-    together = threading.Barrier(MOST_CONNECTIONS + 1, timeout=TIMEOUT_S)
+    begun: list[Any] = []
+    seen: list[int] = []
+    together = threading.Barrier(MOST_CONNECTIONS + 1, lambda: seen.append(len(begun)), TIMEOUT_S)
 
     def answer(_: Scope, request: Any) -> Any:
+        begun.append(request)
         together.wait()
         return request
 
     async def scenario() -> list[Any]:
         direct = DirectReads(path)
-        calls = [asyncio.create_task(direct.perform(SCOPE, number, TIMEOUT_S)) for number in range(MOST_CONNECTIONS)]
-        await asyncio.sleep(0)
-        with pytest.raises(Unavailable, match="busy"):
-            await direct.perform(SCOPE, "one too many", TIMEOUT_S)
-        await asyncio.to_thread(together.wait)
+        numbers = range(2 * MOST_CONNECTIONS)
+        calls = [asyncio.create_task(direct.perform(SCOPE, number, TIMEOUT_S)) for number in numbers]
+        for _ in range(2):
+            await asyncio.to_thread(together.wait)
         return await asyncio.gather(*calls)
 
     listening = ReadSocket(path, answer)
-    assert asyncio.run(scenario()) == list(range(MOST_CONNECTIONS))
+    assert asyncio.run(scenario()) == list(range(2 * MOST_CONNECTIONS))
+    assert seen == [MOST_CONNECTIONS, 2 * MOST_CONNECTIONS]
     listening.close()
 
 
