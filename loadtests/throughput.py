@@ -1,8 +1,9 @@
-"""Recalls a second of many clients, beside what HTTP alone and the core alone can do: `python -m loadtests.throughput`.
+"""Recalls a second of many clients, beside what HTTP and the core can do: `python -m loadtests.throughput`.
 
 What HTTP can do is the same route with a constant answer; what the core can do is embedding, search and ranking by the
 storage shard's own code in one process, a thread a core. A server that lost nothing between the two would serve
-1 / (1 / stub + 1 / core) on the same cores.
+1 / (1 / stub + 1 / core) on the same cores. The environment is to say `OMP_NUM_THREADS=1`, as the server's does: else
+each of the threads multiplies matrices on all cores.
 """
 
 import itertools
@@ -161,6 +162,8 @@ def main(
     recipe: Annotated[str, typer.Option(help="by which is ranked")] = "late-interaction",
 ) -> None:
     """Fill a bank, measure the core on it, then stub and recall of a server on it in turns."""
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        raise typer.BadParameter("set OMP_NUM_THREADS=1")
     asked = RECIPES[recipe]
     embedder = product_embedder(token_vectors=True)
     bank = Scope(TENANT, bank_name(units))
