@@ -76,7 +76,7 @@ def rate(workers: int, seconds: float, queries: Sequence[str], worker: Callable[
 
     def work() -> list[float]:
         ask = worker()
-        taken_ms = []
+        taken_ms: list[float] = []
         for query in waiting:
             began_s = time.perf_counter()
             ask(query)
