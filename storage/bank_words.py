@@ -31,9 +31,9 @@ LEAST_POINTS: Final = 500
 MOST_POINTS: Final = 50_000
 """Bigger ones get a cell index, which has counted."""
 ASKED: Final = 4
-"""A bank's words are counted once so many searches came; again after as many, if it was written meanwhile."""
+"""A bank's words are counted once so many searches came."""
 _LOOK_AGAIN: Final = 256
-"""Searches until a bank that was too small or too big is looked at again."""
+"""Searches more until a bank is looked at again that was too small or too big, or written while it was counted."""
 _CAPACITY_WORDS: Final = 2_000_000
 """Words of all banks kept, 12 bytes each."""
 _MOST_KNOWN: Final = 20_000
@@ -148,15 +148,12 @@ class BankWords:
     def count(self, scope: Scope) -> bool:
         """Count a bank's words now; False: it is too small or too big, it is written meanwhile, or the shard closes."""
         bank = self._remember(scope.key)
-        bank.busy, bank.disturbed, bank.asked = True, False, 0
+        bank.busy, bank.disturbed, bank.asked = True, False, -_LOOK_AGAIN
         try:
             while self._written == scope.key:  # a write that began before it could know
                 time.sleep(_POLL_S)
             points = self._units.count(CountRequest(filter=scoped(scope), exact=False))
-            if not LEAST_POINTS <= points <= MOST_POINTS:
-                bank.asked = -_LOOK_AGAIN
-                return False
-            table = self._read(scope, bank)
+            table = self._read(scope, bank) if LEAST_POINTS <= points <= MOST_POINTS else None
             with self._lock:
                 if table is not None and not bank.disturbed:
                     bank.table = table
@@ -200,15 +197,17 @@ class BankWords:
     def _read(self, scope: Scope, bank: _Bank) -> Table | None:
         """Read the bank as a range of ids, in pages small enough to hold nobody up; None: it is in vain."""
         held: list[NDArray[np.uint32]] = []
+        seen = 0
         start, end = first_id(scope.bucket), first_id(scope.bucket + 1)
         while start < end:
-            if bank.disturbed or self._stop.is_set():
+            if bank.disturbed or self._stop.is_set() or seen > 2 * MOST_POINTS:  # a big bank stands among its units
                 return None
             began_s = time.thread_time()
             request = ScrollRequest(
                 offset=cast("Any", start), limit=_PAGE_UNITS, with_payload=_KEYS, with_vector=[schema.LEXICAL]
             )
             records, following = self._units.scroll(request)
+            seen += len(records)
             held += [_words(record.vector) for record in records if _counts(scope, record.payload)]
             start = end if following is None else str(following)
             time.sleep(_REST * (time.thread_time() - began_s))
