@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 import ray
 
+from actors.packed_answers import pack_answer
 from memory.errors import LorebankError
 from memory.ids import Scope
 
@@ -97,7 +98,7 @@ class ReadSocket:
     def _answer(self, message: bytes) -> bytes:
         scope, request = cast("tuple[Scope, Any]", pickle.loads(message))  # noqa: S301 - from our own processes
         try:
-            return encode((True, self._perform(scope, request)))
+            return encode((True, pack_answer(self._perform(scope, request))))
         except LorebankError as exc:
             return encode((False, exc))
 

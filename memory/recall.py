@@ -1,8 +1,9 @@
 """Recall as a plan: what to ask the store, and how its candidates become an answer. Pure; two trips at most."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -294,15 +295,11 @@ def answer(
         & _reach(keyword[order], bounds.keyword)
         & (_reach(np.nan_to_num(crossed[order], nan=np.inf), bounds.reranker) if crossed is not None else True)
     ].tolist()
-    chosen = pack([hits.payloads[i]["text_tokens"] for i in kept], query.max_tokens, query.limit)
-
-    def ranked(i: int) -> Ranked:
-        scored = None if crossed is None or np.isnan(crossed[i]) else float(crossed[i])
-        shown = float(final[i]), float(semantic[i]), float(keyword[i])
-        return Ranked(hits.ids[i], hits.payloads[i], *shown, reranker=scored)
-
-    results = tuple(ranked(kept[place]) for place in chosen)
-    left = query.max_tokens - sum(int(result.payload["text_tokens"]) for result in results)
+    lengths = [int(hits.payloads[i]["text_tokens"]) for i in kept]
+    chosen = pack(lengths, query.max_tokens, query.limit)
+    returned = [kept[place] for place in chosen]
+    results = _as_results(hits, returned, final, keyword, crossed)
+    left = query.max_tokens - sum(lengths[place] for place in chosen)
     results = with_facts(results, candidates.facts, left)
     if not query.trace:
         return RecallAnswer(results, incomplete=candidates.incomplete)
@@ -314,7 +311,6 @@ def answer(
         "reranker": crossed,
         "late": z_rows(matches).sum(axis=0) if matches is not None and recipe.late else None,
     }
-    returned = [kept[place] for place in chosen]
     trace = {
         "recipe": recipe.name,
         "budget": query.budget,
@@ -323,6 +319,22 @@ def answer(
         "ranked": describe_units(hits, candidates.lanes, columns, order.tolist(), kept, returned, query.limit),
     }
     return RecallAnswer(results, trace, candidates.incomplete)
+
+
+def _as_results(
+    hits: Hits,
+    returned: list[int],
+    final: NDArray[np.float64],
+    keyword: NDArray[np.float64],
+    crossed: NDArray[np.float64] | None,
+) -> tuple[Ranked, ...]:
+    """Column by column: numbers taken from arrays one by one cost as much as all of the ranking."""
+    scored = (column[returned].tolist() for column in (final, hits.semantic, keyword))
+    asked: Iterable[float | None] = repeat(None)
+    if crossed is not None:
+        asked = [None if np.isnan(one) else one for one in crossed[returned].tolist()]
+    ids, payloads = [hits.ids[i] for i in returned], [hits.payloads[i] for i in returned]
+    return tuple(map(Ranked._make, zip(ids, payloads, *scored, repeat(()), asked, repeat(""))))
 
 
 def with_facts(results: tuple[Ranked, ...], facts: Hits, max_tokens: int) -> tuple[Ranked, ...]:

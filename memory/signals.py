@@ -22,6 +22,7 @@ and a share lent by a neighbour would lift all of it."""
 BEST_OF_SESSION = 3
 _UNKNOWN = np.datetime64("NaT", "s")
 _ASKING = ("?", "？", "؟")  # noqa: RUF001 - question marks of other scripts
+_EXPERIENCE = UnitType.EXPERIENCE.value
 _DAYS = tuple(name.lower() for name in calendar.day_name)
 _TIME_WORDS = frozenset(
     [
@@ -89,7 +90,7 @@ def read_questions(payloads: Sequence[Mapping[str, Any]]) -> Flags:
 
 def read_agents(payloads: Sequence[Mapping[str, Any]]) -> Flags:
     """Whether the agent itself speaks."""
-    return _flags(payload["type"] == UnitType.EXPERIENCE.value for payload in payloads)
+    return _flags(payload["type"] == _EXPERIENCE for payload in payloads)
 
 
 def read_spoken(payloads: Sequence[Mapping[str, Any]]) -> Flags:

@@ -8,23 +8,26 @@ from memory.entities import entity_key
 from memory.recall import FoundFact, Ranked
 from memory.records import Unit, UnitKind
 
+_CHUNK = UnitKind.CHUNK.value
+
 
 def result_row(result: Ranked) -> dict[str, Any]:
     """One result of recall; the payload's times are RFC 3339 already."""
     row = shared_fields(result.id, result.payload)
-    return {
-        **row,
-        "source_fact_ids": [source["unit_id"] for source in result.payload.get("sources", ())] or None,
-        "entities": list(dict.fromkeys([*row["entities"], *names_in(result)])),
-        "facts": [fact_row(fact) for fact in result.facts] or None,
-        "scores": {
-            "final": result.final,
-            "reranker": result.reranker,
-            "semantic": result.semantic,
-            "keyword": result.keyword,
-        },
-        **({"bank_id": result.bank} if result.bank else {}),
+    sources, facts = result.payload.get("sources"), result.facts
+    row["source_fact_ids"] = [source["unit_id"] for source in sources] if sources else None
+    if facts or len(row["entities"]) > 1:
+        row["entities"] = list(dict.fromkeys([*row["entities"], *names_in(result)]))
+    row["facts"] = [fact_row(fact) for fact in facts] if facts else None
+    row["scores"] = {
+        "final": result.final,
+        "reranker": result.reranker,
+        "semantic": result.semantic,
+        "keyword": result.keyword,
     }
+    if result.bank:
+        row["bank_id"] = result.bank
+    return row
 
 
 def fact_row(fact: FoundFact) -> dict[str, Any]:
@@ -108,19 +111,20 @@ def shared_fields(unit_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """What every form of a unit has on the wire."""
     get = payload.get
     kind = payload["kind"]
+    is_chunk = kind == _CHUNK
     return {
         "id": unit_id,
         "text": payload["text"],
         "type": payload["type"],
         "kind": kind,
-        "entities": get("entities", []) if kind == UnitKind.CHUNK else [name for name, _ in get("mentions", ())],
+        "entities": get("entities", []) if is_chunk else [name for name, _ in get("mentions", ())],
         "context": get("context"),
         "occurred_start": get("occurred_start"),
         "occurred_end": get("occurred_end"),
         "mentioned_at": get("mentioned_at"),
         "document_id": get("document_id"),
         "metadata": get("metadata", {}),
-        "chunk_id": unit_id if kind == UnitKind.CHUNK else None,
+        "chunk_id": unit_id if is_chunk else None,
         "tags": get("tags", []),
         "speaker": get("speaker"),
         "role": get("role"),

@@ -114,8 +114,7 @@ class CellIndex:
         """
         spans = [self._span(token) for token in tokens]
         held = np.array([end - start for start, end in spans], dtype=np.float64)
-        idf = np.log1p((self.card.units - held + 0.5) / (held + 0.5))
-        return [float(one) for one in idf / _ONLY_CONSTANT]
+        return over_constant(self.card.units, held)
 
     def _span(self, token: int) -> tuple[int, int]:
         columns = self._columns
@@ -130,6 +129,12 @@ class CellIndex:
             units, scores = units[chosen], scores[chosen]
         order = np.lexsort((units, -scores))
         return [str(uuid.UUID(bytes=raw.tobytes())) for raw in self._columns.ids[units[order]]]
+
+
+def over_constant(units: int, held: NDArray[np.float64]) -> list[float]:
+    """IDF of words that so many of the units hold each, (n,), by what the engine gives if nothing counts."""
+    idf = np.log1p((units - held + 0.5) / (held + 0.5))
+    return [float(one) for one in idf / _ONLY_CONSTANT]
 
 
 def open_index(directory: Path) -> CellIndex:

@@ -22,6 +22,7 @@ from memory.records import UnitState
 from memory.store_calls import Lane
 from storage import schema
 from storage.bank_indexes import BankIndexes, Use
+from storage.bank_words import BankWords, Table
 from storage.bm25 import query_weights
 from storage.cell_index import CellIndex
 from storage.edge_spaces import EdgeSpaces
@@ -39,10 +40,11 @@ _NOTHING: Final = Filter(must=[HasIdCondition(set())])
 class EdgeLanes:
     """Searches over one shard's units. Indexes hold evidence, and vectors of one space: other lanes are scanned."""
 
-    def __init__(self, units: EdgeShard, indexes: BankIndexes, spaces: EdgeSpaces) -> None:
+    def __init__(self, units: EdgeShard, indexes: BankIndexes, words: BankWords, spaces: EdgeSpaces) -> None:
         self._units = units
         self._spaces = spaces
         self._indexes = indexes
+        self._bank_words = words
 
     def best(self, scope: Scope, lane: Lane, where: Where) -> Scored:
         """Live units of the bank that match, best first, with their scores."""
@@ -77,9 +79,18 @@ class EdgeLanes:
         if not lane.limit or (lane.dense is not None and not self._spaces.has(lane.space)):
             return []
         matching = scoped(scope, _LIVE, where, lane.where)
-        query, params = _dense(lane) if lane.dense is not None else _words(lane, scope, index)
+        query, params = _dense(lane) if lane.dense is not None else self._words(lane, scope, index)
         found = self._units.query(QueryRequest(limit=lane.limit, query=query, filter=matching, params=params))
         return [(str(point.id), point.score) for point in found]
+
+    def _words(self, lane: Lane, scope: Scope, index: CellIndex | None) -> tuple[Query, SearchParams]:
+        """BM25 with the bank's own IDF. An index has counted before; else the bank's words may have been."""
+        counted = index or self._bank_words.find(scope)
+        if counted is None:  # the engine counts, over all evidence of the bank
+            query, corpus = query_weights(lane.lexical or ""), scoped(scope, _LIVE, EVIDENCE)
+        else:
+            query, corpus = _weighted(lane, counted), _NOTHING
+        return Query.Nearest(query, schema.LEXICAL), SearchParams(idf=IdfParams(corpus=corpus))
 
 
 def _propose(index: CellIndex, lane: Lane, limit: int) -> tuple[list[str], bool]:
@@ -97,16 +108,7 @@ def _dense(lane: Lane) -> tuple[Query, SearchParams]:
     return Query.Nearest(lane.dense.tolist(), schema.dense_name(lane.space)), SearchParams(exact=True)
 
 
-def _words(lane: Lane, scope: Scope, index: CellIndex | None) -> tuple[Query, SearchParams]:
-    """BM25 with the bank's own IDF. The engine counts it over all evidence of the bank; an index has counted before."""
-    if index is None:
-        query, corpus = query_weights(lane.lexical or ""), scoped(scope, _LIVE, EVIDENCE)
-    else:
-        query, corpus = _weighted(lane, index), _NOTHING
-    return Query.Nearest(query, schema.LEXICAL), SearchParams(idf=IdfParams(corpus=corpus))
-
-
-def _weighted(lane: Lane, index: CellIndex) -> SparseVector:
+def _weighted(lane: Lane, counted: CellIndex | Table) -> SparseVector:
     query = query_weights(lane.lexical or "")
-    factors = index.idf_over_constant(query.indices)
+    factors = counted.idf_over_constant(query.indices)
     return SparseVector(query.indices, [value * by for value, by in zip(query.values, factors, strict=True)])

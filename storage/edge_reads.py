@@ -36,6 +36,7 @@ from memory.store_calls import (
 from memory.upkeep_calls import FindUnembedded, GetEmbeddings, UnembeddedPage
 from storage import codec, schema
 from storage.bank_indexes import BankIndexes
+from storage.bank_words import BankWords
 from storage.document_places import DocumentPlaces
 from storage.edge_audit import EdgeAudit
 from storage.edge_bank_scroll import bank_page
@@ -61,12 +62,13 @@ class EdgeReads:
         cache: PayloadCache,
         places: DocumentPlaces,
         indexes: BankIndexes,
+        words: BankWords,
         spaces: EdgeSpaces,
     ) -> None:
         self._units = units
         self._records = records
         self._cache = cache
-        self._lanes = EdgeLanes(units, indexes, spaces)
+        self._lanes = EdgeLanes(units, indexes, words, spaces)
         self._near = EdgeNear(units, self._lanes, places)
         self._spaces = spaces
         self.audit = EdgeAudit(units, records)

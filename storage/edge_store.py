@@ -30,6 +30,7 @@ from memory.upkeep_calls import SweepRemoved
 from storage import schema
 from storage.backup import copy_shard
 from storage.bank_indexes import BankIndexes
+from storage.bank_words import BankWords
 from storage.courtesy import MOST_PASS_S, Crowd, courteous
 from storage.damage import heal
 from storage.directory import CLEAN_FILE, MARKS_FILE
@@ -75,10 +76,11 @@ class EdgeStore:
         cache, places = PayloadCache(CACHED_PAYLOADS), DocumentPlaces(CACHED_PLACES)
         self._spaces = spaces = EdgeSpaces(self._units, self._units_path)
         self._indexes = BankIndexes(directory, self._units, spaces, self._read_head, index_units)
+        self._words = BankWords(self._units)
         self._crowd = Crowd()
         units, records = courteous(self._units, self._crowd), courteous(self._records, self._crowd)
-        self._reads = EdgeReads(units, records, cache, places, self._indexes, spaces)
-        self._writes = EdgeWrites(self._units, self._records, cache, places, spaces)
+        self._reads = EdgeReads(units, records, cache, places, self._indexes, self._words, spaces)
+        self._writes = EdgeWrites(self._units, self._records, cache, places, self._words, spaces)
         self._logs = LogSync(self._units_path / LOG, self._records_path / LOG)
         self._marks = OperationMarks(directory / MARKS_FILE, self._units, self._records)
         self.report = heal(self, directory, EdgeScan(self._units, self._records), *self._marks.compare())
@@ -177,6 +179,7 @@ class EdgeStore:
         """Close the directory with files that hold no removed point any more, and no index that might know one."""
         self._indexes.clean(everything=True)
         self._indexes.close()
+        self._words.close()
         while self.dirty_bytes:
             self.flush()
         self.flush()
@@ -191,6 +194,7 @@ class EdgeStore:
         if self._closed:
             return
         self._indexes.close()
+        self._words.close()
         self.flush()
         if self.dirty_bytes:
             self.flush()

@@ -30,6 +30,7 @@ from memory.store_calls import (
 )
 from memory.upkeep_calls import AddVectors, DroppedPage, DropVectors, RelinkUnits, SweepRemoved, Swept
 from storage import codec, schema
+from storage.bank_words import BankWords
 from storage.bm25 import document_weights
 from storage.document_places import DocumentPlaces
 from storage.edge_collection import UPDATE_POINTS, EdgeCollection, Guard, Payload
@@ -74,12 +75,19 @@ class EdgeWrites:
     """Writes over the two collections, by one thread at a time; what they change, `cache` and `places` forget."""
 
     def __init__(
-        self, units: EdgeShard, records: EdgeShard, cache: PayloadCache, places: DocumentPlaces, spaces: EdgeSpaces
+        self,
+        units: EdgeShard,
+        records: EdgeShard,
+        cache: PayloadCache,
+        places: DocumentPlaces,
+        words: BankWords,
+        spaces: EdgeSpaces,
     ) -> None:
         self._units = EdgeCollection(units, self._changed_units)
         self._records = EdgeCollection(records, self._changed_records)
         self._cache = cache
         self._places = places
+        self._words = words
         self._spaces = spaces
         self.dirty_bytes = 0
         """Roughly what was written since it was last set to 0."""
@@ -109,7 +117,10 @@ class EdgeWrites:
                 self._write_records(scope, records)
             case SetLive(ids, seq, epoch):
                 found = self._own(self._units, scope, ids, _not_after(seq, epoch))
-                self._units.change(found, {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch})
+                with self._words.changing(scope, found):
+                    self._units.change(
+                        found, {schema.STATE: UnitState.LIVE.value, schema.SEQ: seq, schema.EPOCH: epoch}
+                    )
                 self._cache.forget(ids)
             case MoveUnits(positions, epoch):
                 for unit in self._own(self._units, scope, tuple(positions), lambda p: p[schema.EPOCH] <= epoch):
@@ -123,7 +134,9 @@ class EdgeWrites:
             case DropVectors():
                 return self._drop_vectors(scope, call)
             case RetireUnits(ids, seq, epoch):
-                self._units.drop(self._own(self._units, scope, ids, _not_after(seq - 1, epoch)))
+                found = self._own(self._units, scope, ids, _not_after(seq - 1, epoch))
+                with self._words.changing(scope, found):
+                    self._units.drop(found)
                 self._cache.forget(ids)
             case RemoveRecords(kind, keys, seq, epoch, at_us):
                 ids = tuple(record_id(scope, kind.value, key) for key in keys)
@@ -275,7 +288,9 @@ class EdgeWrites:
         if name == schema.UNITS:
             page, following = self._units.page_of_bank(scope, start or None, left, _STAMPS)
             gone = [unit for unit, payload in page if older(payload)]
+            self._words.drop(scope)
             self._units.drop(gone)
+            self._words.drop(scope)  # who counts meanwhile
             self._changed_units(_APART_CHANGES * len(gone))
             self._cache.forget(gone)
             left -= len(page)

@@ -20,6 +20,7 @@ from actors.storage_shard import StorageShard
 from memory.errors import DeadlineExceeded, NotFound, Unavailable
 from memory.ids import Scope
 from memory.protocol import TakeEpoch
+from memory.recall import FoundFact, Ranked, RecallAnswer
 from memory.store_calls import ReadHead, WriteRecords
 
 SCOPE = Scope("default", "bank")
@@ -48,6 +49,23 @@ def test_an_answer_of_any_size_comes_back_whole(echo: ReadSocket, path: Path) ->
         scope, request = ask(direct, np.arange(size, dtype=np.uint8))
         assert scope == SCOPE
         assert np.array_equal(request, np.arange(size, dtype=np.uint8))
+
+
+def test_answers_of_recall_come_back_as_they_were(path: Path) -> None:
+    payload = {"kind": "chunk", "text": 'Grüße \U0001f600 "q"', "tags": ["a"], "metadata": {"n": "1"}, "seq": 2**53 + 1}
+    fact = FoundFact("f", {"text": "fact", "sources": [{"unit_id": "a"}]}, 0.1 + 0.2)
+    results = (
+        Ranked("a", payload, 0.1 + 0.2, -1e-300, 3.0, (fact,), None, ""),
+        Ranked("b", {**payload, "confidence": 0.7}, 1 / 3, 0.0, 0.0, (), 0.25, "other"),
+    )
+    answers = [
+        RecallAnswer(results, {"steps": [1]}, incomplete=True, reranked=False, stale=True),
+        RecallAnswer(results[:1]),
+        RecallAnswer(()),
+    ]
+    listening, direct = ReadSocket(path, lambda _, request: answers[request]), DirectReads(path)
+    assert [ask(direct, number) for number in range(len(answers))] == answers
+    listening.close()
 
 
 def test_errors_of_ours_are_raised_in_the_caller_and_the_connection_stays(path: Path) -> None:
@@ -134,23 +152,26 @@ def test_an_answer_that_does_not_come_in_time_is_not_taken_for_the_next_one(path
 
 
 def test_reads_go_side_by_side_up_to_a_bound_and_get_their_own_answers(path: Path) -> None:
-    together = threading.Barrier(MOST_CONNECTIONS + 1, timeout=TIMEOUT_S)
+    begun: list[Any] = []
+    seen: list[int] = []
+    together = threading.Barrier(MOST_CONNECTIONS + 1, lambda: seen.append(len(begun)), TIMEOUT_S)
 
     def answer(_: Scope, request: Any) -> Any:
+        begun.append(request)
         together.wait()
         return request
 
     async def scenario() -> list[Any]:
         direct = DirectReads(path)
-        calls = [asyncio.create_task(direct.perform(SCOPE, number, TIMEOUT_S)) for number in range(MOST_CONNECTIONS)]
-        await asyncio.sleep(0)
-        with pytest.raises(Unavailable, match="busy"):
-            await direct.perform(SCOPE, "one too many", TIMEOUT_S)
-        await asyncio.to_thread(together.wait)
+        numbers = range(2 * MOST_CONNECTIONS)
+        calls = [asyncio.create_task(direct.perform(SCOPE, number, TIMEOUT_S)) for number in numbers]
+        for _ in range(2):
+            await asyncio.to_thread(together.wait)
         return await asyncio.gather(*calls)
 
     listening = ReadSocket(path, answer)
-    assert asyncio.run(scenario()) == list(range(MOST_CONNECTIONS))
+    assert asyncio.run(scenario()) == list(range(2 * MOST_CONNECTIONS))
+    assert seen == [MOST_CONNECTIONS, 2 * MOST_CONNECTIONS]
     listening.close()
 
 
