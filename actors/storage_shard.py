@@ -65,7 +65,7 @@ class StorageShard:
         self._rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
         self._epochs: dict[str, int] = {}
         self._read_at_s = time.monotonic()
-        self._asked_at_s = 0.0
+        self._asked_at_s = time.monotonic()
         self._disk: threading.Thread | None = None
         self._ahead: threading.Thread | None = None
         self._socket: ReadSocket | None = None
