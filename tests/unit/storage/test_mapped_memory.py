@@ -1,6 +1,7 @@
 """What the engine's files take in memory is given back by a flush, and nothing of them is lost."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,24 @@ def test_a_flush_puts_down_the_files_of_indexes(tmp_path):
     put_texts(store, scope, ["two"])
     assert len(store.call(scope, ListUnits(10)).units) == 2
     store.close()
+
+
+def test_reads_unmap_nothing_that_may_be_put_down_beside_them(tmp_path):
+    store, scope = EdgeStore(tmp_path, DIM), fresh_scope()
+    ids = put_texts(store, scope, [f"item {n}" for n in range(100)])
+    store.flush()
+    before = _mapped(tmp_path)
+    assert len(store.call(scope, ListUnits(1000)).units) == len(store.call(scope, GetDense(ids))) == 100
+    assert store.list_heads(scope.tenant, 10, 0).total == 0
+    assert _mapped(tmp_path) == before
+    assert before
+    store.close()
+
+
+def _mapped(directory: Path) -> list[str]:
+    """Places of the mappings of a store's files."""
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    return [line.split()[0] for line in lines if f"{directory.resolve()}/" in line and f"/{SEGMENTS}/" in line]
 
 
 def test_nothing_is_asked_where_nothing_is_mapped(tmp_path):
