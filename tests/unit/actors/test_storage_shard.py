@@ -1,6 +1,5 @@
 """The storage shard without Ray: it gives up on damaged files, and closes what it opened."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from memory.store_calls import ClearBank, InsertUnits, ListUnits, ReadHead
 from memory.upkeep_calls import AddVectors
 from storage.directory import CLEAN_FILE, Space, shard_path
 from tests.support.builders import DIM, dense, fresh_scope, new_unit
-from tests.support.mappings import resident_bytes
 
 SPACE = Space("hash", DIM)
 
@@ -398,17 +396,3 @@ def test_a_shard_that_closes_waits_for_the_sync_under_way(settings, monkeypatch)
     closing.join(DEADLINE_S)
     assert order[-1] == "closed"
     assert "synced" in order
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux gives account of mappings")
-def test_what_was_read_is_put_down_when_no_bank_is_read_any_more(settings, monkeypatch):
-    monkeypatch.setattr(storage_shard, "REST_S", 0.05)
-    shard, scope = StorageShard(settings, 0, SPACE), fresh_scope()
-    shard.perform(scope, TakeEpoch("n"))
-    path = shard_path(settings.data, 0).resolve() / "records" / "segments"
-    assert shard.perform(scope, ReadHead()) is not None
-    assert reached(lambda: sum(map(resident_bytes, path.rglob("page_0.dat"))) == 0)
-    head = shard.perform(scope, ReadHead())
-    shard.close()
-    assert head is not None
-    assert head.epoch == 1
