@@ -13,7 +13,7 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 from rich.console import Console
@@ -21,7 +21,7 @@ from rich.table import Table
 
 from loadtests.entry import start
 from loadtests.percentiles import Percentiles
-from loadtests.server_memory import memory_by_role
+from loadtests.server_memory import memory_by_role, own_bytes
 from loadtests.timed_connection import LoadError, TimedConnection, recall_path, retain_path
 from loadtests.workload import Fact, Workload, retain_item
 from lorebank.own_server import OwnServer, free_port, up_command
@@ -32,6 +32,21 @@ PASSIVATED_BYTES = 8 << 10
 RECALL_RATIO = 1.3
 HOSTS, SHARDS = "bank hosts", "storage shards"
 ITEMS_AT_ONCE = 100
+TIDIED_S = 65.0
+"""After so long a process has given back twice what was freed in it (`actors/garbage.py`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes by role: PSS, and what of it is not pages of mapped files, which the system takes back at need."""
+
+    pss: Counter[str]
+    own: Counter[str]
+
+    @classmethod
+    def of(cls, server_pid: int) -> Self:
+        """That of all processes below the server's, now."""
+        return cls(memory_by_role(server_pid), memory_by_role(server_pid, own_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +56,8 @@ class Measured:
     banks: int
     active: int
     filled_s: float
-    active_memory: Counter[str]
-    passivated_memory: Counter[str]
+    active_memory: Memory
+    passivated_memory: Memory
     recall: Percentiles
 
 
@@ -59,10 +74,11 @@ def measure(banks: int, units: int, *, clients: int, recalls: int, idle_s: float
             started_s = time.monotonic()
             facts = _fill(server.url, banks, units, clients)
             filled_s = time.monotonic() - started_s
-            active, memory = active_banks(server.url), memory_by_role(server.pid)
+            active, memory = active_banks(server.url), Memory.of(server.pid)
             recall = _recalls(server.url, facts, recalls)
             _wait_passivated(server.url, idle_s)
-            return Measured(banks, active, filled_s, memory, memory_by_role(server.pid), recall)
+            time.sleep(TIDIED_S)
+            return Measured(banks, active, filled_s, memory, Memory.of(server.pid), recall)
 
 
 def active_banks(url: str) -> int:
@@ -124,11 +140,16 @@ def _wait_passivated(url: str, idle_s: float) -> None:
         time.sleep(0.5)
 
 
-def bytes_per_bank(few: Measured, many: Measured, *, passivated: bool = False) -> dict[str, float]:
-    """What one more bank takes, in the hosts, in the shards and in both."""
-    before, after = ((one.passivated_memory if passivated else one.active_memory, one.banks) for one in (few, many))
-    parts = {role: (after[0][role] - before[0][role]) / (after[1] - before[1]) for role in (HOSTS, SHARDS)}
+def bytes_per_bank(few: Measured, many: Measured, *, passivated: bool = False, own: bool = False) -> dict[str, float]:
+    """What one more bank takes, in the hosts, in the shards and in both; `own`: without pages of mapped files."""
+    before, after = (_held(one, passivated=passivated, own=own) for one in (few, many))
+    parts = {role: (after[role] - before[role]) / (many.banks - few.banks) for role in (HOSTS, SHARDS)}
     return {**parts, "both": sum(parts.values())}
+
+
+def _held(measured: Measured, *, passivated: bool, own: bool) -> Counter[str]:
+    memory = measured.passivated_memory if passivated else measured.active_memory
+    return memory.own if own else memory.pss
 
 
 def print_measured(few: Measured, many: Measured, console: Console) -> bool:
@@ -137,11 +158,14 @@ def print_measured(few: Measured, many: Measured, console: Console) -> bool:
     fine = many.active == many.banks
     bounds = (("active", ACTIVE_BYTES), ("passivated", PASSIVATED_BYTES))
     for name, bound in bounds:
-        each = bytes_per_bank(few, many, passivated=name == "passivated")
-        for role in (HOSTS, SHARDS):
-            held = [getattr(one, f"{name}_memory")[role] / (1 << 20) for one in (few, many)]
-            cells = [f"{value:.1f} MiB" for value in held]
-            table.add_row(f"PSS of {role}, {name}", *cells, f"{each[role] / 1024:.1f} KiB", "", "")
+        passivated = name == "passivated"
+        for own in (True, False):
+            each = bytes_per_bank(few, many, passivated=passivated, own=own)
+            for role in (HOSTS, SHARDS):
+                held = [_held(one, passivated=passivated, own=own)[role] / (1 << 20) for one in (few, many)]
+                cells = [f"{value:.1f} MiB" for value in held]
+                what = "without mapped files" if own else "PSS"
+                table.add_row(f"{role}, {name}, {what}", *cells, f"{each[role] / 1024:.1f} KiB", "", "")
         within = each["both"] <= bound
         fine &= within
         table.add_row(

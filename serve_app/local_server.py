@@ -23,6 +23,7 @@ from memory.errors import Unavailable
 from serve_app.app import build_for
 from serve_app.guardian import Guardian
 from serve_app.ports import ReservedPort
+from serve_app.progress import write_line
 from serve_app.ray_session import children, kill, start_ray, stop_ray
 from serve_app.stop_signals import interrupt, on_signals
 
@@ -69,8 +70,7 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
         _wait_until_ready(port.url)
         guardian.learned()
         ready = True
-        sys.stdout.write(f"ready {port.url}\n")
-        sys.stdout.flush()
+        write_line(sys.stdout, f"ready {port.url}")
         on_signals(lambda *_: stop.set())
         stop.wait()
     except (KeyboardInterrupt, SystemExit):
@@ -79,11 +79,14 @@ def _run_guarded(settings: Settings, port: ReservedPort, temp_dir: Path, say: Sa
     finally:
         on_signals(_force)
         say("stopping")
-        if ready:
-            _drain(say)
-            stop_cluster(settings)
-        if ray.is_initialized():
-            stop_ray(spared=guardian.pid)
+        try:
+            if ready:
+                _drain(say)
+                stop_cluster(settings)
+        finally:
+            # Left to the interpreter's end, Ray would wait there for minutes for processes that are gone.
+            if ray.is_initialized():
+                stop_ray(spared=guardian.pid)
 
 
 def _start_proxy(settings: Settings, port: ReservedPort) -> None:
@@ -129,5 +132,5 @@ def _drain(say: Say) -> None:
 def _force(*_: object) -> NoReturn:
     """A signal while stopping: kill what is left and go."""
     kill(children())
-    sys.stderr.write("stopped by force\n")
+    write_line(sys.stderr, "stopped by force")
     os._exit(1)

@@ -7,8 +7,7 @@ import argparse
 import ipaddress
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from actors.data_lock import DataLock
@@ -16,6 +15,7 @@ from actors.sessions import temp_dir_of
 from actors.settings import Settings, load_settings
 from memory.errors import LorebankError, OperatorAction
 from serve_app.ports import reserve_port
+from serve_app.progress import progress, write_line
 from serve_app.stop_signals import interrupt, on_signals
 
 EXIT_FAILED = 1
@@ -33,6 +33,9 @@ RAY_ENVIRONMENT = {
     "RAY_event_stats": "0",
     # Serve's controller looks ten times a second whether replicas are to be changed; they are not, once they run.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # Serve ends its proxy if it does not answer within five seconds of its start, and our start fails with it: a busy
+    # machine takes longer. Who starts Serve waits for the proxy for a minute.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     # A call to an actor that has died fails at once, and is sent again. Ray would wait one to two seconds to be told
     # why, and the actor is mostly back by then.
     "RAY_timeout_ms_task_wait_for_death_info": "0",
@@ -68,7 +71,7 @@ def _run(settings: Settings) -> None:
         # Ray reads its environment when it is imported.
         from serve_app.local_server import run_server  # noqa: PLC0415 - not where the help is shown
 
-        run_server(settings, port, temp_dir_of(settings.data), _progress())
+        run_server(settings, port, temp_dir_of(settings.data), progress())
 
 
 def set_ray_environment() -> None:
@@ -99,18 +102,7 @@ def _warn_if_open(settings: Settings) -> None:
 
 
 def _complain(what: object) -> None:
-    sys.stderr.write(f"lorebank: {what}\n")
-
-
-def _progress() -> Callable[[str], None]:
-    """Writes progress lines to stderr, each with the seconds since the start."""
-    started_s = time.monotonic()
-
-    def say(line: str) -> None:
-        sys.stderr.write(f"[{time.monotonic() - started_s:5.1f} s] {line}\n")
-        sys.stderr.flush()
-
-    return say
+    write_line(sys.stderr, f"lorebank: {what}")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from tests.support.recording_callers import Record, calling, check_record, wait_
 WRITERS = 4
 
 
-def start(data: Path) -> OwnServer:
-    return OwnServer(up_command(free_port(), data), on_line=lambda _: None)
+def start(data: Path, on_line: Callable[[str], None] = lambda _: None) -> OwnServer:
+    return OwnServer(up_command(free_port(), data), on_line=on_line)
 
 
 def verify(data: Path, *flags: str) -> tuple[int, dict[str, Any]]:
@@ -69,10 +69,12 @@ def kill_rounds(data: Path, ends: Sequence[End], seed: int) -> None:
     moments = random.Random(seed)
     record = Record()
     starts_s: list[float] = []
+    said: list[list[str]] = []
     checked = 0
     for number, end in enumerate([*ends, None]):
         began_s = time.monotonic()
-        with start(data) as server:
+        said.append([])
+        with start(data, said[-1].append) as server:
             starts_s.append(time.monotonic() - began_s)
             checked = check_record(server.url, record)
             if end is not None:
@@ -83,6 +85,8 @@ def kill_rounds(data: Path, ends: Sequence[End], seed: int) -> None:
         f" first start {cold_s:.1f} s, after a kill p50 {statistics.median(after_kills_s):.1f} s, longest"
         f" {max(after_kills_s):.1f} s"
     )
+    longest = 1 + after_kills_s.index(max(after_kills_s))
+    print(f"first start: {'; '.join(said[0])}\nlongest after a kill: {'; '.join(said[longest])}")
     assert min(record.acknowledged, checked) > 0
     check_invariants(data)
 

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from loadtests.many_banks import HOSTS, SHARDS, Measured, bytes_per_bank, print_measured
+from loadtests.many_banks import HOSTS, SHARDS, Measured, Memory, bytes_per_bank, print_measured
 from loadtests.percentiles import Percentiles
 from loadtests.server_memory import OTHER, memory_by_role, pss_bytes
 
@@ -22,13 +22,17 @@ def measured(
         held = {HOSTS: 100 * MIB + banks * hosts_kib * KIB, SHARDS: 200 * MIB + banks * shards_kib * KIB}
         return Counter({role: int(value * share) for role, value in held.items()})
 
+    held = Memory(memory(1.0), memory(0.5))
+
     recall = Percentiles(10, p50_ms, p50_ms, p50_ms)
-    return Measured(banks, banks if active is None else active, 1.0, memory(1.0), memory(1.0), recall)
+    return Measured(banks, banks if active is None else active, 1.0, held, held, recall)
 
 
 def test_a_bank_takes_what_the_larger_server_takes_more():
     each = bytes_per_bank(measured(100, 4, 3), measured(1100, 4, 3))
     assert each == pytest.approx({HOSTS: 4 * KIB, SHARDS: 3 * KIB, "both": 7 * KIB}, rel=0.01)
+    own = bytes_per_bank(measured(100, 4, 3), measured(1100, 4, 3), own=True)
+    assert own == pytest.approx({role: held / 2 for role, held in each.items()}, rel=0.01)
 
 
 @pytest.mark.parametrize(
