@@ -20,7 +20,7 @@ from actors.wiring import ShardEngine, ShardRuns, open_shard
 from actors.worker_process import is_restarted, keep_collections_short
 from memory.audit_calls import ScopePage, Stray
 from memory.errors import LorebankError, StaleEpoch, StoreDamaged, Unavailable
-from memory.ids import SYSTEM, Scope
+from memory.ids import Scope
 from memory.protocol import Execute, Recover, TakeEpoch
 from memory.records import Head, Unit
 from memory.store_calls import HeadPage, Request, WriteRecords
@@ -36,8 +36,6 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep others from running: a recall asks for its turn some ten times beside a writer."""
 TICK_S = 0.1
 """How often is looked whether there is something to sync or to flush."""
-REST_S = 10.0
-"""No bank was read for so long: what is mapped of the files is put down."""
 WRITE_BACK_BYTES = 256 << 10
 """From so much on, writing ahead of a flush makes it shorter."""
 
@@ -65,7 +63,6 @@ class StorageShard:
         self._rule = FlushRule(settings.engine_flush_interval_s, settings.flush_bytes)
         self._epochs: dict[str, int] = {}
         self._read_at_s = time.monotonic()
-        self._asked_at_s = time.monotonic()
         self._disk: threading.Thread | None = None
         self._ahead: threading.Thread | None = None
         self._socket: ReadSocket | None = None
@@ -113,8 +110,6 @@ class StorageShard:
         self._read_at_s = time.monotonic()
         answer = runs.read(scope, request)
         self._read_at_s = time.monotonic()
-        if scope != SYSTEM:  # of which hosts read the ring all the time
-            self._asked_at_s = self._read_at_s
         return answer
 
     def read_many(self, requests: list[tuple[Scope, Request[Any]]]) -> list[Any]:
@@ -277,7 +272,7 @@ class StorageShard:
         settings = self._settings
         tick_s = min(settings.flush_interval_s, TICK_S)
         synced_s = flushed_s = time.monotonic()
-        disk_s, put_down_s = 0.0, 0.0
+        disk_s = 0.0
         while not self._closed.wait(tick_s):
             now_s = time.monotonic()
             if engine.unsynced and now_s - synced_s >= settings.flush_interval_s:
@@ -297,19 +292,6 @@ class StorageShard:
                     finally:
                         self._writing.release()
                     flushed_s = time.monotonic()
-            put_down_s = self._put_down(engine, put_down_s)
-
-    def _put_down(self, engine: ShardEngine, last_s: float) -> float:
-        """Put the files down where a bank was read since `last_s` and none for REST_S; when that was last done."""
-        now_s = time.monotonic()
-        if last_s < self._asked_at_s <= now_s - REST_S and self._writing.acquire(TICK_S):
-            try:
-                if not self._closed.is_set():
-                    engine.put_down()
-                    return now_s
-            finally:
-                self._writing.release()
-        return last_s
 
     def _is_flush_due(self, engine: ShardEngine, flushed_s: float, disk_s: float) -> bool:
         now_s = time.monotonic()

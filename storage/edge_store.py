@@ -41,8 +41,8 @@ from storage.edge_scan import EdgeScan
 from storage.edge_shard import LOG, SEGMENTS, open_records, open_units, write_anew
 from storage.edge_spaces import EdgeSpaces
 from storage.edge_writes import WRITES, EdgeWrites
+from storage.log_memory import let_go
 from storage.log_sync import LogSync
-from storage.mapped_memory import let_go, put_down
 from storage.operation_marks import OperationMarks
 from storage.payload_cache import PayloadCache
 from storage.read_ahead import read_ahead
@@ -150,18 +150,8 @@ class EdgeStore:
         self._synced = self._marks.number
         for path in (self._units_path, self._records_path):
             let_go(path / LOG)
-        # Seldom read: the files of indexes when they are opened, a bank's records when it is asked. No writer unmaps
-        # any of them meanwhile.
-        put_down((self._records_path / SEGMENTS, *self._units_path.glob(f"{SEGMENTS}/*/payload_index")))
         _guarded(lambda: self._writes.forget_texts(forgettable), self._records_path)
         self.count_operation()
-
-    def put_down(self) -> None:
-        """Have the collections' files be no memory of this process until it reads them; nobody may write meanwhile.
-
-        They stay in the system's cache. For a time in which nobody reads.
-        """
-        put_down((self._records_path / SEGMENTS, self._units_path / SEGMENTS))
 
     def write_back(self) -> None:
         """Write to disk ahead of a flush, which then holds readers up for less; writers and readers go on meanwhile."""

@@ -4,17 +4,15 @@ from pathlib import Path
 
 
 def dirty_bytes(path: Path) -> int:
-    """Bytes of this process's mappings of the file that are not on disk."""
+    """Bytes of this process's mapping of the file that are not on disk."""
     return _counted(path, "Shared_Dirty:", "Private_Dirty:")
 
 
 def resident_bytes(path: Path) -> int:
-    """Bytes of this process's mappings of the file that it has in memory."""
+    """Bytes of this process's mapping of the file that it has in memory."""
     return _counted(path, "Rss:")
 
 
 def _counted(path: Path, *names: str) -> int:
-    """Over all mappings of the file; the engine has two of some."""
-    _, *after = Path("/proc/self/smaps").read_text(encoding="utf-8").split(f"{path}\n")
-    lines = (line for mapping in after for line in mapping.splitlines()[:15])
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(names))
+    after = Path("/proc/self/smaps").read_text(encoding="utf-8").split(str(path), 1)[1]
+    return sum(int(line.split()[1]) << 10 for line in after.splitlines()[1:16] if line.startswith(names))
